@@ -1,0 +1,65 @@
+"""Pictures of what the model draws, at every evaluation."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_only
+from PIL import Image
+
+from lightning_nsd.data.datamodule import SPLITS, EpisodeDataModule, Split
+from lightning_nsd.data.episodes import draw_episodes, spread_classes
+from lightning_nsd.data.transforms import to_unit_range
+from lightning_nsd.module import FewShotDiffusion
+from lightning_nsd.pictures import grid
+from lightning_nsd.rng import Stream, generator
+
+PICTURE_FOLDER = "samples"
+
+
+class SampleGrid(Callback):
+    """One picture per split, each row a class: its support set, a rule, and what the EMA weights draw from it.
+
+    Pictures go to `samples/` in the run's folder and to every logger that takes images. The same classes, support
+    sets and noise are used at every evaluation.
+
+    Args:
+        splits: drawn at every validation during training; `test` and `validate` draw their own split.
+        num_classes: rows of a picture.
+        num_images: images drawn from each support set.
+    """
+
+    def __init__(self, splits: Sequence[Split] = ("train", "val"), num_classes: int = 10, num_images: int = 8) -> None:
+        self.splits = splits
+        self.num_classes = num_classes
+        self.num_images = num_images
+
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if not trainer.sanity_checking:
+            self._draw_splits(trainer, self.splits if trainer.state.fn == "fit" else ("val",))
+
+    def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._draw_splits(trainer, ("test",))
+
+    @rank_zero_only
+    def _draw_splits(self, trainer: Trainer, splits: Sequence[Split]) -> None:
+        module, data = trainer.lightning_module, trainer.datamodule  # type: ignore[attr-defined]
+        for split in splits:
+            picture = self.draw(module, data, split)
+            path = Path(trainer.default_root_dir) / PICTURE_FOLDER / f"{split}_step={trainer.global_step:08d}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            picture.save(path)
+            for logger in trainer.loggers:
+                if hasattr(logger, "log_image"):
+                    logger.log_image(f"samples/{split}", [picture], step=trainer.global_step)
+
+    def draw(self, module: FewShotDiffusion, data: EpisodeDataModule, split: Split) -> Image.Image:
+        """The picture of one split."""
+        image_set, key = data.image_set(split), (data.seed, Stream.SAMPLING, SPLITS.index(split))
+        choose = generator(*key)
+        classes = spread_classes(image_set, min(self.num_classes, len(image_set)), choose).sort().values
+        episodes = draw_episodes(image_set, classes, data.n_shot, choose)
+        support = to_unit_range(image_set.images[episodes]).to(module.device)  # (k, n_shot, C, H, W)
+        drawn = module.sample(support, self.num_images, generator(*key, device=module.device))
+        return grid(list(torch.cat([support, drawn], dim=1).cpu()), rule_after=data.n_shot)

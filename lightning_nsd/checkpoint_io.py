@@ -1,0 +1,98 @@
+"""Reading and writing checkpoint files: atomically, and never running anything that a file holds."""
+
+import os
+import pickle
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.pytorch.utilities import rank_zero_warn
+
+from lightning_nsd.errors import UserError
+
+LAST = "last.ckpt"
+CHECKPOINT_FOLDER = "checkpoints"
+
+
+def write_atomically(checkpoint: dict[str, Any], path: Path) -> None:
+    """Write to a temporary file beside `path`, flush it to the disk, and rename it.
+
+    Raises:
+        OSError: the file cannot be written; an earlier file at `path` is as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with open(temporary, "wb") as file:
+            try:
+                torch.save(checkpoint, file)
+            except RuntimeError as error:  # torch's writer reports a full disk so
+                raise OSError(str(error)) from error
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def link_atomically(source: Path, path: Path) -> None:
+    """Make `path` another name of the file `source`, in one step."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary.unlink(missing_ok=True)
+    os.link(source, temporary)
+    os.replace(temporary, path)
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """A checkpoint's content on the CPU, with `weights_only=True`: tensors and plain values alone.
+
+    Raises:
+        UserError: the file is missing, truncated, not a checkpoint, or holds something that would have to be run.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise UserError(f"There is no checkpoint at {path}.")
+    try:
+        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    except pickle.UnpicklingError as error:
+        raise UserError(f"{path} is not a checkpoint, or holds more than tensors and plain values: {error}") from error
+    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+        raise UserError(f"{path} is truncated or not a checkpoint: {error}") from error
+    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
+        raise UserError(f"{path} is not a checkpoint of a model: it has no state_dict.")
+    return checkpoint
+
+
+def newest_readable(root: Path) -> Path:
+    """The newest checkpoint of a run that can be read; others are passed over with a warning.
+
+    Raises:
+        UserError: there is none.
+    """
+    numbered = sorted((root / CHECKPOINT_FOLDER).glob("*.ckpt"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
+    for path in [root / LAST, *numbered]:
+        if path.exists():
+            try:
+                read_checkpoint(path)
+                return path
+            except UserError as error:
+                rank_zero_warn(f"Passed over a checkpoint that cannot be read. {error}")
+    raise UserError(
+        f"--ckpt_path last: no readable checkpoint in {root} ({LAST}, {CHECKPOINT_FOLDER}/*.ckpt). "
+        "Name the run's folder with --trainer.default_root_dir, or start without --ckpt_path."
+    )
+
+
+class AtomicCheckpointIO(TorchCheckpointIO):
+    """Lightning's way to and from checkpoint files, through the functions above."""
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
+        """See `write_atomically`."""
+        write_atomically(checkpoint, Path(path))
+
+    def load_checkpoint(
+        self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = None
+    ) -> dict[str, Any]:
+        """See `read_checkpoint`; always on the CPU and always with `weights_only=True`."""
+        return read_checkpoint(path)

@@ -1,0 +1,128 @@
+"""The command line: LightningCLI for fit, validate, test and predict, and functions of their own for the rest."""
+
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch import Trainer
+from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
+
+from lightning_nsd.callbacks.finite_loss import FiniteLoss
+from lightning_nsd.callbacks.graceful_stop import GracefulStop
+from lightning_nsd.callbacks.progress import ProgressBar
+from lightning_nsd.callbacks.run_checkpoint import RunCheckpoint
+from lightning_nsd.callbacks.run_summary import RunSummary
+from lightning_nsd.checkpoint_io import LAST, AtomicCheckpointIO, newest_readable, read_checkpoint
+from lightning_nsd.config_files import with_config_paths
+from lightning_nsd.data.datamodule import EpisodeDataModule
+from lightning_nsd.errors import UserError
+from lightning_nsd.module import FewShotDiffusion
+
+LOG_FOLDER = "logs"
+LINKED_FROM_DATA = ("image_size", "channels", "n_shot")
+
+
+class SaveRunConfig(SaveConfigCallback):
+    """Keeps the run's configuration beside its figures, and hands it to loggers that show it."""
+
+    def save_config(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
+        """Called on rank 0 only."""
+        text = self.parser.dump(self.config, skip_none=False)
+        for logger in trainer.loggers:
+            if not isinstance(logger, CSVLogger):
+                logger.log_hyperparams({"config": text})
+
+
+class FewShotCLI(LightningCLI):
+    """`fit`, `validate`, `test` and `predict` of a FewShotDiffusion on an EpisodeDataModule."""
+
+    def __init__(self, args: ArgsType = None) -> None:
+        super().__init__(
+            FewShotDiffusion,
+            EpisodeDataModule,
+            subclass_mode_data=True,
+            auto_configure_optimizers=False,
+            load_from_checkpoint_support=False,
+            seed_everything_default=0,
+            save_config_callback=SaveRunConfig,
+            save_config_kwargs={"overwrite": True},
+            trainer_defaults={
+                "callbacks": [GracefulStop(), FiniteLoss(), ProgressBar(), RunSummary()],
+                "num_sanity_val_steps": 1,
+            },
+            args=args,
+        )
+
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Checkpoints have options of their own; what the data decides is linked, not written twice."""
+        parser.add_lightning_class_args(RunCheckpoint, "checkpoint")
+        for name in LINKED_FROM_DATA:
+            parser.link_arguments(f"data.{name}", f"model.{name}", apply_on="instantiate")
+        parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
+        parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)
+
+    def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
+        """Resolve `--ckpt_path last`, and refuse a checkpoint that cannot be read, before anything is built."""
+        super().parse_arguments(parser, args)
+        options = self.config[self.config.subcommand]
+        self.root = Path(options.trainer.default_root_dir or ".")
+        if options.ckpt_path == "last":
+            options.ckpt_path = str(newest_readable(self.root))
+        elif options.ckpt_path:
+            read_checkpoint(options.ckpt_path)
+
+    def instantiate_trainer(self, **kwargs: Any) -> Trainer:
+        """A CSV of all figures is always written; other loggers come from the configuration."""
+        trainer = self._get(self.config_init, "trainer")
+        configured = trainer.get("logger")
+        loggers = configured if isinstance(configured, list) else [configured] if _is_logger(configured) else []
+        csv = CSVLogger(str(self.root), name=LOG_FOLDER, flush_logs_every_n_steps=1)
+        plugins = [AtomicCheckpointIO(), *(trainer.get("plugins") or [])]
+        return super().instantiate_trainer(
+            logger=[csv, *loggers], plugins=plugins, default_root_dir=str(self.root), **kwargs
+        )
+
+    def before_fit(self) -> None:
+        """A new run in a used folder moves the earlier run's files aside."""
+        if not self._get(self.config, "ckpt_path"):
+            set_aside(self.root)
+
+
+def _is_logger(configured: Any) -> bool:
+    return configured is not None and not isinstance(configured, bool)
+
+
+@rank_zero_only
+def set_aside(root: Path) -> None:
+    """Move an earlier run's checkpoints, figures and pictures to `root/earlier-1`, `earlier-2`, …"""
+    if not (root / LAST).exists():
+        return
+    number = 1 + max((int(p.name.split("-")[1]) for p in root.glob("earlier-*") if p.name[8:].isdigit()), default=0)
+    target = root / f"earlier-{number}"
+    target.mkdir()
+    for name in (LAST, "checkpoints", "samples", LOG_FOLDER):
+        if (root / name).exists():
+            shutil.move(str(root / name), str(target / name))
+    rank_zero_info(f"{root} held an earlier run; it is now in {target}. (--ckpt_path last would have continued it.)")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is 0, 2 for an error that the user can mend, or Lightning's own."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        arguments = with_config_paths(arguments)
+        if arguments and arguments[0] == "sample":
+            from lightning_nsd.sample import main as sample_main
+
+            sample_main(arguments[1:])
+        else:
+            sys.argv = [sys.argv[0], *arguments]
+            FewShotCLI()
+    except UserError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    return 0

@@ -1,0 +1,198 @@
+"""Episodes for training, validation and test, from images that live in memory once."""
+
+from abc import abstractmethod
+from collections.abc import Iterator
+from typing import Literal
+
+import torch
+from lightning.pytorch import LightningDataModule
+from torch import Tensor
+
+from lightning_nsd.data.episodes import EpisodeBatch, draw_classes, draw_episodes, spread_classes
+from lightning_nsd.data.image_set import ImageSet
+from lightning_nsd.data.transforms import apply_symmetries, flip_horizontally, to_unit_range
+from lightning_nsd.errors import UserError
+from lightning_nsd.rng import Stream, generator, rows_of_rank
+
+Split = Literal["train", "val", "test"]
+SPLITS: tuple[Split, ...] = ("train", "val", "test")
+
+
+class TrainingEpisodes:
+    """One epoch of new episodes. Where it starts follows from the optimiser steps already taken.
+
+    An iterator started after `k` optimiser steps begins with batch number `k · accumulate_grad_batches`, whether
+    those steps were taken in this process or before it was stopped.
+    """
+
+    def __init__(self, data: "EpisodeDataModule", length: int) -> None:
+        self.data = data
+        self.length = length
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __iter__(self) -> Iterator[EpisodeBatch]:
+        trainer = self.data.trainer
+        start = trainer.global_step * trainer.accumulate_grad_batches if trainer else 0
+        for number in range(start, start + self.length):
+            yield self.data.training_batch(number)
+
+
+class FixedEpisodes:
+    """The same evaluation episodes at every evaluation; the last batch is padded and masked."""
+
+    def __init__(self, data: "EpisodeDataModule", split: Split) -> None:
+        self.data = data
+        self.split = split
+
+    def __len__(self) -> int:
+        return -(-self.data.eval_episodes // self.data.global_batch_size)
+
+    def __iter__(self) -> Iterator[EpisodeBatch]:
+        for number in range(len(self)):
+            yield self.data.evaluation_batch(self.split, number)
+
+
+class EpisodeDataModule(LightningDataModule):
+    """Draws episodes of `n_shot + 1` images of one class. A data set is a subclass with `load_split`.
+
+    Args:
+        image_size: height and width of the images in pixels.
+        channels: 1 (grey) or 3 (RGB).
+        n_shot: images of a support set; an episode holds one more, so that each is a query once.
+        batch_size: episodes in a batch, per process.
+        episodes_per_epoch: training episodes that make an epoch, over all processes.
+        eval_episodes: fixed episodes of an evaluation.
+        horizontal_flip: mirror each training image with probability 1/2.
+        episode_symmetries: turn and mirror each training episode as a whole, one of eight ways, which
+            multiplies the classes by up to eight. Only sensible where a turned class is another class.
+        seed: key of all episodes, together with the number of the batch.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        n_shot: int = 5,
+        batch_size: int = 16,
+        episodes_per_epoch: int = 16_000,
+        eval_episodes: int = 256,
+        horizontal_flip: bool = False,
+        episode_symmetries: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        if channels not in (1, 3):
+            raise UserError(f"data.channels is {channels}; images are grey (1) or RGB (3).")
+        for name, value in (("image_size", image_size), ("n_shot", n_shot), ("batch_size", batch_size),
+                            ("episodes_per_epoch", episodes_per_epoch), ("eval_episodes", eval_episodes)):  # fmt: skip
+            if value < 1:
+                raise UserError(f"data.{name} is {value}; it must be at least 1.")
+        self.image_size = image_size
+        self.channels = channels
+        self.n_shot = n_shot
+        self.batch_size = batch_size
+        self.episodes_per_epoch = episodes_per_epoch
+        self.eval_episodes = eval_episodes
+        self.horizontal_flip = horizontal_flip
+        self.episode_symmetries = episode_symmetries
+        self.seed = seed
+        self._splits: dict[Split, ImageSet] = {}
+
+    @abstractmethod
+    def load_split(self, split: Split) -> ImageSet:
+        """Read one split's images at `image_size` and `channels`; called once per split and process.
+
+        Raises:
+            UserError: data that is missing, broken or empty, with the path and the remedy.
+        """
+
+    # ---- images ----
+
+    def image_set(self, split: Split) -> ImageSet:
+        """The images of a split, read at the first call. Classes too small for an episode are left out."""
+        if split not in self._splits:
+            image_set = self.load_split(split)
+            shape = tuple(image_set.images.shape[1:])
+            expected = (self.channels, self.image_size, self.image_size)
+            if shape != expected:
+                raise UserError(f"{type(self).__name__}: images of shape {shape} where {expected} was configured.")
+            self._splits[split] = image_set.with_at_least(self.n_shot + 1, split)
+        return self._splits[split]
+
+    def setup(self, stage: str | None = None) -> None:
+        """Read what the stage needs, so that bad data ends the run before training starts."""
+        needed: dict[str | None, tuple[Split, ...]] = {
+            "fit": ("train", "val"),
+            "validate": ("val",),
+            "test": ("test",),
+            "predict": ("test",),
+        }
+        for split in needed.get(stage, SPLITS):
+            self.image_set(split)
+
+    # ---- episodes ----
+
+    @property
+    def world_size(self) -> int:
+        return self.trainer.world_size if self.trainer else 1
+
+    @property
+    def rank(self) -> int:
+        return self.trainer.global_rank if self.trainer else 0
+
+    @property
+    def global_batch_size(self) -> int:
+        """Episodes of a batch over all processes."""
+        return self.batch_size * self.world_size
+
+    def training_batch(self, number: int) -> EpisodeBatch:
+        """This process's rows of training batch `number`; depends on (seed, number, rank) alone."""
+        image_set = self.image_set("train")
+        draw = generator(self.seed, Stream.TRAIN_EPISODES, number)
+        classes = draw_classes(image_set, self.global_batch_size, draw)
+        images = self._gather(image_set, draw_episodes(image_set, classes, self.n_shot + 1, draw))
+        draw = generator(self.seed, Stream.TRAIN_AUGMENTATION, number)
+        if self.horizontal_flip:
+            flipped = torch.rand(self.global_batch_size, self.n_shot + 1, generator=draw) < 0.5
+            images = flip_horizontally(images, self._rows(flipped))
+        if self.episode_symmetries:
+            which = torch.randint(8, (self.global_batch_size,), generator=draw)
+            images = apply_symmetries(images, self._rows(which))
+        return EpisodeBatch(images, torch.ones(self.batch_size), number, self.batch_size)
+
+    def evaluation_batch(self, split: Split, number: int) -> EpisodeBatch:
+        """This process's rows of fixed batch `number`; past the last episode the first ones fill it, masked."""
+        image_set = self.image_set(split)
+        draw = generator(self.seed, Stream.EVAL_EPISODES, SPLITS.index(split))
+        classes = spread_classes(image_set, self.eval_episodes, draw)
+        episodes = draw_episodes(image_set, classes, self.n_shot + 1, draw)  # (eval_episodes, N)
+        rows = torch.arange(number * self.global_batch_size, (number + 1) * self.global_batch_size)
+        mask = self._rows((rows < self.eval_episodes).float())
+        images = self._gather(image_set, episodes[rows % self.eval_episodes])
+        return EpisodeBatch(images, mask, number, int(mask.sum()))
+
+    def _rows(self, values: Tensor) -> Tensor:
+        return rows_of_rank(values, self.rank, self.world_size)
+
+    def _gather(self, image_set: ImageSet, index: Tensor) -> Tensor:
+        return image_set.images[self._rows(index)]  # (B, N, C, H, W)
+
+    # ---- Lightning ----
+
+    def train_dataloader(self) -> TrainingEpisodes:
+        return TrainingEpisodes(self, max(1, self.episodes_per_epoch // self.global_batch_size))
+
+    def val_dataloader(self) -> FixedEpisodes:
+        return FixedEpisodes(self, "val")
+
+    def test_dataloader(self) -> FixedEpisodes:
+        return FixedEpisodes(self, "test")
+
+    def predict_dataloader(self) -> FixedEpisodes:
+        return FixedEpisodes(self, "test")
+
+    def on_after_batch_transfer(self, batch: EpisodeBatch, dataloader_idx: int) -> EpisodeBatch:
+        """Bytes cross to the device; floats are made there."""
+        return batch._replace(images=to_unit_range(batch.images))

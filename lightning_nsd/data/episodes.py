@@ -1,0 +1,57 @@
+"""Which images form an episode: indices only, drawn for a whole batch at once."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lightning_nsd.data.image_set import ImageSet
+
+
+class EpisodeBatch(NamedTuple):
+    """A batch of episodes as it comes from a loader.
+
+    Attributes:
+        images: `(B, N, C, H, W)`, uint8 from the loader, float in [-1, 1] once on the device.
+        mask: `(B,)` float32, 1 for an episode that counts and 0 for one that only fills the batch.
+        number: number of the batch in its stream; the key of every random number used with it.
+        n_valid: how many episodes of this process count, for weighted means.
+    """
+
+    images: Tensor
+    mask: Tensor
+    number: int
+    n_valid: int
+
+
+def draw_images(counts: Tensor, n_images: int, generator: torch.Generator) -> Tensor:
+    """For each row draw `n_images` different positions below `counts[row]`.
+
+    Args:
+        counts: int64 `(B,)`, each at least `n_images`.
+
+    Returns:
+        int64 `(B, n_images)`.
+    """
+    longest = int(counts.max())
+    keys = torch.rand(len(counts), longest, generator=generator)
+    keys = keys.masked_fill(torch.arange(longest) >= counts[:, None], 2.0)
+    return keys.topk(n_images, dim=1, largest=False).indices  # (B, n_images)
+
+
+def draw_episodes(image_set: ImageSet, classes: Tensor, n_images: int, generator: torch.Generator) -> Tensor:
+    """Indices into `image_set.images` of one episode for each entry of `classes`: int64 `(B, n_images)`."""
+    positions = draw_images(image_set.counts[classes], n_images, generator)
+    return image_set.offsets[classes][:, None] + positions
+
+
+def draw_classes(image_set: ImageSet, num_episodes: int, generator: torch.Generator) -> Tensor:
+    """A class for every episode, uniformly and with replacement: int64 `(num_episodes,)`."""
+    return torch.randint(len(image_set), (num_episodes,), generator=generator)
+
+
+def spread_classes(image_set: ImageSet, num_episodes: int, generator: torch.Generator) -> Tensor:
+    """A class for every episode, each class before any comes twice: int64 `(num_episodes,)`."""
+    rounds = -(-num_episodes // len(image_set))
+    shuffled = [torch.randperm(len(image_set), generator=generator) for _ in range(rounds)]
+    return torch.cat(shuffled)[:num_episodes]

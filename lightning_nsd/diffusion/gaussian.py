@@ -1,0 +1,124 @@
+"""Gaussian diffusion: noising, and what a network's output says about x_0 and about x_{t-1}."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal, NamedTuple
+
+from torch import Tensor
+
+from lightning_nsd.diffusion.schedule import Schedule, ScheduleName, make_betas
+from lightning_nsd.errors import UserError
+from lightning_nsd.model.constant import Constant
+
+Prediction = Literal["eps", "x_0", "v"]
+Variance = Literal["fixed_large", "fixed_small", "learned"]
+
+
+class Gaussian(NamedTuple):
+    """Mean and log variance of a normal distribution, `(b, C, H, W)` or broadcastable to it."""
+
+    mean: Tensor
+    log_variance: Tensor
+
+
+class Tables:
+    """A schedule's tables as tensors, looked up by timestep."""
+
+    def __init__(self, schedule: Schedule) -> None:
+        self.schedule = schedule
+        self._constants: dict[str, Constant] = {}
+
+    def at(self, name: str, t: Tensor, like: Tensor) -> Tensor:
+        """Table `name` at the timesteps `(b,)`, in the dtype of `like` `(b, C, H, W)`: `(b, 1, 1, 1)`."""
+        if name not in self._constants:
+            self._constants[name] = Constant(getattr(self.schedule, name))
+        return self._constants[name].like(like)[t][:, None, None, None]
+
+
+@dataclass(frozen=True)
+class GaussianDiffusion:
+    """A diffusion process and what its network predicts.
+
+    Attributes:
+        num_steps: T.
+        schedule: `linear` or `cosine`.
+        prediction: the network's output is eps, x_0, or v = √abar eps − √(1−abar) x_0
+            (Salimans & Ho 2022, arXiv 2202.00512).
+        variance: of p(x_{t-1} | x_t): `fixed_large` (beta), `fixed_small` (posterior), or `learned`, for which the
+            network gives 2C channels.
+        vlb_weight: weight of the variational bound, in bits per dimension, with a learned variance.
+    """
+
+    num_steps: int = 1000
+    schedule: ScheduleName = "linear"
+    prediction: Prediction = "eps"
+    variance: Variance = "fixed_large"
+    vlb_weight: float = 1.0
+
+    def __post_init__(self) -> None:
+        if self.num_steps < 1:
+            raise UserError(f"diffusion.num_steps is {self.num_steps}; it must be at least 1.")
+        _ = self.tables  # an impossible schedule is an error at once
+
+    @cached_property
+    def tables(self) -> Tables:
+        """The tables of the full schedule."""
+        return Tables(Schedule(make_betas(self.schedule, self.num_steps)))
+
+    def out_channels(self, channels: int) -> int:
+        """Channels of the network's output for images of `channels`."""
+        return 2 * channels if self.variance == "learned" else channels
+
+    def q_sample(self, x_0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """x_t = √abar x_0 + √(1−abar) eps (Ho et al. 2020, equation 4); all `(b, C, H, W)`, t `(b,)`."""
+        alpha_bar = self.tables.at("alpha_bar", t, x_0)
+        return alpha_bar.sqrt() * x_0 + (1 - alpha_bar).sqrt() * noise
+
+    def target(self, x_0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
+        """What the network should predict, `(b, C, H, W)`."""
+        if self.prediction == "eps":
+            return noise
+        if self.prediction == "x_0":
+            return x_0
+        alpha_bar = self.tables.at("alpha_bar", t, x_0)
+        return alpha_bar.sqrt() * noise - (1 - alpha_bar).sqrt() * x_0
+
+    def predict_x_0(self, x_t: Tensor, prediction: Tensor, alpha_bar: Tensor) -> Tensor:
+        """x_0 from the network's prediction; `alpha_bar` broadcasts to `(b, C, H, W)`."""
+        if self.prediction == "eps":
+            return (x_t - (1 - alpha_bar).sqrt() * prediction) / alpha_bar.sqrt()
+        if self.prediction == "x_0":
+            return prediction
+        return alpha_bar.sqrt() * x_t - (1 - alpha_bar).sqrt() * prediction
+
+    def split(self, output: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The network's output `(b, C_out, H, W)` as prediction and, with a learned variance, v; each `(b, C, H, W)`."""
+        if self.variance != "learned":
+            return output, None
+        prediction, v = output.chunk(2, dim=1)
+        return prediction, v
+
+    def log_variance(self, v: Tensor | None, log_beta: Tensor, posterior: Tensor, large: Tensor) -> Tensor:
+        """Log variance of p(x_{t-1} | x_t).
+
+        Learned: f log beta + (1−f) log posterior, f = (v+1)/2 (Nichol & Dhariwal 2021, equation 15).
+        """
+        if v is not None:
+            f = (v + 1) / 2
+            return f * log_beta + (1 - f) * posterior
+        return large if self.variance == "fixed_large" else posterior
+
+    def posterior(self, x_0: Tensor, x_t: Tensor, t: Tensor) -> Gaussian:
+        """q(x_{t-1} | x_t, x_0) (Ho et al. 2020, equation 6)."""
+        at = self.tables.at
+        mean = at("posterior_mean_x_0", t, x_t) * x_0 + at("posterior_mean_x_t", t, x_t) * x_t
+        return Gaussian(mean, at("posterior_log_variance_clipped", t, x_t))
+
+    def p_mean_variance(self, output: Tensor, x_t: Tensor, t: Tensor, clip: bool) -> Gaussian:
+        """p(x_{t-1} | x_t) from the network's output; x_0 is clipped to [-1, 1] where `clip`."""
+        at = self.tables.at
+        prediction, v = self.split(output)
+        x_0 = self.predict_x_0(x_t, prediction, at("alpha_bar", t, x_t))
+        mean, small = self.posterior(x_0.clamp(-1, 1) if clip else x_0, x_t, t)
+        log_variance = self.log_variance(v, at("log_betas", t, x_t), small, at("large_log_variance", t, x_t))
+        return Gaussian(mean, log_variance)

@@ -1,0 +1,212 @@
+"""Samplers: DDPM, DDIM and DPM-Solver++(2M), on any increasing subset of the timesteps.
+
+Each is a table with a row for every step. A row holds the weights of x_t, of the predicted x_0, of the x_0 predicted
+one step before, and of fresh noise in the next x. So the tables are made once, in float64, and all samplers share one
+loop whose steps differ in numbers alone (one compiled graph, replayed, under XLA).
+"""
+
+from abc import abstractmethod
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from lightning_nsd.diffusion.gaussian import GaussianDiffusion
+from lightning_nsd.diffusion.schedule import Schedule
+from lightning_nsd.errors import UserError
+
+Network = Callable[[Tensor, Tensor], Tensor]
+
+
+class StepTable(NamedTuple):
+    """Weights of the next x, float64 `(S,)` each; step 0 is the noisiest.
+
+    Attributes:
+        x_t: weight of the current x.
+        x_0: weight of the predicted x_0.
+        x_0_before: weight of the x_0 predicted one step before (unused at the first step).
+        noise: weight of fresh noise.
+    """
+
+    x_t: np.ndarray
+    x_0: np.ndarray
+    x_0_before: np.ndarray
+    noise: np.ndarray
+
+
+class Sampler:
+    """Draws images from noise with a network.
+
+    Args:
+        num_steps: how many timesteps to visit, evenly spread from 0 to T-1; all of them where None.
+        timesteps: exactly these, increasing; instead of `num_steps`.
+        guidance: w of classifier-free guidance, null + w·(conditional − null); 1 is none.
+        clip: clip the predicted x_0 to [-1, 1] at every step.
+
+    Raises:
+        UserError: both or impossible `num_steps` and `timesteps`.
+    """
+
+    def __init__(
+        self,
+        num_steps: int | None = None,
+        timesteps: Sequence[int] | None = None,
+        guidance: float = 1.0,
+        clip: bool = True,
+    ) -> None:
+        if num_steps is not None and timesteps is not None:
+            raise UserError("sampler: give num_steps or timesteps, not both.")
+        if num_steps is not None and num_steps < 1:
+            raise UserError(f"sampler.num_steps is {num_steps}; it must be at least 1.")
+        self.num_steps = num_steps
+        self.timesteps = timesteps
+        self.guidance = guidance
+        self.clip = clip
+
+    def chain(self, total: int) -> np.ndarray:
+        """The timesteps that are visited, increasing, int64 `(S,)`, out of `total`.
+
+        Raises:
+            UserError: more steps than there are, or timesteps out of order or range.
+        """
+        if self.timesteps is not None:
+            chain = np.asarray(self.timesteps, dtype=np.int64)
+            if not len(chain) or (np.diff(chain) <= 0).any() or chain[0] < 0 or chain[-1] >= total:
+                raise UserError(f"sampler.timesteps must increase and lie in 0 … {total - 1}; got {chain.tolist()}.")
+            return chain
+        num_steps = total if self.num_steps is None else self.num_steps
+        if num_steps > total:
+            raise UserError(f"sampler.num_steps is {num_steps}, but the diffusion has only {total} (num_steps).")
+        return np.linspace(total - 1 if num_steps == 1 else 0, total - 1, num_steps).round().astype(np.int64)
+
+    @abstractmethod
+    def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> StepTable:
+        """The weights of every step, over the schedule of the visited timesteps."""
+
+    def learned_log_variances(self, schedule: Schedule) -> tuple[np.ndarray, np.ndarray] | None:
+        """Log beta and log posterior variance `(S,)` where the network's variance is used, else None."""
+        return None
+
+    @torch.no_grad()
+    def trajectory(
+        self, diffusion: GaussianDiffusion, network: Network, x_T: Tensor, noise: Callable[[int], Tensor]
+    ) -> Iterator[Tensor]:
+        """Every x of the chain after `x_T`, in order; the last is the sample, in about [-1, 1].
+
+        Args:
+            network: x_t `(b, C, H, W)` and t `(b,)` to the output `(b, C_out, H, W)`, guidance included.
+            x_T: where the chain starts, `(b, C, H, W)`.
+            noise: gives the noise `(b, C, H, W)` of step k; asked for only where it has a weight.
+        """
+        chain = self.chain(diffusion.num_steps)
+        schedule = diffusion.tables.schedule.subset(chain)
+        table = self.table(schedule, diffusion)
+        learned = self.learned_log_variances(schedule) if diffusion.variance == "learned" else None
+        weights = torch.from_numpy(np.stack(table)).to(x_T.dtype).to(x_T.device)  # (4, S)
+        alpha_bars = torch.from_numpy(schedule.alpha_bar[::-1].copy()).to(x_T.dtype).to(x_T.device)  # (S,)
+        times = torch.from_numpy(chain[::-1].copy()).to(x_T.device)  # (S,)
+        x, x_0_before = x_T, torch.zeros_like(x_T)
+        for k in range(len(chain)):
+            output = network(x, times[k].expand(len(x)))
+            prediction, v = diffusion.split(output)
+            x_0 = diffusion.predict_x_0(x, prediction, alpha_bars[k])
+            if self.clip:
+                x_0 = x_0.clamp(-1.0, 1.0)
+            by_x, by_x_0, by_before, by_noise = weights[:, k]
+            following = by_x * x + by_x_0 * x_0 + by_before * x_0_before
+            if table.noise[k] > 0:
+                if learned is not None:
+                    log_beta, log_posterior = (float(values[::-1][k]) for values in learned)
+                    f = (v + 1) / 2  # type: ignore[operator]
+                    by_noise = (0.5 * (f * log_beta + (1 - f) * log_posterior)).exp()
+                following = following + by_noise * noise(k)
+            x, x_0_before = following, x_0
+            yield x
+
+    def sample(
+        self, diffusion: GaussianDiffusion, network: Network, x_T: Tensor, noise: Callable[[int], Tensor]
+    ) -> Tensor:
+        """The last x of `trajectory`, `(b, C, H, W)`."""
+        x = x_T
+        for x in self.trajectory(diffusion, network, x_T, noise):
+            pass
+        return x
+
+
+class DDPM(Sampler):
+    """Ancestral sampling (Ho et al. 2020, arXiv 2006.11239, algorithm 2), with the diffusion's own variance."""
+
+    def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> StepTable:
+        large = diffusion.variance == "fixed_large"
+        log_variance = schedule.large_log_variance if large else schedule.posterior_log_variance_clipped
+        noise = np.exp(0.5 * log_variance)
+        noise[0] = 0.0  # the last step takes the mean
+        zeros = np.zeros(len(schedule))
+        rows = (schedule.posterior_mean_x_t, schedule.posterior_mean_x_0, zeros, noise)
+        return StepTable(*(row[::-1] for row in rows))
+
+    def learned_log_variances(self, schedule: Schedule) -> tuple[np.ndarray, np.ndarray] | None:
+        return schedule.log_betas, schedule.posterior_log_variance_clipped
+
+
+class DDIM(Sampler):
+    """Implicit sampling (Song et al. 2021, arXiv 2010.02502, equation 12).
+
+    Args:
+        num_steps: how many timesteps to visit, evenly spread from 0 to T-1; all of them where None.
+        timesteps: exactly these, increasing; instead of `num_steps`.
+        eta: 0 is deterministic, 1 has DDPM's noise (equation 16).
+        guidance: w of classifier-free guidance; 1 is none.
+        clip: clip the predicted x_0 to [-1, 1] at every step.
+    """
+
+    def __init__(
+        self,
+        num_steps: int | None = 50,
+        timesteps: Sequence[int] | None = None,
+        eta: float = 0.0,
+        guidance: float = 1.0,
+        clip: bool = True,
+    ) -> None:
+        super().__init__(num_steps if timesteps is None else None, timesteps, guidance, clip)
+        if not 0.0 <= eta <= 1.0:
+            raise UserError(f"sampler.eta is {eta}; it must lie in [0, 1].")
+        self.eta = eta
+
+    def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> StepTable:
+        alpha_bar, previous = schedule.alpha_bar, schedule.alpha_bar_prev
+        sigma = self.eta * np.sqrt(schedule.posterior_variance)
+        # eps = (x_t − √abar x_0) / √(1−abar), and the next x = √abar' x_0 + √(1−abar'−σ²) eps + σ noise
+        by_eps = np.sqrt(np.maximum(1.0 - previous - sigma**2, 0.0))
+        x_t = by_eps / np.sqrt(1.0 - alpha_bar)
+        x_0 = np.sqrt(previous) - x_t * np.sqrt(alpha_bar)
+        return StepTable(*(row[::-1] for row in (x_t, x_0, np.zeros(len(schedule)), sigma)))
+
+
+class DPMSolverPP(Sampler):
+    """DPM-Solver++(2M), the multistep solver of second order (Lu et al. 2022, arXiv 2211.01095, algorithm 2).
+
+    The first and the last step are of first order.
+    """
+
+    def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> StepTable:
+        alpha_bar = np.append(schedule.alpha_bar[::-1], 1.0)  # (S + 1,), ends at the clean image
+        alpha, sigma = np.sqrt(alpha_bar), np.sqrt(1.0 - alpha_bar)
+        with np.errstate(divide="ignore"):
+            lambdas = np.log(alpha) - np.log(sigma)  # half the log signal-to-noise ratio
+        with np.errstate(invalid="ignore"):
+            h = np.diff(lambdas)  # (S,)
+        x_t = sigma[1:] / sigma[:-1]
+        by_x_0 = alpha[1:] - alpha[:-1] * x_t  # −α' (e^(−h) − 1), written so that infinite h does no harm
+        # D = (1 + 1/(2r)) x_0 − 1/(2r) x_0_before, with r = h_before / h
+        half_inverse_r = np.zeros(len(schedule))
+        if len(schedule) > 2:
+            half_inverse_r[1:-1] = h[1:-1] / h[:-2] / 2
+        return StepTable(
+            x_t, by_x_0 * (1 + half_inverse_r), -by_x_0 * half_inverse_r, np.zeros(len(schedule))
+        )
+
+
+SAMPLERS: dict[str, type[Sampler]] = {"ddpm": DDPM, "ddim": DDIM, "dpm++": DPMSolverPP}

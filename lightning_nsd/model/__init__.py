@@ -1,0 +1,10 @@
+"""Networks; the short names of encoders, contexts and denoisers are enough in a config's `class_path`."""
+
+from lightning_nsd.model.context import DeterministicContext, VariationalContext
+from lightning_nsd.model.dit import DiT
+from lightning_nsd.model.set_vit import SetViT
+from lightning_nsd.model.unet import UNet
+from lightning_nsd.model.unet_encoder import UNetEncoder
+from lightning_nsd.model.vit import ViT
+
+__all__ = ["DeterministicContext", "DiT", "SetViT", "UNet", "UNetEncoder", "VariationalContext", "ViT"]

@@ -1,0 +1,77 @@
+"""From a set encoder's output to the context: as it is, or a Gaussian around it."""
+
+import math
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+
+class ContextDraw(NamedTuple):
+    """A context and what it costs.
+
+    Attributes:
+        context: `(b, D_c)` or `(b, L, D_c)`.
+        kl: KL to the prior in bits, averaged over a context's dimensions, `(b,)`; None for a deterministic context.
+    """
+
+    context: Tensor
+    kl: Tensor | None
+
+
+class Context(nn.Module):
+    """Turns the encoder's output h into a context.
+
+    Attributes:
+        is_random: whether training draws noise for it.
+    """
+
+    is_random = False
+
+    def __init__(self, context_dim: int) -> None:
+        super().__init__()
+        self.context_dim = context_dim
+
+
+class DeterministicContext(Context):
+    """c = h."""
+
+    def forward(self, h: Tensor, noise: Tensor | None = None) -> ContextDraw:
+        """`h` `(b, …, D_c)`, unchanged; there is no noise to use."""
+        return ContextDraw(h, None)
+
+
+class VariationalContext(Context):
+    """c = mu + exp(log var / 2) · xi, with (mu, log var) = Linear(SiLU(Linear(h))) and prior N(0, I)."""
+
+    is_random = True
+
+    def __init__(self, context_dim: int) -> None:
+        super().__init__(context_dim)
+        self.linear_1 = nn.Linear(context_dim, context_dim)
+        self.act = nn.SiLU()
+        self.linear_2 = nn.Linear(context_dim, 2 * context_dim)
+
+    def forward(self, h: Tensor, noise: Tensor | None = None) -> ContextDraw:
+        """Args:
+            h: `(b, …, D_c)`.
+            noise: xi, of h's shape; None gives the mean.
+
+        The KL of N(mu, var) to N(0, I) is averaged over dimensions and given in bits
+        (Kingma & Welling 2014, arXiv 1312.6114, appendix B).
+        """
+        mean, log_variance = self.linear_2(self.act(self.linear_1(h))).chunk(2, dim=-1)
+        context = mean if noise is None else mean + (log_variance / 2).exp() * noise
+        kl = 0.5 * (mean.square() + log_variance.exp() - log_variance - 1)
+        return ContextDraw(context, kl.flatten(1).mean(dim=1) / math.log(2.0))
+
+
+def as_tokens(context: Tensor) -> Tensor:
+    """A vector `(b, D_c)` is one token `(b, 1, D_c)`; tokens stay as they are."""
+    return context[:, None] if context.dim() == 2 else context
+
+
+def replace_by_null(context: Tensor, null: Tensor, dropped: Tensor) -> Tensor:
+    """The learned null context `(D_c,)` where `dropped` `(b,)` is true (Ho & Salimans 2022, arXiv 2207.12598)."""
+    where = dropped.reshape(-1, *[1] * (context.dim() - 1))
+    return torch.where(where, null.to(context.dtype), context)

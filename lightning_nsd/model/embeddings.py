@@ -1,0 +1,58 @@
+"""Timestep features, fixed and patch positions."""
+
+import math
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from lightning_nsd.model.constant import Constant
+
+TIMESTEP_FEATURES = 256
+
+
+class TimestepFeatures(nn.Module):
+    """`[cos, sin]` of `t · 10000^(-k/128)`, k = 0 … 127 (Vaswani et al. 2017, arXiv 1706.03762, section 3.5)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        half = TIMESTEP_FEATURES // 2
+        self.frequencies = Constant(np.exp(-math.log(10000.0) * np.arange(half) / half))
+
+    def forward(self, t: Tensor, like: Tensor) -> Tensor:
+        """Integer timesteps `(b,)` → `(b, 256)` in the dtype of `like`."""
+        angles = t[:, None].to(like.dtype) * self.frequencies.like(like)  # (b, 128)
+        return torch.cat([angles.cos(), angles.sin()], dim=-1)  # (b, 256)
+
+
+class TimestepEmbedding(nn.Module):
+    """Features → Linear → SiLU → Linear (DiT, arXiv 2212.09748, section 3.2)."""
+
+    def __init__(self, hidden_size: int) -> None:
+        super().__init__()
+        self.features = TimestepFeatures()
+        self.linear_1 = nn.Linear(TIMESTEP_FEATURES, hidden_size)
+        self.linear_2 = nn.Linear(hidden_size, hidden_size)
+        self.act = nn.SiLU()
+
+    def forward(self, t: Tensor) -> Tensor:
+        """`(b,)` → `(b, hidden_size)`."""
+        features = self.features(t, like=self.linear_1.weight)
+        return self.linear_2(self.act(self.linear_1(features)))
+
+
+def sincos_positions(hidden_size: int, grid_size: int) -> np.ndarray:
+    """Fixed 2-D positions of a square grid, float64 `(grid_size², hidden_size)`.
+
+    The first half of the features encodes the column, the second half the row, each as `[sin, cos]`
+    (He et al. 2022, arXiv 2111.06377, as used by DiT).
+    """
+    quarter = hidden_size // 4
+    frequencies = 10000.0 ** (-np.arange(quarter) / quarter)
+    rows, columns = np.meshgrid(np.arange(grid_size), np.arange(grid_size), indexing="ij")
+
+    def encode(position: np.ndarray) -> np.ndarray:
+        angles = position.reshape(-1, 1) * frequencies  # (grid_size², quarter)
+        return np.concatenate([np.sin(angles), np.cos(angles)], axis=1)
+
+    return np.concatenate([encode(columns), encode(rows)], axis=1)

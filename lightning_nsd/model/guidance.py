@@ -1,0 +1,47 @@
+"""The network as a sampler sees it: contexts computed once, guidance applied."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from lightning_nsd.errors import UserError
+from lightning_nsd.model.few_shot_denoiser import FewShotDenoiser
+
+
+def guided_network(
+    model: FewShotDenoiser, support: Tensor, num: int, guidance: float
+) -> Callable[[Tensor, Tensor], Tensor]:
+    """A function from x_t `(b·num, C, H, W)` and t `(b·num,)` to the network's output, given support sets.
+
+    With guidance w ≠ 1 the output is null + w·(conditional − null), from one doubled batch
+    (Ho & Salimans 2022, arXiv 2207.12598, equation 6).
+
+    Args:
+        support: `(b, n_shot, C, H, W)`.
+        num: queries of each support set.
+        guidance: w.
+
+    Raises:
+        UserError: guidance with a model that was trained without a null context.
+    """
+    if guidance != 1.0 and model.null_context is None:
+        raise UserError(
+            f"sampler.guidance is {guidance}, but the model has no null context to guide away from: it was trained "
+            "with model.context_dropout 0. Use guidance 1, or train with context_dropout above 0 (0.1 is usual)."
+        )
+    fixed = None if model.time_conditioned else model.support_context(support)
+
+    def network(x_t: Tensor, t: Tensor) -> Tensor:
+        context = model.support_context(support, t[: len(support)]) if model.time_conditioned else fixed
+        if context is None:
+            return model.denoiser(x_t, t, None)
+        context = context.repeat_interleave(num, dim=0)  # (b·num, …)
+        if guidance == 1.0:
+            return model.denoiser(x_t, t, context)
+        null = model.null_context.expand_as(context)  # type: ignore[union-attr]
+        doubled = model.denoiser(torch.cat([x_t, x_t]), torch.cat([t, t]), torch.cat([context, null]))
+        conditional, unconditional = doubled.chunk(2)
+        return unconditional + guidance * (conditional - unconditional)
+
+    return network

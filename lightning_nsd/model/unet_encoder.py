@@ -1,0 +1,92 @@
+"""The paper's UNet encoder: each image on its own, then the mean over the set (FSDM, arXiv 2205.15463)."""
+
+from collections.abc import Sequence
+
+from torch import Tensor, nn
+
+from lightning_nsd.model.embeddings import TimestepEmbedding
+from lightning_nsd.model.set_encoder import SetEncoder
+from lightning_nsd.model.unet_blocks import AttentionBlock, Downsample, ResBlock, check_levels, group_norm
+
+
+class UNetEncoder(SetEncoder):
+    """The down path of a UNet, pooled to one vector per image; a set's vector is the mean over its images.
+
+    An image is encoded once, however many sets it is part of: a leave-one-out mean is (sum − own) / (N − 1).
+    Takes sets of any size.
+
+    Args:
+        image_size: pixels along a side.
+        channels: of an image.
+        n_shot: images of a set in training.
+        context_dim: D_c.
+        model_channels: channels at full resolution.
+        channel_multipliers: channels of each level over `model_channels`; every level halves the resolution.
+        num_res_blocks: residual blocks of a level.
+        attention_resolutions: resolutions, in pixels along a side, that have attention.
+        num_heads: attention heads.
+        time_conditioned: modulate the residual blocks by the timestep.
+        dropout: in the residual blocks.
+
+    Raises:
+        UserError: an image that cannot be halved that often, or channels that do not divide into heads.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        n_shot: int,
+        context_dim: int = 128,
+        model_channels: int = 32,
+        channel_multipliers: Sequence[int] = (1, 2, 3),
+        num_res_blocks: int = 1,
+        attention_resolutions: Sequence[int] = (),
+        num_heads: int = 4,
+        time_conditioned: bool = False,
+        dropout: float = 0.0,
+    ) -> None:
+        super().__init__(n_shot, context_dim, gives_tokens=False, time_conditioned=time_conditioned)
+        check_levels("UNetEncoder", image_size, len(channel_multipliers))
+        time_dim = 4 * model_channels if time_conditioned else None
+        if time_dim is not None:
+            self.time_embedding = TimestepEmbedding(time_dim)
+        self.conv_in = nn.Conv2d(channels, model_channels, 3, padding=1)
+        self.blocks = nn.ModuleList()
+        width, resolution = model_channels, image_size
+        for level, multiplier in enumerate(channel_multipliers):
+            if level:
+                self.blocks.append(Downsample(width))
+                resolution //= 2
+            for _ in range(num_res_blocks):
+                self.blocks.append(ResBlock(width, multiplier * model_channels, time_dim, dropout))
+                width = multiplier * model_channels
+                if resolution in attention_resolutions:
+                    self.blocks.append(AttentionBlock(width, num_heads))
+        self.norm_out = group_norm(width)
+        self.act = nn.SiLU()
+        self.head = nn.Linear(width, context_dim)
+
+    def encode_images(self, images: Tensor, t: Tensor | None = None) -> Tensor:
+        """`(b, C, H, W)` and `(b,)` → `(b, D_c)`, each image on its own."""
+        self.check_time(t)
+        cond = self.time_embedding(t) if self.time_conditioned else None  # (b, time_dim)
+        h = self.conv_in(images)  # (b, model_channels, H, W)
+        for block in self.blocks:
+            h = block(h, cond) if isinstance(block, ResBlock) else block(h)
+        return self.head(self.act(self.norm_out(h)).mean(dim=(2, 3)))
+
+    def forward(self, support: Tensor, t: Tensor | None = None) -> Tensor:
+        """`(b, n, C, H, W)` → `(b, D_c)`."""
+        return self._encode_sets(support, t).mean(dim=1)
+
+    def encode_leave_one_out(self, images: Tensor, t: Tensor | None = None) -> Tensor:
+        """`(B, N, C, H, W)` → `(B·N, D_c)`, with every image encoded once."""
+        encoded = self._encode_sets(images, t)  # (B, N, D_c)
+        total = encoded.sum(dim=1, keepdim=True)
+        return ((total - encoded) / (images.shape[1] - 1)).flatten(0, 1)
+
+    def _encode_sets(self, images: Tensor, t: Tensor | None) -> Tensor:
+        b, n = images.shape[:2]
+        times = None if t is None else t.repeat_interleave(n)
+        return self.encode_images(images.flatten(0, 1), times).unflatten(0, (b, n))  # (b, n, D_c)

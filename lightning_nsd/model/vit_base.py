@@ -1,0 +1,65 @@
+"""What SetViT and ViT have in common: special tokens, positions, transformer, head."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from lightning_nsd.model.embeddings import TIMESTEP_FEATURES, TimestepFeatures
+from lightning_nsd.model.set_encoder import SetEncoder
+from lightning_nsd.model.transformer import LAYER_NORM_EPS, transformer
+
+
+class ViTBase(SetEncoder):
+    """CLS and TIME tokens, a learned position table, transformer blocks, and a head LayerNorm → Linear(D_c).
+
+    Args:
+        n_shot: images of a set.
+        num_patches: L, patches that have a position of their own.
+        context_dim: D_c.
+        hidden_size: D, width of the tokens.
+        depth: transformer blocks.
+        mlp_dim: width inside a block's MLP.
+        attention: makes one block's attention.
+        gives_tokens: whether the context is tokens.
+        time_conditioned: feed Linear(timestep features) as the TIME token; zeros otherwise.
+        dropout: in the MLPs, after the nonlinearity.
+    """
+
+    def __init__(
+        self,
+        n_shot: int,
+        num_patches: int,
+        context_dim: int,
+        hidden_size: int,
+        depth: int,
+        mlp_dim: int,
+        attention: Callable[[], nn.Module],
+        gives_tokens: bool,
+        time_conditioned: bool,
+        dropout: float,
+    ) -> None:
+        super().__init__(n_shot, context_dim, gives_tokens, time_conditioned)
+        self.num_patches = num_patches
+        self.cls_token = nn.Parameter(torch.randn(1, 1, hidden_size))
+        self.position = nn.Parameter(torch.randn(1, 2 + num_patches, hidden_size))
+        if time_conditioned:
+            self.time_features = TimestepFeatures()
+            self.time_token = nn.Linear(TIMESTEP_FEATURES, hidden_size)
+        self.blocks = transformer(depth, hidden_size, attention, mlp_dim, dropout)
+        self.head_norm = nn.LayerNorm(hidden_size, eps=LAYER_NORM_EPS)
+        self.head = nn.Linear(hidden_size, context_dim)
+
+    def special_tokens(self, b: int, t: Tensor | None) -> Tensor:
+        """CLS and TIME with their positions added, `(b, 2, D)`; `t` is `(b,)` or None."""
+        self.check_time(t)
+        cls = self.cls_token.expand(b, -1, -1)
+        if self.time_conditioned:
+            time = self.time_token(self.time_features(t, like=self.time_token.weight))[:, None]  # (b, 1, D)
+        else:
+            time = torch.zeros_like(cls)
+        return torch.cat([cls, time], dim=1) + self.position[:, :2]
+
+    def project(self, pooled: Tensor) -> Tensor:
+        """The head: `(…, D)` → `(…, D_c)`."""
+        return self.head(self.head_norm(pooled))

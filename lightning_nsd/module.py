@@ -1,0 +1,297 @@
+"""The LightningModule: wires data, network, diffusion, optimiser and EMA, and computes nothing itself."""
+
+import copy
+from typing import Any
+
+import torch
+from lightning.pytorch import LightningModule
+from lightning.pytorch.cli import OptimizerCallable
+from torch import Tensor
+from torch.optim import AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR
+
+from lightning_nsd.data.episodes import EpisodeBatch
+from lightning_nsd.diffusion.draws import Draws, draw
+from lightning_nsd.diffusion.gaussian import GaussianDiffusion
+from lightning_nsd.diffusion.loss import diffusion_loss_terms
+from lightning_nsd.diffusion.sampler import DDIM, Sampler
+from lightning_nsd.hyperparameters import HYPERPARAMETERS, check_same, describe, describe_factory
+from lightning_nsd.model.context import DeterministicContext
+from lightning_nsd.model.few_shot_denoiser import ContextFactory, DenoiserFactory, EncoderFactory, FewShotDenoiser
+from lightning_nsd.model.guidance import guided_network
+from lightning_nsd.optim.ema import ema_decay_at, update_ema
+from lightning_nsd.optim.groups import parameter_groups
+from lightning_nsd.optim.lr_schedule import LRSchedule
+from lightning_nsd.rng import Stream, generator, mix
+
+
+class FewShotDiffusion(LightningModule):
+    """A few-shot diffusion model and how it is trained.
+
+    Args:
+        image_size: pixels along a side; the data decides it.
+        channels: of an image; the data decides it.
+        n_shot: images of a support set; the data decides it.
+        denoiser: DiT or UNet, made from (image_size, channels, out_channels, context_dim).
+        encoder: SetViT, ViT or UNetEncoder, made from (image_size, channels, n_shot); null for the unconditional
+            baseline.
+        context: DeterministicContext or VariationalContext, made from context_dim.
+        diffusion: the process, and what the network predicts.
+        sampler: how images are drawn in evaluation; DDIM in 50 steps where None.
+        context_dropout: probability that a query sees the learned null context in training, for guidance.
+        kl_weight: weight of a variational context's KL.
+        optimizer: made from parameter groups.
+        encoder_lr: rate of the encoder and the context; the optimiser's where None.
+        denoiser_lr: rate of the denoiser; the optimiser's where None.
+        lr_schedule: warm-up and annealing of all rates.
+        freeze_encoder_steps: optimiser steps before the encoder is trained.
+        freeze_denoiser_steps: optimiser steps before the denoiser is trained.
+        ema_decay: of the moving average that evaluation uses.
+        ema_warmup: let the average follow faster in the first steps.
+        compile: compile the network with torch.compile for training.
+        seed: key of all noise and timesteps, together with the number of the batch.
+
+    Raises:
+        UserError: parts that do not fit together.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        n_shot: int,
+        denoiser: DenoiserFactory,
+        encoder: EncoderFactory | None = None,
+        context: ContextFactory = DeterministicContext,
+        diffusion: GaussianDiffusion = GaussianDiffusion(),  # noqa: B008 (frozen)
+        sampler: Sampler | None = None,
+        context_dropout: float = 0.0,
+        kl_weight: float = 1.0,
+        optimizer: OptimizerCallable = AdamW,
+        encoder_lr: float | None = None,
+        denoiser_lr: float | None = None,
+        lr_schedule: LRSchedule = LRSchedule(),  # noqa: B008 (frozen)
+        freeze_encoder_steps: int = 0,
+        freeze_denoiser_steps: int = 0,
+        ema_decay: float = 0.9999,
+        ema_warmup: bool = False,
+        compile: bool = False,
+        seed: int = 0,
+    ) -> None:
+        super().__init__()
+        self.image_size = image_size
+        self.channels = channels
+        self.n_shot = n_shot
+        self.diffusion = diffusion
+        self.sampler = sampler or DDIM(min(50, diffusion.num_steps))
+        self.sampler.chain(diffusion.num_steps)  # impossible steps are an error at once
+        self.context_dropout = context_dropout
+        self.kl_weight = kl_weight
+        self.optimizer = optimizer
+        self.encoder_lr = encoder_lr
+        self.denoiser_lr = denoiser_lr
+        self.lr_schedule = lr_schedule
+        self.freeze_steps = {"encoder": freeze_encoder_steps, "denoiser": freeze_denoiser_steps}
+        self.ema_decay = ema_decay
+        self.ema_warmup = ema_warmup
+        self.compiled = compile
+        self.seed = seed
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(mix(seed, Stream.INIT))
+            self.model = FewShotDenoiser(
+                image_size,
+                channels,
+                diffusion.out_channels(channels),
+                n_shot,
+                encoder,
+                context,
+                denoiser,
+                context_dropout,
+            )
+        self.ema: FewShotDenoiser | None = copy.deepcopy(self.model).requires_grad_(False).eval()
+        self.hyperparameters: dict[str, Any] = {
+            "image_size": image_size,
+            "channels": channels,
+            "n_shot": n_shot,
+            "encoder": describe_factory(encoder, self.model.encoder),
+            "context": describe_factory(context, self.model.context),
+            "denoiser": describe_factory(denoiser, self.model.denoiser),
+            "diffusion": describe(diffusion)["init_args"],
+            "sampler": describe(self.sampler),
+            "context_dropout": context_dropout,
+            "kl_weight": kl_weight,
+            "seed": seed,
+        }
+
+    # ---- the model's parts, one by one ----
+
+    @property
+    def evaluation_model(self) -> FewShotDenoiser:
+        """The network that evaluation and sampling use: the moving average, or the only one there is."""
+        return self.model if self.ema is None else self.ema
+
+    def contexts(self, images: Tensor, context_noise: Tensor | None = None, t: Tensor | None = None) -> Tensor | None:
+        """Leave-one-out contexts of episodes.
+
+        Args:
+            images: `(B, N, C, H, W)` in [-1, 1].
+            context_noise: `(B, N, D)` for a variational context; the mean is taken without.
+            t: `(B,)`, for a time-conditioned encoder.
+
+        Returns:
+            `(B·N, D)` or `(B·N, L, D)`; None for the unconditional baseline.
+        """
+        drawn = self.model.leave_one_out_context(images, t, context_noise)
+        return drawn.context if drawn else None
+
+    def denoise(self, x_t: Tensor, t: Tensor, context: Tensor | None) -> Tensor:
+        """Network output `(B·N, C_out, H, W)` of `x_t` `(B·N, C, H, W)` at `t` `(B·N,)` with its contexts."""
+        return self.model.denoiser(x_t, t, context)
+
+    def loss_terms(
+        self,
+        images: Tensor,
+        t: Tensor,
+        noise: Tensor,
+        context_noise: Tensor | None = None,
+        dropped: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """The loss of episodes and what it is made of, differentiable.
+
+        Args:
+            images: `(B, N, C, H, W)` in [-1, 1].
+            t: `(B,)`, one timestep per episode.
+            noise: `(B·N, C, H, W)`.
+            context_noise: `(B, N, D)` for a variational context.
+            dropped: `(B·N,)` bool, queries that see the null context.
+
+        Returns:
+            `mse` `(B·N,)`; `vb` `(B·N,)` with a learned variance; `kl_context` `()` with a variational context;
+            `loss` `()` = mean(mse + vb) + kl_weight · kl_context.
+        """
+        terms = self._terms(self.model, images, Draws(t, noise, context_noise, dropped))
+        loss = self._total(terms).mean()
+        if "kl_context" in terms:
+            terms["kl_context"] = terms["kl_context"].mean()
+        return {**terms, "loss": loss}
+
+    def _total(self, terms: dict[str, Tensor]) -> Tensor:
+        """The loss of every image `(B·N,)`; all terms are `(B·N,)`."""
+        total = terms["mse"]
+        if "vb" in terms:
+            total = total + terms["vb"]
+        if "kl_context" in terms:
+            total = total + self.kl_weight * terms["kl_context"]
+        return total
+
+    def _terms(self, model: FewShotDenoiser, images: Tensor, draws: Draws) -> dict[str, Tensor]:
+        n = images.shape[1]
+        x_0 = images.flatten(0, 1)  # (B·N, C, H, W)
+        t = draws.t.repeat_interleave(n)  # (B·N,)
+        x_t = self.diffusion.q_sample(x_0, t, draws.noise)
+        result = model(images, x_t, draws.t, draws.context_noise, draws.dropped)
+        terms = diffusion_loss_terms(self.diffusion, result.output, x_0, x_t, t, draws.noise)
+        return terms if result.kl_context is None else {**terms, "kl_context": result.kl_context}
+
+    def sample(
+        self,
+        support: Tensor,
+        num: int,
+        generator: torch.Generator | None = None,
+        sampler: Sampler | None = None,
+    ) -> Tensor:
+        """Draw images of the classes of some support sets, with the EMA weights.
+
+        Args:
+            support: `(B, n_shot, C, H, W)` in [-1, 1].
+            num: images for each support set.
+            generator: where all noise comes from.
+            sampler: instead of the model's own.
+
+        Returns:
+            `(B, num, C, H, W)` in [-1, 1].
+        """
+        model, sampler = self.evaluation_model, sampler or self.sampler
+        b, shape = len(support), (self.channels, self.image_size, self.image_size)
+        on = {"device": support.device, "dtype": support.dtype, "generator": generator}
+        with torch.no_grad():
+            network = guided_network(model, support, num, sampler.guidance)
+            x_T = torch.randn(b * num, *shape, **on)
+            images = sampler.sample(self.diffusion, network, x_T, lambda step: torch.randn(b * num, *shape, **on))
+        return images.clamp(-1.0, 1.0).unflatten(0, (b, num))
+
+    # ---- Lightning ----
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        """The optimiser, with the EMA update hooked into its step, and the rate's schedule by step."""
+        optimizer = self.optimizer(parameter_groups(self.model, self.encoder_lr, self.denoiser_lr))  # type: ignore[arg-type]
+        optimizer.register_step_post_hook(lambda *_: self._after_optimizer_step())
+        total = self.trainer.estimated_stepping_batches
+        scheduler = LambdaLR(optimizer, lambda step: self.lr_schedule.factor(step, total))
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _after_optimizer_step(self) -> None:
+        if self.ema is not None:
+            # global_step counts the steps before this one
+            decay = ema_decay_at(self.trainer.global_step + 1, self.ema_decay, self.ema_warmup)
+            update_ema(self.ema, self.model, decay)
+
+    def on_fit_start(self) -> None:
+        if self.compiled:
+            self.model.compile()
+
+    def on_train_batch_start(self, batch: EpisodeBatch, batch_idx: int) -> None:
+        """Key torch's own state, from which only dropout draws, by the batch."""
+        torch.manual_seed(mix(self.seed, Stream.TRAIN_GLOBAL, batch.number, self.global_rank))
+
+    def training_step(self, batch: EpisodeBatch, batch_idx: int) -> Tensor:
+        """The loss of one batch of episodes, `()`."""
+        terms = self.loss_terms(batch.images, *self._draw(batch, Stream.TRAIN_NOISE, self.context_dropout))
+        self.log_dict({f"train/{name}": value.detach().mean() for name, value in terms.items()}, batch_size=1)
+        return terms["loss"]
+
+    def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
+        """A frozen part's gradients are dropped, so that neither clipping nor the optimiser sees them."""
+        for group in optimizer.param_groups:
+            if self.trainer.global_step < self.freeze_steps[group["name"]]:
+                for parameter in group["params"]:
+                    parameter.grad = None
+
+    def validation_step(self, batch: EpisodeBatch, batch_idx: int) -> None:
+        self._evaluation_step(batch, "val")
+
+    def test_step(self, batch: EpisodeBatch, batch_idx: int) -> None:
+        self._evaluation_step(batch, "test")
+
+    def predict_step(self, batch: EpisodeBatch, batch_idx: int) -> Tensor:
+        """One image drawn for every episode from its first n_shot images: `(B, 1, C, H, W)` in [-1, 1]."""
+        support = batch.images[:, : self.n_shot]
+        return self.sample(support, 1, generator(self.seed, Stream.SAMPLING, batch.number, device=support.device))
+
+    def _evaluation_step(self, batch: EpisodeBatch, split: str) -> None:
+        """The loss on held-out classes with EMA weights; padding episodes do not count."""
+        terms = self._terms(self.evaluation_model, batch.images, self._draw(batch, Stream.EVAL_NOISE, 0.0))
+        weights = batch.mask / batch.mask.sum().clamp(min=1)
+        for name, values in {**terms, "loss": self._total(terms)}.items():
+            per_episode = values.unflatten(0, (len(batch.mask), -1)).mean(dim=1)  # (B,)
+            mean = (per_episode * weights).sum()
+            self.log(f"{split}/{name}", mean, batch_size=batch.n_valid, on_epoch=True, on_step=False, sync_dist=True)
+
+    def _draw(self, batch: EpisodeBatch, stream: Stream, context_dropout: float) -> Draws:
+        device = batch.images.device
+        return draw(
+            batch.images,
+            self.diffusion.num_steps,
+            self.model.context_noise_shape(batch.images.shape[1]) if self.training else None,
+            context_dropout,
+            generator(self.seed, stream, batch.number, device=device),
+            self.global_rank,
+            self.trainer.world_size,
+        )
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint[HYPERPARAMETERS] = self.hyperparameters
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Raises UserError where the checkpoint is of another architecture than the configuration."""
+        check_same(checkpoint.get(HYPERPARAMETERS), self.hyperparameters)
