@@ -1,0 +1,7 @@
+"""Data sets; their short names are enough for `--data.class_path`."""
+
+from lightning_nsd.data.cifar100 import CIFAR100
+from lightning_nsd.data.class_folder import ClassFolder
+from lightning_nsd.data.omniglot import Omniglot
+
+__all__ = ["CIFAR100", "ClassFolder", "Omniglot"]

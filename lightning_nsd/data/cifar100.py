@@ -1,0 +1,167 @@
+"""CIFAR-100 in any of the forms that it is passed around in, FC100's split."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+import torchvision
+from torch import Tensor
+from torchvision.datasets.utils import check_integrity, download_and_extract_archive
+
+from lightning_nsd.data.class_data import ClassDataModule
+from lightning_nsd.data.datamodule import SPLITS, Split
+from lightning_nsd.data.download import download_or_explain
+from lightning_nsd.data.image_folder import read_classes
+from lightning_nsd.data.image_tree import ImageTree
+from lightning_nsd.data.safe_pickle import read_pickle
+from lightning_nsd.data.splits import fc100_split
+from lightning_nsd.errors import UserError
+
+Splits = Mapping[Split, Mapping[str, Tensor]]
+
+_PARTS = ("train", "test")  # of the original data set, which hold the same classes and are joined
+_OFFICIAL = torchvision.datasets.CIFAR100
+
+
+class CIFAR100(ClassDataModule):
+    """32 × 32 photographs of 100 classes, 600 each, divided by superclass (FC100: 60, 20 and 20 classes).
+
+    The first form found in `root` is read; a class has all its images, those of CIFAR's train and test files:
+
+    1. `train/<class>/*.png` and `test/<class>/*.png`;
+    2. the same in a zip, `*cifar100*.zip` (`root` may also be the zip itself), which is not unpacked;
+    3. `train_cifar100.pkl`, `val_cifar100.pkl`, `test_cifar100.pkl` of the JAX source, with their own split;
+    4. `cifar-100-python/`, torchvision's files, which are downloaded when there is nothing else.
+
+    Args:
+        root: folder to look in and to download to.
+        download: fetch the data set if it is not there.
+    """
+
+    def __init__(self, root: str = "data/cifar100", download: bool = True, **kwargs: Any) -> None:
+        super().__init__(root=root, image_size=32, channels=3, **kwargs)
+        self.download = download
+
+    def prepare_data(self) -> None:
+        if find_reader(self.root) is None:
+            archive_is_there = check_integrity(str(self.root / _OFFICIAL.filename), _OFFICIAL.tgz_md5)
+            if self.download or archive_is_there:
+                # a whole archive is only unpacked
+                fetch = partial(download_and_extract_archive, _OFFICIAL.url, self.root, md5=_OFFICIAL.tgz_md5)
+                download_or_explain(fetch, self.root, _missing(self.root))
+        super().prepare_data()
+
+    def read_splits(self) -> Splits:
+        reader = find_reader(self.root)
+        if reader is None:
+            raise UserError(_missing(self.root))
+        return reader()
+
+
+def find_reader(root: Path) -> Callable[[], Splits] | None:
+    """How to read what is in `root`; None if no form of CIFAR-100 is there."""
+    zips = [root] if root.is_file() else sorted(root.glob("*cifar100*.zip"))
+    if (root / "train").is_dir():
+        return lambda: read_png_tree(ImageTree.of_folder(root, depth=2, within=_PARTS))
+    if zips:
+        return lambda: read_png_tree(ImageTree.of_zip(zips[0], depth=2, within=_PARTS))
+    if any(jax_pickle(root, split).is_file() for split in SPLITS):
+        return lambda: read_jax_pickles(root)
+    if (root / _OFFICIAL.base_folder).is_dir():
+        return lambda: read_torchvision_files(root / _OFFICIAL.base_folder)
+    return None
+
+
+def _missing(root: Path) -> str:
+    pickles = ", ".join(jax_pickle(root, split).name for split in SPLITS)
+    return (
+        f"No CIFAR-100 in {root.absolute()}. Looked for train/<class>/*.png and test/<class>/*.png, *cifar100*.zip, "
+        f"{pickles}, and {_OFFICIAL.base_folder}/.\n"
+        "Ways to get it:\n"
+        f"  1. set data.download=true on a machine with network access;\n"
+        f"  2. fetch {_OFFICIAL.url} elsewhere and put {_OFFICIAL.filename} there;\n"
+        "  3. set data.root to a folder that holds one of these forms already."
+    )
+
+
+# ---- the forms ----
+
+
+def read_png_tree(tree: ImageTree) -> Splits:
+    """PNG files `train/<class>/…` and `test/<class>/…` of a folder or zip.
+
+    Raises:
+        UserError: no images, a class that CIFAR-100 does not have, or a broken image.
+    """
+    if not tree.classes:
+        raise UserError(f"{tree.source}: no images in train/<class>/ or test/<class>/.")
+    joined: dict[str, list[Tensor]] = {}
+    for path, images in read_classes(tree, image_size=32, channels=3).items():
+        joined.setdefault(path.split("/")[1], []).append(images)
+    return _by_fc100({name: torch.cat(parts) for name, parts in joined.items()}, tree.source)
+
+
+def read_torchvision_files(folder: Path) -> Splits:
+    """The original pickles `train`, `test` and `meta`.
+
+    Raises:
+        UserError: a file that is missing, damaged or unsafe, or holds something else.
+    """
+    names = _entry(folder / "meta", "fine_label_names")
+    images, labels = [], []
+    for part in _PARTS:
+        labels.append(np.asarray(_entry(folder / part, "fine_labels"), np.int64))
+        images.append(_rgb_rows(_entry(folder / part, "data"), len(labels[-1]), folder / part))
+    all_images, all_labels = np.concatenate(images), np.concatenate(labels)
+    classes = {name: torch.from_numpy(all_images[all_labels == i]) for i, name in enumerate(names)}
+    return _by_fc100(classes, folder)
+
+
+def read_jax_pickles(root: Path) -> Splits:
+    """One pickle per split: a dict from class name to uint8 `(n, 32, 32, 3)`.
+
+    Raises:
+        UserError: a file that is missing, damaged or unsafe, or holds something else.
+    """
+    return {split: _read_jax_pickle(jax_pickle(root, split)) for split in SPLITS}
+
+
+def jax_pickle(root: Path, split: Split) -> Path:
+    """Where the JAX source keeps a split."""
+    return root / f"{split}_cifar100.pkl"
+
+
+def _read_jax_pickle(path: Path) -> dict[str, Tensor]:
+    content = read_pickle(path)
+    if not isinstance(content, dict):
+        raise UserError(f"{path} holds a {type(content).__name__}, not a dict from class name to images.")
+    classes = {}
+    for name, images in content.items():
+        if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.shape[1:] != (32, 32, 3):
+            raise UserError(f"{path}: class {name!r} is no uint8 array of shape (n, 32, 32, 3).")
+        classes[str(name)] = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
+    return classes
+
+
+def _entry(path: Path, key: str) -> Any:
+    content = read_pickle(path)
+    if not isinstance(content, dict) or key not in content:
+        raise UserError(f"{path} holds no {key!r}: it is not CIFAR-100's file.")
+    return content[key]
+
+
+def _rgb_rows(data: Any, num_images: int, path: Path) -> np.ndarray:
+    if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape != (num_images, 3 * 32 * 32):
+        raise UserError(f"{path}: 'data' is no uint8 array of {num_images} rows of 3072 bytes.")
+    return data.reshape(num_images, 3, 32, 32)
+
+
+def _by_fc100(classes: Mapping[str, Tensor], source: Path) -> Splits:
+    split = fc100_split()
+    unknown = sorted(set(classes).difference(*split.values()))
+    if unknown:
+        raise UserError(f"{source}: {', '.join(unknown[:10])}: no class of CIFAR-100. ClassFolder reads any classes.")
+    return {part: {name: classes[name] for name in names if name in classes} for part, names in split.items()}

@@ -1,0 +1,90 @@
+"""Any folder of class folders."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+from typing import Any
+
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
+
+from lightning_nsd.data.class_data import ClassDataModule
+from lightning_nsd.data.datamodule import SPLITS, Split
+from lightning_nsd.data.image_folder import read_classes
+from lightning_nsd.data.image_tree import SUFFIXES, ImageTree
+from lightning_nsd.data.splits import split_names
+from lightning_nsd.errors import UserError
+
+
+class ClassFolder(ClassDataModule):
+    """Images in `<root>/<class>/`, divided by class at random; or in `<root>/{train,val,test}/<class>/`.
+
+    Where the three folders exist, the division is theirs. Images are cut to their middle square and resized.
+
+    Args:
+        root: the folder.
+        image_size: height and width to resize to.
+        channels: 1 (grey) or 3 (RGB).
+        val_fraction: part of the classes that is for validation, at least one class unless 0.
+        test_fraction: the same for the test.
+        split_seed: key of the division. Not `seed`, so that other episodes never move a class to another split.
+        convert_colour: make grey images of colour ones, or RGB of grey, instead of refusing them.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        image_size: int = 32,
+        channels: int = 3,
+        val_fraction: float = 0.15,
+        test_fraction: float = 0.15,
+        split_seed: int = 0,
+        convert_colour: bool = False,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(root=root, image_size=image_size, channels=channels, **kwargs)
+        self.val_fraction = val_fraction
+        self.test_fraction = test_fraction
+        self.split_seed = split_seed
+        self.convert_colour = convert_colour
+
+    def read_splits(self) -> Mapping[Split, Mapping[str, Tensor]]:
+        divided = all((self.root / split).is_dir() for split in SPLITS)
+        if divided:
+            tree = ImageTree.of_folder(self.root, depth=2, within=SPLITS)
+        elif self.root.is_dir():
+            tree = ImageTree.of_folder(self.root, depth=1)
+        else:
+            raise UserError(f"No folder {self.root.absolute()}. {self._expected()}")
+        if not tree.classes:
+            raise UserError(f"No class folder with images in {self.root.absolute()}. {self._expected()}")
+        classes = read_classes(tree, self.image_size, self.channels, self.convert_colour)
+        if divided:
+            return _as_divided(classes)
+        names = split_names(list(classes), self.val_fraction, self.test_fraction, self.split_seed)
+        return {split: {name: classes[name] for name in names[split]} for split in SPLITS}
+
+    def _expected(self) -> str:
+        kinds = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
+        return (
+            "data.root is to hold one folder of images per class, <root>/<class>/<image>, or three folders of such "
+            f"folders, <root>/train/<class>/<image>, …/val/…, …/test/… (images: {kinds})."
+        )
+
+
+def _as_divided(classes: Mapping[str, Tensor]) -> dict[Split, dict[str, Tensor]]:
+    """Take the names `<split>/<class>` apart."""
+    splits: dict[Split, dict[str, Tensor]] = {
+        split: {path.split("/")[1]: images for path, images in classes.items() if path.startswith(f"{split}/")}
+        for split in SPLITS
+    }
+    appearances: defaultdict[str, int] = defaultdict(int)
+    for names in splits.values():
+        for name in names:
+            appearances[name] += 1
+    shared = [name for name, times in appearances.items() if times > 1]
+    if shared:
+        rank_zero_warn(
+            f"{len(shared)} classes lie in more than one of train, val and test ({', '.join(shared[:10])}): "
+            "evaluation will not be on unseen classes."
+        )
+    return splits

@@ -1,0 +1,140 @@
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from lightning_nsd.data import cache
+from lightning_nsd.data.cache import cached_classes
+
+CLASSES = {
+    "b/é": torch.arange(24, dtype=torch.uint8).reshape(2, 3, 2, 2),
+    "a": torch.ones(1, 3, 2, 2, dtype=torch.uint8),
+}
+
+
+class Decoder:
+    """Gives the classes and counts how often it was asked."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def __call__(self) -> dict[str, Tensor]:
+        self.calls += 1
+        return CLASSES
+
+
+def assert_same(ours: dict[str, Tensor]) -> None:
+    assert list(ours) == list(CLASSES)
+    for name, images in CLASSES.items():
+        assert ours[name].dtype == torch.uint8 and torch.equal(ours[name], images)
+
+
+def only_cache(folder: Path) -> Path:
+    (file,) = folder.glob(".lightning_nsd_cache_*")
+    return file
+
+
+def test_second_start_reads_the_cache(tmp_path: Path) -> None:
+    decode = Decoder()
+    assert_same(cached_classes(tmp_path, "f", "2x2x3", decode))
+    assert_same(cached_classes(tmp_path, "f", "2x2x3", decode))
+    assert decode.calls == 1
+
+
+def test_cache_of_a_file_lies_beside_it(tmp_path: Path) -> None:
+    source = tmp_path / "images.zip"
+    source.touch()
+    cached_classes(source, "f", "2x2x3", Decoder())
+    assert only_cache(tmp_path).name == ".lightning_nsd_cache_images.zip_2x2x3.npz"
+
+
+def test_other_content_or_other_size_misses_the_cache(tmp_path: Path) -> None:
+    decode = Decoder()
+    for fingerprint, variant in (("f", "2x2x3"), ("g", "2x2x3"), ("g", "4x4x3")):
+        cached_classes(tmp_path, fingerprint, variant, decode)
+    assert decode.calls == 3
+
+
+def test_changed_content_replaces_the_old_cache_without_leaving_files(tmp_path: Path) -> None:
+    cached_classes(tmp_path, "f", "2x2x3", Decoder())
+    cached_classes(tmp_path, "g", "2x2x3", Decoder())
+    decode = Decoder()
+    cached_classes(tmp_path, "g", "2x2x3", decode)
+    assert decode.calls == 0
+    assert [file.name for file in tmp_path.iterdir()] == [only_cache(tmp_path).name]
+
+
+@pytest.mark.parametrize("damage", ["truncated", "emptied", "garbled", "flipped bit"])
+def test_damaged_cache_is_rebuilt_with_a_warning(damage: str, tmp_path: Path) -> None:
+    decode = Decoder()
+    cached_classes(tmp_path, "f", "2x2x3", decode)
+    file = only_cache(tmp_path)
+    content = file.read_bytes()
+    pixel = content.index(CLASSES["b/é"].numpy().tobytes())
+    file.write_bytes(
+        {
+            "truncated": content[: len(content) // 2],
+            "emptied": b"",
+            "garbled": b"no archive",
+            "flipped bit": content[:pixel] + b"\x01" + content[pixel + 1 :],
+        }[damage]
+    )
+    with pytest.warns(UserWarning, match="damaged and is made anew"):
+        assert_same(cached_classes(tmp_path, "f", "2x2x3", decode))
+    assert_same(cached_classes(tmp_path, "f", "2x2x3", decode))
+    assert decode.calls == 2
+
+
+def test_cache_with_a_pickle_in_it_is_not_unpickled(tmp_path: Path) -> None:
+    import numpy as np
+
+    class Runs:
+        def __reduce__(self) -> tuple:
+            return os.mkdir, (str(tmp_path / "made"),)
+
+    cached_classes(tmp_path, "f", "2x2x3", Decoder())
+    np.savez(only_cache(tmp_path), key=np.array([Runs()], dtype=object))
+    with pytest.warns(UserWarning, match="damaged"):
+        assert_same(cached_classes(tmp_path, "f", "2x2x3", Decoder()))
+    assert not (tmp_path / "made").exists()
+
+
+def refuse_to_save_below(monkeypatch: pytest.MonkeyPatch, *folders: Path) -> None:
+    save = cache._save
+
+    def refusing(file: Path, *rest: object) -> None:
+        if file.parent in folders:
+            raise PermissionError(f"read-only: {file}")
+        save(file, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(cache, "_save", refusing)
+
+
+def test_unwritable_source_is_cached_in_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    refuse_to_save_below(monkeypatch, source)
+    decode = Decoder()
+    for _ in range(2):
+        assert_same(cached_classes(source, "f", "2x2x3", decode))
+    assert decode.calls == 1
+    assert len(list((tmp_path / "user_cache" / "lightning_nsd").iterdir())) == 1
+
+
+def test_nowhere_to_write_gives_a_warning_and_the_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_to_save_below(monkeypatch, tmp_path, tmp_path / "user_cache" / "lightning_nsd")
+    with pytest.warns(UserWarning, match="could not be cached"):
+        assert_same(cached_classes(tmp_path, "f", "2x2x3", Decoder()))
+
+
+def test_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def disk_full(stream: object, **_arrays: object) -> None:
+        stream.write(b"half")  # type: ignore[attr-defined]
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(cache.np, "savez", disk_full)
+    with pytest.warns(UserWarning, match="No space left"):
+        cached_classes(tmp_path, "f", "2x2x3", Decoder())
+    assert [file for file in tmp_path.rglob("*") if file.is_file()] == []

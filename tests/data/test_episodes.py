@@ -1,0 +1,36 @@
+import torch
+
+from lightning_nsd.data.episodes import draw_classes, draw_episodes, draw_images, spread_classes
+from lightning_nsd.data.image_set import ImageSet
+from lightning_nsd.rng import generator
+
+COUNTS = [3, 7, 4]
+SET = ImageSet.from_classes({str(n): torch.full((n, 1, 1, 1), n, dtype=torch.uint8) for n in COUNTS})
+
+
+def test_images_of_an_episode_are_different_and_of_its_class() -> None:
+    classes = torch.arange(300) % 3
+    episodes = draw_episodes(SET, classes, 3, generator(0))
+    assert episodes.shape == (300, 3)
+    assert all(len(set(row)) == 3 for row in episodes.tolist())
+    assert torch.equal(
+        SET.images[episodes].flatten(1), torch.tensor(COUNTS, dtype=torch.uint8)[classes][:, None].expand(300, 3)
+    )
+
+
+def test_every_image_is_drawn_equally_often() -> None:
+    drawn = draw_images(torch.full((7000,), 7), 2, generator(1))
+    for place in (0, 1):
+        share = torch.bincount(drawn[:, place], minlength=7) / 1000
+        assert (share - 1).abs().max() < 0.15  # five standard deviations
+
+
+def test_classes_are_drawn_uniformly_whatever_their_size() -> None:
+    share = torch.bincount(draw_classes(SET, 9000, generator(2)), minlength=3) / 3000
+    assert (share - 1).abs().max() < 0.08
+
+
+def test_evaluation_takes_each_class_before_any_comes_twice() -> None:
+    classes = spread_classes(SET, 8, generator(3)).tolist()
+    assert len(classes) == 8
+    assert sorted(classes[:3]) == sorted(classes[3:6]) == [0, 1, 2] and len(set(classes[6:])) == 2
