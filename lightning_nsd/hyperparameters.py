@@ -67,7 +67,9 @@ def check_same(saved: Any, own: dict[str, Any]) -> None:
         UserError: names every setting that differs.
     """
     if not isinstance(saved, dict):
-        raise UserError("The checkpoint holds no settings of a few-shot diffusion model: it was written by another program.")
+        raise UserError(
+            "The checkpoint holds no settings of a few-shot diffusion model: it was written by another program."
+        )
     theirs, ours = flatten(saved), flatten(own)
     free = ("model.sampler", "model.seed", "model.kl_weight")
     differing = [

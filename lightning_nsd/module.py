@@ -1,11 +1,13 @@
 """The LightningModule: wires data, network, diffusion, optimiser and EMA, and computes nothing itself."""
 
 import copy
+from collections.abc import Callable
 from typing import Any
 
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
@@ -15,6 +17,7 @@ from lightning_nsd.diffusion.draws import Draws, draw
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.loss import diffusion_loss_terms
 from lightning_nsd.diffusion.sampler import DDIM, Sampler
+from lightning_nsd.errors import UserError
 from lightning_nsd.hyperparameters import HYPERPARAMETERS, check_same, describe, describe_factory
 from lightning_nsd.model.context import DeterministicContext
 from lightning_nsd.model.few_shot_denoiser import ContextFactory, DenoiserFactory, EncoderFactory, FewShotDenoiser
@@ -85,6 +88,11 @@ class FewShotDiffusion(LightningModule):
         self.diffusion = diffusion
         self.sampler = sampler or DDIM(min(50, diffusion.num_steps))
         self.sampler.chain(diffusion.num_steps)  # impossible steps are an error at once
+        if self.sampler.guidance != 1.0 and not (context_dropout > 0 and encoder is not None):
+            raise UserError(
+                f"model.sampler.guidance is {self.sampler.guidance}, which needs an encoder and a null context: set "
+                "model.context_dropout above 0 (0.1 is usual), or guidance to 1."
+            )
         self.context_dropout = context_dropout
         self.kl_weight = kl_weight
         self.optimizer = optimizer
@@ -199,6 +207,7 @@ class FewShotDiffusion(LightningModule):
         num: int,
         generator: torch.Generator | None = None,
         sampler: Sampler | None = None,
+        on_step: Callable[[], object] | None = None,
     ) -> Tensor:
         """Draw images of the classes of some support sets, with the EMA weights.
 
@@ -207,24 +216,27 @@ class FewShotDiffusion(LightningModule):
             num: images for each support set.
             generator: where all noise comes from.
             sampler: instead of the model's own.
+            on_step: called after every step of the sampler.
 
         Returns:
             `(B, num, C, H, W)` in [-1, 1].
         """
         model, sampler = self.evaluation_model, sampler or self.sampler
         b, shape = len(support), (self.channels, self.image_size, self.image_size)
-        on = {"device": support.device, "dtype": support.dtype, "generator": generator}
+        on: dict[str, Any] = {"device": support.device, "dtype": support.dtype, "generator": generator}
         with torch.no_grad():
             network = guided_network(model, support, num, sampler.guidance)
             x_T = torch.randn(b * num, *shape, **on)
-            images = sampler.sample(self.diffusion, network, x_T, lambda step: torch.randn(b * num, *shape, **on))
+            images = sampler.sample(
+                self.diffusion, network, x_T, lambda step: torch.randn(b * num, *shape, **on), on_step
+            )
         return images.clamp(-1.0, 1.0).unflatten(0, (b, num))
 
     # ---- Lightning ----
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimiser, with the EMA update hooked into its step, and the rate's schedule by step."""
-        optimizer = self.optimizer(parameter_groups(self.model, self.encoder_lr, self.denoiser_lr))  # type: ignore[arg-type]
+        optimizer = self.optimizer(parameter_groups(self.model, self.encoder_lr, self.denoiser_lr))
         optimizer.register_step_post_hook(lambda *_: self._after_optimizer_step())
         total = self.trainer.estimated_stepping_batches
         scheduler = LambdaLR(optimizer, lambda step: self.lr_schedule.factor(step, total))

@@ -22,11 +22,15 @@ class FiniteLoss(Callback):
         self._last: float | None = None
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
-        if loss.device.type != "cpu" and (trainer.global_step + 1) % trainer.log_every_n_steps:
+        if loss.device.type != "cpu" and (trainer.global_step + 1) % trainer.log_every_n_steps:  # type: ignore[attr-defined]
             return
         value = float(loss.detach())
         if not torch.isfinite(torch.tensor(value)):
-            before = "there was no finite loss before it" if self._last is None else f"the last finite loss was {self._last:.6g}"
+            before = (
+                "there was no finite loss before it"
+                if self._last is None
+                else f"the last finite loss was {self._last:.6g}"
+            )
             raise NonFiniteLossError(
                 f"The loss is {value} at step {trainer.global_step} (epoch {trainer.current_epoch}); {before}. The "
                 "checkpoint in the run's folder is from before. A lower learning rate (model.optimizer.init_args.lr), "

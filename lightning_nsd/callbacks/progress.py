@@ -26,7 +26,7 @@ class ProgressBar(TQDMProgressBar):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: EpisodeBatch, batch_idx: int
     ) -> None:
         self._images += batch.images.shape[0] * batch.images.shape[1] * trainer.world_size
-        if trainer.global_step % trainer.log_every_n_steps == 0 or batch_idx == 0:
+        if trainer.global_step % trainer.log_every_n_steps == 0 or batch_idx == 0:  # type: ignore[attr-defined]
             loss = float(outputs["loss"]) * trainer.accumulate_grad_batches  # waits for the device
             now = time.perf_counter()
             per_second = self._images / max(now - self._since, 1e-9)
@@ -38,5 +38,7 @@ class ProgressBar(TQDMProgressBar):
         super().on_validation_end(trainer, pl_module)
         self._images, self._since = 0, time.perf_counter()
 
-    def get_metrics(self, trainer: Trainer, pl_module: LightningModule) -> dict[str, int | str | float | dict[str, float]]:
+    def get_metrics(
+        self, trainer: Trainer, pl_module: LightningModule
+    ) -> dict[str, int | str | float | dict[str, float]]:
         return {**self._shown}

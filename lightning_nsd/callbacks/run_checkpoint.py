@@ -65,7 +65,7 @@ class RunCheckpoint(Checkpoint):
             self.save(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
-        if not trainer.training and not trainer.validating or self._loops is None:
+        if (not trainer.training and not trainer.validating) or self._loops is None:
             return
         if self._updating:
             rank_zero_warn("The run stopped while weights were being updated; the last checkpoint is left as it is.")
@@ -80,7 +80,9 @@ class RunCheckpoint(Checkpoint):
     def save(self, trainer: Trainer) -> None:
         """Write the state after the last optimiser step. A checkpoint that cannot be written is a warning."""
         if not _is_finite(trainer.lightning_module):
-            rank_zero_warn(f"The weights are not finite at step {self._step}; no checkpoint is written over a good one.")
+            rank_zero_warn(
+                f"The weights are not finite at step {self._step}; no checkpoint is written over a good one."
+            )
             return
         folder = Path(trainer.default_root_dir) / CHECKPOINT_FOLDER
         path = folder / f"step={self._step:08d}.ckpt"

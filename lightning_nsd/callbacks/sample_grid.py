@@ -44,7 +44,8 @@ class SampleGrid(Callback):
 
     @rank_zero_only
     def _draw_splits(self, trainer: Trainer, splits: Sequence[Split]) -> None:
-        module, data = trainer.lightning_module, trainer.datamodule  # type: ignore[attr-defined]
+        module: FewShotDiffusion = trainer.lightning_module  # type: ignore[assignment]
+        data: EpisodeDataModule = trainer.datamodule  # type: ignore[attr-defined]
         for split in splits:
             picture = self.draw(module, data, split)
             path = Path(trainer.default_root_dir) / PICTURE_FOLDER / f"{split}_step={trainer.global_step:08d}.png"

@@ -1,7 +1,8 @@
-"""Data sets; their short names are enough for `--data.class_path`."""
+"""Data sets, each a source of episodes."""
 
 from lightning_nsd.data.cifar100 import CIFAR100
 from lightning_nsd.data.class_folder import ClassFolder
+from lightning_nsd.data.glyphs import Glyphs
 from lightning_nsd.data.omniglot import Omniglot
 
-__all__ = ["CIFAR100", "ClassFolder", "Omniglot"]
+__all__ = ["CIFAR100", "ClassFolder", "Glyphs", "Omniglot"]

@@ -90,7 +90,7 @@ def find_parts(root: Path) -> dict[str, Path]:
     inside += sorted(unpacked_by_torchvision.iterdir()) if unpacked_by_torchvision.is_dir() else []
     for path in [root, *sorted(inside, key=Path.is_file)]:
         match = _PART.fullmatch(path.name)
-        if match and (path.is_dir() or path.suffix.lower() == ".zip" and path.is_file()):
+        if match and (path.is_dir() or (path.suffix.lower() == ".zip" and path.is_file())):
             parts.setdefault(match[1].lower(), path)
     if "images_background" in parts:
         parts = {part: path for part, path in parts.items() if part not in _SMALL}

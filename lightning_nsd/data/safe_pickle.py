@@ -18,7 +18,7 @@ import numpy as np
 from lightning_nsd.errors import UserError
 
 
-class _Refused(Exception):
+class _RefusedError(Exception):
     """A pickle wants something that is not on the list."""
 
 
@@ -30,7 +30,7 @@ class _DType:
 
     def __init__(self, code: str, *_align_and_copy: object) -> None:
         if not isinstance(code, str) or not _NUMERIC.fullmatch(code):
-            raise _Refused(f"the pickle holds an array of dtype {code!r} (O: Python objects)")
+            raise _RefusedError(f"the pickle holds an array of dtype {code!r} (O: Python objects)")
         self.dtype = np.dtype(code)
 
     def __setstate__(self, state: tuple) -> None:
@@ -41,7 +41,7 @@ class _DType:
 class _Array(np.ndarray):
     """An array that takes its state from a pickle only after the bytes have been counted."""
 
-    def __setstate__(self, state: tuple) -> None:  # type: ignore[override]
+    def __setstate__(self, state: tuple) -> None:
         _version, shape, pickled, fortran_order, raw = state
         # Python 2's strings come as text of the code points 0 to 255 (encoding="latin1")
         data = raw.encode("latin1") if isinstance(raw, str) else bytes(raw)
@@ -100,7 +100,7 @@ class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         full_name = f"{module}.{name}"
         if full_name not in _ALLOWED:
-            raise _Refused(f"the pickle asks for {full_name}, which could run code")
+            raise _RefusedError(f"the pickle asks for {full_name}, which could run code")
         return _ALLOWED[full_name]
 
 
@@ -116,7 +116,7 @@ def read_pickle(path: Path) -> Any:
     try:
         with path.open("rb") as stream:
             return _Unpickler(stream, encoding="latin1").load()
-    except _Refused as error:
+    except _RefusedError as error:
         raise UserError(
             f"{path}: {error}. Only NumPy arrays of numbers, text, lists, tuples, sets and dicts are read; nothing of "
             "this file was used. Do not open it by other means unless you trust who made it."
@@ -125,5 +125,6 @@ def read_pickle(path: Path) -> Any:
         raise UserError(f"{path} cannot be read: {error}") from error
     except Exception as error:  # a damaged or forged pickle may make the unpickler raise anything
         raise UserError(
-            f"{path}: damaged, cut short or no pickle of arrays ({type(error).__name__}: {error}). Delete it and get it again."
+            f"{path}: damaged, cut short or no pickle of arrays ({type(error).__name__}: {error}). "
+            "Delete it and get it again."
         ) from error

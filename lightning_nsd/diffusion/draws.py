@@ -1,6 +1,6 @@
 """The random numbers of one training or evaluation batch, all from one generator."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -45,7 +45,7 @@ def draw(
         generator: of the images' device; None takes that device's own state (XLA has no generators).
     """
     b, n, *shape = images.shape
-    on = {"device": images.device, "generator": generator}
+    on: dict[str, Any] = {"device": images.device, "generator": generator}
 
     def rows(values: Tensor) -> Tensor:
         return rows_of_rank(values, rank, world_size)

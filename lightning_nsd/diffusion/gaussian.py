@@ -92,7 +92,7 @@ class GaussianDiffusion:
         return alpha_bar.sqrt() * x_t - (1 - alpha_bar).sqrt() * prediction
 
     def split(self, output: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The network's output `(b, C_out, H, W)` as prediction and, with a learned variance, v; each `(b, C, H, W)`."""
+        """Output `(b, C_out, H, W)` as prediction and, with a learned variance, v; each `(b, C, H, W)`."""
         if self.variance != "learned":
             return output, None
         prediction, v = output.chunk(2, dim=1)

@@ -114,24 +114,31 @@ class Sampler:
             x_0 = diffusion.predict_x_0(x, prediction, alpha_bars[k])
             if self.clip:
                 x_0 = x_0.clamp(-1.0, 1.0)
-            by_x, by_x_0, by_before, by_noise = weights[:, k]
+            by_x, by_x_0, by_before, by_noise = weights[:, k].unbind()
             following = by_x * x + by_x_0 * x_0 + by_before * x_0_before
             if table.noise[k] > 0:
                 if learned is not None:
                     log_beta, log_posterior = (float(values[::-1][k]) for values in learned)
                     f = (v + 1) / 2  # type: ignore[operator]
-                    by_noise = (0.5 * (f * log_beta + (1 - f) * log_posterior)).exp()
+                    by_noise = (0.5 * (f * log_beta + (1 - f) * log_posterior)).exp()  # type: ignore[union-attr]
                 following = following + by_noise * noise(k)
             x, x_0_before = following, x_0
             yield x
 
     def sample(
-        self, diffusion: GaussianDiffusion, network: Network, x_T: Tensor, noise: Callable[[int], Tensor]
+        self,
+        diffusion: GaussianDiffusion,
+        network: Network,
+        x_T: Tensor,
+        noise: Callable[[int], Tensor],
+        on_step: Callable[[], object] | None = None,
     ) -> Tensor:
-        """The last x of `trajectory`, `(b, C, H, W)`."""
+        """The last x of `trajectory`, `(b, C, H, W)`; `on_step` is called after every step."""
         x = x_T
-        for x in self.trajectory(diffusion, network, x_T, noise):
-            pass
+        for following in self.trajectory(diffusion, network, x_T, noise):
+            x = following
+            if on_step is not None:
+                on_step()
         return x
 
 
@@ -204,9 +211,7 @@ class DPMSolverPP(Sampler):
         half_inverse_r = np.zeros(len(schedule))
         if len(schedule) > 2:
             half_inverse_r[1:-1] = h[1:-1] / h[:-2] / 2
-        return StepTable(
-            x_t, by_x_0 * (1 + half_inverse_r), -by_x_0 * half_inverse_r, np.zeros(len(schedule))
-        )
+        return StepTable(x_t, by_x_0 * (1 + half_inverse_r), -by_x_0 * half_inverse_r, np.zeros(len(schedule)))
 
 
 SAMPLERS: dict[str, type[Sampler]] = {"ddpm": DDPM, "ddim": DDIM, "dpm++": DPMSolverPP}

@@ -100,7 +100,7 @@ class Schedule:
         """Weight of x_t in the mean of q(x_{t-1} | x_t, x_0), equation 7."""
         return (1.0 - self.alpha_bar_prev) * np.sqrt(1.0 - self.betas) / (1.0 - self.alpha_bar)
 
-    def subset(self, timesteps: Sequence[int]) -> "Schedule":
+    def subset(self, timesteps: Sequence[int] | np.ndarray) -> "Schedule":
         """The schedule of a chain that visits only `timesteps` (increasing).
 
         Its alpha_bar_prev is that of the previous timestep *of the subset*.

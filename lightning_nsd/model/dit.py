@@ -21,9 +21,7 @@ def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
 class DiTBlock(nn.Module):
     """adaLN-Zero block, with cross-attention between attention and MLP where there are context tokens."""
 
-    def __init__(
-        self, hidden_size: int, num_heads: int, mlp_dim: int, context_dim: int | None, dropout: float
-    ) -> None:
+    def __init__(self, hidden_size: int, num_heads: int, mlp_dim: int, context_dim: int | None, dropout: float) -> None:
         super().__init__()
         head_dim = hidden_size // num_heads
         self.norm_1 = nn.LayerNorm(hidden_size, eps=LAYER_NORM_EPS, elementwise_affine=False)
@@ -128,12 +126,14 @@ class DiT(Denoiser):
                 shared = 3 if name.endswith("to_qkv") else 2 if name.endswith("to_kv") else 1
                 for weight in module.weight.flatten(1).chunk(shared):
                     nn.init.xavier_uniform_(weight)
-                nn.init.zeros_(module.bias)
+                if module.bias is not None:
+                    nn.init.zeros_(module.bias)
         for linear in (self.time_embedding.linear_1, self.time_embedding.linear_2):
             nn.init.normal_(linear.weight, std=0.02)
-        zeros = [block.modulation for block in self.blocks] + [self.final.modulation, self.final.linear]
-        for linear in zeros:
-            nn.init.zeros_(linear.weight)
+        zeroed = ("modulation", "final.linear")
+        for name, module in self.named_modules():
+            if name.endswith(zeroed):
+                nn.init.zeros_(module.weight)
 
     def forward(self, x_t: Tensor, t: Tensor, context: Tensor | None = None) -> Tensor:
         """`(b, C, H, W)`, `(b,)`, context `(b, D_c)` or `(b, M, D_c)` → `(b, C_out, H, W)`."""
@@ -151,5 +151,3 @@ class DiT(Denoiser):
             x = block(x, cond, tokens)
         images = unpatchify(self.final(x, cond), self.patch_size, self.out_channels)  # (b, C_out, H, W)
         return images[:, :, p : images.shape[2] - p, p : images.shape[3] - p] if p else images
-
-

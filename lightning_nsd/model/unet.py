@@ -133,13 +133,13 @@ class UNet(Denoiser):
             if level:
                 h = self.downsample[level - 1](h)  # (b, C', H', W')
                 skips.append(h)
-            for stage in stages:  # type: ignore[union-attr]
+            for stage in stages:  # type: ignore[attr-defined]
                 h = stage(h, cond, tokens)
                 skips.append(h)
         h = self.middle_2(self.middle_attention(self.middle_1(h, cond), tokens), cond)
         for level, stages in enumerate(self.up):
             if level:
                 h = self.upsample[level - 1](h)
-            for stage in stages:  # type: ignore[union-attr]
+            for stage in stages:  # type: ignore[attr-defined]
                 h = stage(torch.cat([h, skips.pop()], dim=1), cond, tokens)
         return self.conv_out(self.act(self.norm_out(h)))

@@ -1,16 +1,18 @@
 """The paper's UNet encoder: each image on its own, then the mean over the set (FSDM, arXiv 2205.15463)."""
 
 from collections.abc import Sequence
+from typing import Literal
 
+import torch
 from torch import Tensor, nn
 
 from lightning_nsd.model.embeddings import TimestepEmbedding
-from lightning_nsd.model.set_encoder import SetEncoder
+from lightning_nsd.model.set_encoder import SetEncoder, check_pool
 from lightning_nsd.model.unet_blocks import AttentionBlock, Downsample, ResBlock, check_levels, group_norm
 
 
 class UNetEncoder(SetEncoder):
-    """The down path of a UNet, pooled to one vector per image; a set's vector is the mean over its images.
+    """The down path of a UNet, pooled for each image; the context of a set is the mean over its images.
 
     An image is encoded once, however many sets it is part of: a leave-one-out mean is (sum − own) / (N − 1).
     Takes sets of any size.
@@ -25,11 +27,14 @@ class UNetEncoder(SetEncoder):
         num_res_blocks: residual blocks of a level.
         attention_resolutions: resolutions, in pixels along a side, that have attention.
         num_heads: attention heads.
+        pool: `mean` over the coarsest pixels; `flatten`, which keeps where things are (for images whose content is
+            centred and upright); or `mean_patch`: a token for each of the L coarsest pixels, for cross-attention.
         time_conditioned: modulate the residual blocks by the timestep.
         dropout: in the residual blocks.
 
     Raises:
-        UserError: an image that cannot be halved that often, or channels that do not divide into heads.
+        UserError: an image that cannot be halved that often, channels that do not divide into heads, or an unknown
+            pool.
     """
 
     def __init__(
@@ -43,10 +48,12 @@ class UNetEncoder(SetEncoder):
         num_res_blocks: int = 1,
         attention_resolutions: Sequence[int] = (),
         num_heads: int = 4,
+        pool: Literal["mean", "flatten", "mean_patch"] = "mean",
         time_conditioned: bool = False,
         dropout: float = 0.0,
     ) -> None:
-        super().__init__(n_shot, context_dim, gives_tokens=False, time_conditioned=time_conditioned)
+        check_pool("UNetEncoder", pool, ("mean", "flatten", "mean_patch"))
+        super().__init__(n_shot, context_dim, gives_tokens=pool == "mean_patch", time_conditioned=time_conditioned)
         check_levels("UNetEncoder", image_size, len(channel_multipliers))
         time_dim = 4 * model_channels if time_conditioned else None
         if time_dim is not None:
@@ -63,30 +70,42 @@ class UNetEncoder(SetEncoder):
                 width = multiplier * model_channels
                 if resolution in attention_resolutions:
                     self.blocks.append(AttentionBlock(width, num_heads))
+        self.pool = pool
+        self.num_patches = resolution**2
         self.norm_out = group_norm(width)
         self.act = nn.SiLU()
-        self.head = nn.Linear(width, context_dim)
+        self.head = nn.Linear(width * self.num_patches if pool == "flatten" else width, context_dim)
+        if self.gives_tokens:
+            self.position = nn.Parameter(torch.randn(1, self.num_patches, context_dim))
+
+    def context_shape(self, n_images: int) -> tuple[int, ...]:
+        return (self.num_patches, self.context_dim) if self.gives_tokens else (self.context_dim,)
 
     def encode_images(self, images: Tensor, t: Tensor | None = None) -> Tensor:
-        """`(b, C, H, W)` and `(b,)` → `(b, D_c)`, each image on its own."""
+        """`(b, C, H, W)` and `(b,)` → `(b, D_c)` or `(b, L, D_c)`, each image on its own."""
         self.check_time(t)
         cond = self.time_embedding(t) if self.time_conditioned else None  # (b, time_dim)
         h = self.conv_in(images)  # (b, model_channels, H, W)
         for block in self.blocks:
             h = block(h, cond) if isinstance(block, ResBlock) else block(h)
-        return self.head(self.act(self.norm_out(h)).mean(dim=(2, 3)))
+        h = self.act(self.norm_out(h))  # (b, width, H', W')
+        if self.pool == "mean":
+            return self.head(h.mean(dim=(2, 3)))
+        if self.pool == "flatten":
+            return self.head(h.flatten(1))
+        return self.head(h.flatten(2).transpose(1, 2)) + self.position
 
     def forward(self, support: Tensor, t: Tensor | None = None) -> Tensor:
-        """`(b, n, C, H, W)` → `(b, D_c)`."""
+        """`(b, n, C, H, W)` → `(b, D_c)` or `(b, L, D_c)`."""
         return self._encode_sets(support, t).mean(dim=1)
 
     def encode_leave_one_out(self, images: Tensor, t: Tensor | None = None) -> Tensor:
-        """`(B, N, C, H, W)` → `(B·N, D_c)`, with every image encoded once."""
-        encoded = self._encode_sets(images, t)  # (B, N, D_c)
+        """`(B, N, C, H, W)` → `(B·N, D_c)` or `(B·N, L, D_c)`, with every image encoded once."""
+        encoded = self._encode_sets(images, t)  # (B, N, …, D_c)
         total = encoded.sum(dim=1, keepdim=True)
         return ((total - encoded) / (images.shape[1] - 1)).flatten(0, 1)
 
     def _encode_sets(self, images: Tensor, t: Tensor | None) -> Tensor:
         b, n = images.shape[:2]
         times = None if t is None else t.repeat_interleave(n)
-        return self.encode_images(images.flatten(0, 1), times).unflatten(0, (b, n))  # (b, n, D_c)
+        return self.encode_images(images.flatten(0, 1), times).unflatten(0, (b, n))  # (b, n, …, D_c)

@@ -3,7 +3,7 @@
 from typing import Literal
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from lightning_nsd.model.attention import SelfAttention
 from lightning_nsd.model.patches import grid_size, patchify

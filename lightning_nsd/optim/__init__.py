@@ -1,0 +1,1 @@
+"""Learning rates, parameter groups and the moving average of the weights."""

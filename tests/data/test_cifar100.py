@@ -111,14 +111,14 @@ def test_split_without_any_class_is_named(tmp_path: Path) -> None:
     root = write_png_folder(tmp_path / "data")
     for part in ("train", "test"):
         shutil.rmtree(root / part / "wolf")
-    with pytest.raises(UserError, match="val split of .*data holds no class.*train 2, test 2"):
+    with pytest.raises(UserError, match=r"val split of .*data holds no class.*train 2, test 2"):
         CIFAR100(str(root)).load_split("val")
 
 
 def test_class_that_cifar100_does_not_have_is_named(tmp_path: Path) -> None:
     root = write_png_folder(tmp_path / "data")
     (root / "train/apple").rename(root / "train/zeppelin")
-    with pytest.raises(UserError, match="zeppelin.*ClassFolder"):
+    with pytest.raises(UserError, match=r"zeppelin.*ClassFolder"):
         CIFAR100(str(root)).load_split("train")
 
 

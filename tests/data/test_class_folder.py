@@ -77,7 +77,7 @@ def test_empty_split_is_named(tmp_path: Path, write_image) -> None:
     for split in ("train", "test"):
         write_image(tmp_path / split / split / "1.png")
     (tmp_path / "val").mkdir()
-    with pytest.raises(UserError, match="val split of .* holds no class"):
+    with pytest.raises(UserError, match=r"val split of .* holds no class"):
         ClassFolder(str(tmp_path), image_size=8).load_split("val")
 
 

@@ -1,0 +1,46 @@
+# One virtual environment with one pinned torch for everything; a second `make` does no set-up again.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+RUN_STAMP := $(VENV)/.setup-run
+TEST_STAMP := $(VENV)/.setup-test
+
+.DEFAULT_GOAL := help
+.PHONY: help setup fit test lint bench clean
+
+help: ## show this list
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+
+$(VENV)/bin/python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv $(VENV)
+
+$(RUN_STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) install -q -e . -c constraints.txt
+	touch $@
+
+$(TEST_STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PIP) install -q -e '.[dev,jax,xla]' -c constraints.txt
+	touch $@ $(RUN_STAMP)
+
+setup: $(TEST_STAMP) ## set up everything, for running and for the tests
+
+fit: $(RUN_STAMP) ## train on the shipped glyphs, ten minutes on two cores; pictures in runs/glyphs/samples
+	$(BIN)/python -m lightning_nsd fit --config glyphs.yaml $(ARGS)
+
+lint: $(TEST_STAMP) ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+test: lint ## style, types and all tests
+	$(BIN)/python -m pytest $(ARGS)
+
+bench: $(TEST_STAMP) ## the README's figures: accuracy of what `make fit` drew, and seconds per training step
+	$(BIN)/python bench/few_shot_accuracy.py --ckpt_path runs/glyphs/last.ckpt
+	$(BIN)/python bench/train_step.py
+
+clean: ## remove the virtual environment
+	rm -rf $(VENV)
