@@ -1,11 +1,14 @@
-"""The command line: LightningCLI for fit, validate, test and predict, and functions of their own for the rest."""
+"""Few-shot diffusion: fit, validate, test and predict by LightningCLI, and commands of their own for the rest."""
 
+import importlib
 import shutil
 import sys
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from jsonargparse import ArgumentError
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
@@ -23,6 +26,12 @@ from lightning_nsd.errors import UserError
 from lightning_nsd.module import FewShotDiffusion
 
 LOG_FOLDER = "logs"
+LIGHTNING_COMMANDS = ("fit", "validate", "test", "predict")
+OTHER_COMMANDS = ("sample",)  # each a module of this package with a `main`
+UNFOUNDED_WARNINGS = (
+    r"Found \d+ module\(s\) in eval mode",  # the moving average is always in evaluation mode
+    r"You're resuming from a checkpoint that ended before the epoch ended",  # episodes follow from the step
+)
 LINKED_FROM_DATA = ("image_size", "channels", "n_shot")
 
 
@@ -53,6 +62,11 @@ class FewShotCLI(LightningCLI):
             trainer_defaults={
                 "callbacks": [GracefulStop(), FiniteLoss(), ProgressBar(), RunSummary()],
                 "num_sanity_val_steps": 1,
+            },
+            parser_kwargs={
+                "description": f"{__doc__} Other commands, each with --help: {', '.join(OTHER_COMMANDS)}.",
+                "exit_on_error": False,
+                **{name: {"exit_on_error": False} for name in LIGHTNING_COMMANDS},
             },
             args=args,
         )
@@ -110,19 +124,46 @@ def set_aside(root: Path) -> None:
     rank_zero_info(f"{root} held an earlier run; it is now in {target}. (--ckpt_path last would have continued it.)")
 
 
+def readable(message: str) -> str:
+    """A parser's message without the lines that repeat the whole configuration or say what else a union allows."""
+    noise = ("Given value", "- Expected a <class 'NoneType'>", "Does not validate against any", "Subtypes:", "Errors:")
+    return "\n".join(line for line in message.splitlines() if not line.strip().startswith(noise))
+
+
+def user_error_in(error: BaseException | None) -> UserError | None:
+    """The UserError that an exception is, or that it was raised from: parsers wrap what constructors raise."""
+    while error is not None and not isinstance(error, UserError):
+        error = error.__cause__ or error.__context__
+    return error
+
+
+def run(arguments: Sequence[str]) -> None:
+    """Run one command."""
+    for message in UNFOUNDED_WARNINGS:
+        warnings.filterwarnings("ignore", message=message)
+    command = arguments[0] if arguments else ""
+    if command in OTHER_COMMANDS:
+        module = importlib.import_module(f"lightning_nsd.{command}")
+        module.main(arguments[1:])
+    elif command and not command.startswith("-") and command not in LIGHTNING_COMMANDS:
+        known = ", ".join((*LIGHTNING_COMMANDS, *OTHER_COMMANDS))
+        raise UserError(f"There is no command {command}. Commands: {known}.")
+    else:
+        sys.argv = [sys.argv[0], *with_config_paths(arguments)]
+        FewShotCLI()
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0, 2 for an error that the user can mend, or Lightning's own."""
-    arguments = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        arguments = with_config_paths(arguments)
-        if arguments and arguments[0] == "sample":
-            from lightning_nsd.sample import main as sample_main
-
-            sample_main(arguments[1:])
-        else:
-            sys.argv = [sys.argv[0], *arguments]
-            FewShotCLI()
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
+        run(sys.argv[1:] if arguments is None else arguments)
+    except ArgumentError as error:
+        print(f"error: {readable(str(user_error_in(error) or error))}", file=sys.stderr)
+        return 2
+    except Exception as error:
+        explained = user_error_in(error)
+        if explained is None:
+            raise
+        print(f"error: {explained}", file=sys.stderr)
         return 2
     return 0

@@ -26,8 +26,14 @@ class Stream(IntEnum):
 
 
 def mix(*key: int) -> int:
-    """One 63-bit seed from a key of non-negative integers (NumPy's SeedSequence does the mixing)."""
-    return int(np.random.SeedSequence(list(key)).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    """One 63-bit seed from a key of integers in 0 … 2⁶⁴−1 (NumPy's SeedSequence does the mixing)."""
+    return int(_sequence(key).generate_state(1, np.uint64)[0] >> np.uint64(1))
+
+
+def _sequence(key: tuple[int, ...]) -> np.random.SeedSequence:
+    """With the key's length in front and two words for each number, so that no two keys look alike."""
+    words = [word for number in key for word in (number & 0xFFFFFFFF, number >> 32)]
+    return np.random.SeedSequence([len(key), *words])
 
 
 def generator(*key: int, device: torch.device | str = "cpu") -> torch.Generator:
@@ -37,7 +43,7 @@ def generator(*key: int, device: torch.device | str = "cpu") -> torch.Generator:
 
 def philox(*key: int) -> np.random.Generator:
     """A NumPy generator keyed the same way: the source that both frameworks can share."""
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence(list(key))))
+    return np.random.Generator(np.random.Philox(_sequence(key)))
 
 
 def rows_of_rank(values: Tensor, rank: int, world_size: int) -> Tensor:

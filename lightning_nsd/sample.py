@@ -128,4 +128,4 @@ def write(support: Tensor, drawn: Tensor, out: Path) -> None:
 
 def main(arguments: Sequence[str]) -> None:
     """The command line of `sample`."""
-    auto_cli(sample, args=list(arguments))
+    auto_cli(sample, args=list(arguments), as_positional=False, exit_on_error=False)

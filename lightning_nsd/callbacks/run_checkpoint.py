@@ -87,7 +87,7 @@ class RunCheckpoint(Checkpoint):
         folder = Path(trainer.default_root_dir) / CHECKPOINT_FOLDER
         path = folder / f"step={self._step:08d}.ckpt"
         try:
-            trainer.save_checkpoint(path)
+            trainer.save_checkpoint(path, weights_only=False)
             if trainer.is_global_zero:
                 link_atomically(path, folder.parent / LAST)
                 for old in sorted(folder.glob("step=*.ckpt"))[: -self.keep]:

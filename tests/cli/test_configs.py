@@ -1,0 +1,100 @@
+"""Every shipped config is found, explained, and trains."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from lightning_nsd.config_files import find_config, shipped_folder
+from lightning_nsd.errors import UserError
+from tests.cli.conftest import TINY
+
+SHIPPED = sorted(path.name for path in shipped_folder().glob("*.yaml"))
+OVERLAYS = {"wandb.yaml"}
+
+
+def make_cifar100(root: Path) -> None:
+    root.mkdir()
+    draw = np.random.default_rng(0)
+    for split in ("train", "val", "test"):
+        classes = {f"{split}_{i}": draw.integers(0, 256, (7, 32, 32, 3), dtype=np.uint8) for i in range(2)}
+        (root / f"{split}_cifar100.pkl").write_bytes(pickle.dumps(classes))
+
+
+def make_omniglot(root: Path) -> None:
+    draw = np.random.default_rng(0)
+    for part, alphabets in (("images_background", "abcd"), ("images_evaluation", "e")):
+        for alphabet in alphabets:
+            folder = root / part / alphabet / "character01"
+            folder.mkdir(parents=True)
+            for i in range(7):
+                pixels = draw.integers(0, 256, (28, 28), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{i}.png")
+
+
+def test_the_list_of_configs_is_what_the_readme_promises():
+    assert set(SHIPPED) >= {
+        "glyphs.yaml", "glyphs_long.yaml", "cifar100.yaml", "cifar100_crossattn.yaml", "cifar100_unet.yaml",
+        "omniglot.yaml", "wandb.yaml",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SHIPPED)
+def test_a_config_says_what_it_is_where_it_is_from_how_to_run_it_and_what_to_expect(name):
+    text = Path(find_config(name)).read_text(encoding="utf-8")
+    head = "\n".join(line for line in text.splitlines() if line.startswith("#"))
+    for word in ("# What:", "# Source:", "# Command: python -m lightning_nsd", "# Expect:"):
+        assert word in head
+    assert name in head
+
+
+@pytest.mark.parametrize("name", [name for name in SHIPPED if name not in OVERLAYS])
+def test_a_config_trains_two_steps(name, nsd, tmp_path):
+    make_cifar100(tmp_path / "cifar100")
+    make_omniglot(tmp_path / "omniglot")
+    family = name.split(".")[0].split("_")[0]
+    data = ["--data.image_size=8"] if family == "glyphs" else [f"--data.root={tmp_path / family}"]
+    status, said = nsd(
+        "fit", "--config", name, *data, "--data.batch_size=1", "--data.eval_episodes=1", "--trainer.max_steps=2",
+        "--trainer.limit_val_batches=0", "--trainer.num_sanity_val_steps=0", "--trainer.default_root_dir=run",
+        "--trainer.accelerator=cpu",
+    )  # fmt: skip
+    assert status == 0, said
+    assert "finished after 2 steps" in said
+    assert (tmp_path / "run" / "last.ckpt").is_file()
+
+
+def test_wandb_is_laid_over_another_config(nsd, tmp_path):
+    status, said = nsd("fit", *TINY, "--config=wandb.yaml", "--trainer.max_steps=2", "--trainer.default_root_dir=run",
+                       "--trainer.val_check_interval=2")  # fmt: skip
+    assert status == 0, said
+    assert list((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb"))
+    assert list((tmp_path / "run" / "logs").glob("version_*/metrics.csv"))
+
+
+def test_cifar100_is_the_source_model():
+    config = yaml.safe_load(Path(find_config("cifar100.yaml")).read_text(encoding="utf-8"))
+    encoder, denoiser = config["model"]["encoder"], config["model"]["denoiser"]
+    assert encoder["class_path"] == "SetViT"
+    assert encoder["init_args"].items() >= {"context_dim": 448, "depth": 6, "num_heads": 12, "head_dim": 64}.items()
+    assert denoiser["class_path"] == "DiT"
+    assert denoiser["init_args"].items() >= {"hidden_size": 448, "depth": 6, "num_heads": 8, "patch_size": 2}.items()
+    assert config["model"]["diffusion"].items() >= {"num_steps": 1000, "schedule": "linear"}.items()
+    assert config["model"]["ema_decay"] == 0.9999
+    assert config["trainer"]["max_steps"] == 2 * config["checkpoint"]["every_n_train_steps"] == 40_000
+    assert config["data"]["init_args"].items() >= {"n_shot": 5, "batch_size": 16}.items()
+
+
+def test_a_path_comes_before_a_shipped_name(tmp_path):
+    (tmp_path / "glyphs.yaml").write_text("seed_everything: 3\n")
+    assert find_config("glyphs.yaml") == "glyphs.yaml"
+    (tmp_path / "glyphs.yaml").unlink()
+    assert Path(find_config("glyphs.yaml")).parent == shipped_folder()
+
+
+def test_a_name_found_nowhere_lists_the_shipped_ones():
+    with pytest.raises(UserError, match=r"(?s)no config nosuch\.yaml.*cifar100\.yaml.*glyphs\.yaml"):
+        find_config("nosuch.yaml")

@@ -1,0 +1,68 @@
+"""Small models and data that the tests share."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from lightning_nsd.data.datamodule import EpisodeDataModule, Split
+from lightning_nsd.data.image_set import ImageSet
+from lightning_nsd.diffusion.gaussian import GaussianDiffusion
+from lightning_nsd.model.dit import DiT
+from lightning_nsd.model.set_vit import SetViT
+from lightning_nsd.module import FewShotDiffusion
+
+IMAGE_SIZE, CHANNELS, N_SHOT = 8, 3, 3
+
+tiny_set_vit = partial(SetViT, context_dim=16, patch_size=4, depth=1, num_heads=2, head_dim=8)
+tiny_dit = partial(DiT, hidden_size=16, depth=1, num_heads=2, patch_size=4)
+
+
+class StripedData(EpisodeDataModule):
+    """Eight classes of ten random images around a class's own mean, in every split."""
+
+    def __init__(self, image_size: int = IMAGE_SIZE, channels: int = CHANNELS, n_shot: int = N_SHOT, **kwargs: Any):
+        settings = {"batch_size": 4, "episodes_per_epoch": 20, "eval_episodes": 6, **kwargs}
+        super().__init__(image_size, channels, n_shot, **settings)
+
+    def load_split(self, split: Split) -> ImageSet:
+        draw = torch.Generator().manual_seed(len(split))
+        shape = (10, self.channels, self.image_size, self.image_size)
+        return ImageSet.from_classes(
+            {
+                f"{split}_{i}": torch.randint(25 * i, 25 * i + 60, shape, generator=draw).to(torch.uint8)
+                for i in range(8)
+            }
+        )
+
+
+def make_model(**kwargs: Any) -> FewShotDiffusion:
+    """A model that trains a step in milliseconds."""
+    settings: dict[str, Any] = {
+        "encoder": tiny_set_vit,
+        "denoiser": tiny_dit,
+        "diffusion": GaussianDiffusion(num_steps=50),
+        **kwargs,
+    }
+    return FewShotDiffusion(IMAGE_SIZE, CHANNELS, N_SHOT, **settings)
+
+
+def randomized(module: torch.nn.Module, seed: int = 0, scale: float = 0.2) -> torch.nn.Module:
+    """The module with every parameter drawn anew, so that nothing that starts at zero hides a mistake."""
+    draw = torch.Generator().manual_seed(seed)
+    for parameter in module.parameters():
+        parameter.data = scale * torch.randn(parameter.shape, generator=draw).to(parameter.dtype)
+    return module
+
+
+@pytest.fixture
+def randn() -> Callable[..., Tensor]:
+    """Normal numbers of a shape, the same at every call with the same seed, in float64."""
+
+    def draw(*shape: int, seed: int = 0) -> Tensor:
+        return torch.randn(*shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+
+    return draw

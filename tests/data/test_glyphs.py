@@ -1,0 +1,58 @@
+"""The shipped data set: large enough, small enough, split by script."""
+
+import pytest
+import torch
+
+from lightning_nsd.data.glyphs import FOLDER, SCRIPTS_OF, Glyphs, read_scripts
+from lightning_nsd.errors import UserError
+
+
+@pytest.fixture(scope="module")
+def sets():
+    data = Glyphs()
+    return {split: data.image_set(split) for split in SCRIPTS_OF}
+
+
+def test_there_are_500_classes_of_24_fonts_in_five_megabytes(sets):
+    assert sum(map(len, sets.values())) >= 500
+    assert min(int(s.counts.min()) for s in sets.values()) >= 24
+    assert sum(path.stat().st_size for path in FOLDER.iterdir()) <= 5_000_000
+
+
+def test_the_held_out_scripts_are_georgian_and_hebrew(sets):
+    scripts = {split: {name.split("/")[0] for name in s.class_names} for split, s in sets.items()}
+    assert scripts["val"] == {"georgian"}
+    assert scripts["test"] == {"hebrew"}
+    assert len(scripts["train"]) == 9
+    assert len(sets["val"]) + len(sets["test"]) == 60
+
+
+def test_images_are_black_on_white_in_the_middle(sets):
+    images = sets["train"].images
+    assert images.shape[1:] == (1, 32, 32)
+    assert images.amax() == 255
+    assert (images.flatten(1).amin(dim=1) < 160).all()  # the thinnest strokes are grey
+    assert (images[:, :, :2].min(), images[:, :, :, -2:].min()) == (255, 255)
+
+
+def test_images_of_a_class_differ(sets):
+    for s in sets.values():
+        for i in range(0, len(s), 10):
+            assert len(s.of_class(i).flatten(1).unique(dim=0)) == int(s.counts[i])
+
+
+def test_smaller_sizes_are_means_of_blocks():
+    large, small = (read_scripts(("digits",), size)["digits/0038"].float() for size in (32, 8))
+    means = torch.nn.functional.avg_pool2d(large, 4).round()
+    assert torch.equal(small, means)
+
+
+def test_other_sizes_are_refused():
+    with pytest.raises(UserError, match="32, 16 or 8"):
+        Glyphs(image_size=28)
+
+
+def test_fonts_and_licences_are_recorded():
+    text = (FOLDER / "ATTRIBUTION.md").read_text(encoding="utf-8")
+    assert "fonts-dejavu-core" in text
+    assert "OFL-1.1" in text

@@ -1,0 +1,106 @@
+"""DiT and UNet: shapes, start values, and what conditioning does."""
+
+from functools import partial
+
+import pytest
+import torch
+
+from lightning_nsd.errors import UserError
+from lightning_nsd.model.dit import DiT
+from lightning_nsd.model.patches import patchify, unpatchify
+from lightning_nsd.model.unet import UNet
+from tests.conftest import randomized
+
+DENOISERS = {
+    "DiT": partial(DiT, patch_size=2, hidden_size=16, depth=2, num_heads=2),
+    "UNet": partial(UNet, model_channels=8, channel_multipliers=(1, 2), num_res_blocks=1, attention_resolutions=(4,),
+                    num_heads=2),
+}  # fmt: skip
+both = pytest.mark.parametrize("name", DENOISERS)
+
+
+def make(name, conditioning="film", out_channels=3, **kwargs):
+    return DENOISERS[name](8, 3, out_channels, 12, conditioning=conditioning, **kwargs).double()
+
+
+@both
+@pytest.mark.parametrize("conditioning", ["film", "cross_attention", "none"])
+@pytest.mark.parametrize("out_channels", [3, 6])
+def test_the_output_has_the_images_shape(name, conditioning, out_channels, randn):
+    denoiser = make(name, conditioning, out_channels)
+    context = None if conditioning == "none" else randn(2, 12)
+    out = denoiser(randn(2, 3, 8, 8), torch.tensor([0, 9]), context)
+    assert tuple(out.shape) == (2, out_channels, 8, 8)
+
+
+@both
+def test_a_new_network_predicts_zero(name, randn):
+    denoiser = make(name)
+    assert torch.equal(denoiser(randn(2, 3, 8, 8), torch.tensor([0, 9]), randn(2, 12)), torch.zeros(2, 3, 8, 8))
+
+
+@both
+@pytest.mark.parametrize("conditioning", ["film", "cross_attention"])
+def test_context_and_time_change_the_output(name, conditioning, randn):
+    denoiser = randomized(make(name, conditioning))
+    x, t, c = randn(2, 3, 8, 8), torch.tensor([3, 9]), randn(2, 12, seed=1)
+    out = denoiser(x, t, c)
+    assert not torch.allclose(out, denoiser(x, t + 1, c))
+    assert not torch.allclose(out, denoiser(x, t, -c))
+
+
+@both
+def test_rows_of_a_batch_do_not_mix(name, randn):
+    denoiser = randomized(make(name, "cross_attention"))
+    x, t, c = randn(3, 3, 8, 8), torch.tensor([3, 9, 1]), randn(3, 5, 12, seed=1)
+    alone = torch.cat([denoiser(x[i : i + 1], t[i : i + 1], c[i : i + 1]) for i in range(3)])
+    torch.testing.assert_close(denoiser(x, t, c), alone, rtol=1e-9, atol=1e-10)
+
+
+@both
+def test_a_vector_is_one_token_of_cross_attention(name, randn):
+    denoiser = randomized(make(name, "cross_attention"))
+    x, t, c = randn(2, 3, 8, 8), torch.tensor([3, 9]), randn(2, 12, seed=1)
+    assert torch.equal(denoiser(x, t, c), denoiser(x, t, c[:, None]))
+
+
+@both
+def test_the_order_of_context_tokens_does_not_matter(name, randn):
+    denoiser = randomized(make(name, "cross_attention"))
+    x, t, c = randn(2, 3, 8, 8), torch.tensor([3, 9]), randn(2, 5, 12, seed=1)
+    torch.testing.assert_close(denoiser(x, t, c), denoiser(x, t, c.flip(1)), rtol=1e-9, atol=1e-10)
+
+
+def test_images_of_28_pixels_are_padded_inside_the_dit(randn):
+    denoiser = randomized(DiT(28, 1, 1, 12, patch_size=4, hidden_size=16, depth=1, num_heads=2).double())
+    assert tuple(denoiser(randn(1, 1, 28, 28), torch.tensor([3]), randn(1, 12)).shape) == (1, 1, 28, 28)
+    assert denoiser.position.like(randn(1)).shape[-2] == 64
+
+
+def test_patches_are_ordered_row_column_channel():
+    image = torch.arange(2 * 4 * 4).reshape(1, 2, 4, 4)
+    patches = patchify(image, 2)
+    assert patches[0, 1].tolist() == [2, 18, 3, 19, 6, 22, 7, 23]
+    assert torch.equal(unpatchify(patches, 2, 2), image)
+
+
+def test_dropout_of_the_unet_acts_in_training_alone(randn):
+    denoiser = randomized(make("UNet", dropout=0.5))
+    arguments = (randn(2, 3, 8, 8), torch.tensor([3, 9]), randn(2, 12))
+    assert not torch.allclose(denoiser(*arguments), denoiser(*arguments))
+    denoiser.eval()
+    assert torch.equal(denoiser(*arguments), denoiser(*arguments))
+
+
+@pytest.mark.parametrize(
+    ("factory", "message"),
+    [
+        (lambda: DiT(9, 3, 3, 12, patch_size=2), "9.*2"),
+        (lambda: DiT(8, 3, 3, 12, hidden_size=18, num_heads=4), "18.*4"),
+        (lambda: UNet(12, 3, 3, 12, channel_multipliers=(1, 1, 1, 1)), "halved"),
+        (lambda: UNet(8, 3, 3, 12, model_channels=6, channel_multipliers=(1,), attention_resolutions=(8,)), "heads"),
+    ],
+)
+def test_impossible_settings_are_explained(factory, message):
+    with pytest.raises(UserError, match=message):
+        factory()
