@@ -2,6 +2,7 @@
 
 import importlib
 import shutil
+import signal
 import sys
 import warnings
 from collections.abc import Sequence
@@ -13,19 +14,22 @@ from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import CSVLogger
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lightning_nsd.callbacks.finite_loss import FiniteLoss
 from lightning_nsd.callbacks.graceful_stop import GracefulStop
 from lightning_nsd.callbacks.progress import ProgressBar
 from lightning_nsd.callbacks.run_checkpoint import RunCheckpoint
 from lightning_nsd.callbacks.run_summary import RunSummary
-from lightning_nsd.checkpoint_io import LAST, AtomicCheckpointIO, newest_readable, read_checkpoint
+from lightning_nsd.callbacks.sample_grid import PICTURE_FOLDER
+from lightning_nsd.checkpoint_io import CHECKPOINT_FOLDER, LAST, AtomicCheckpointIO, newest_readable, read_checkpoint
 from lightning_nsd.config_files import with_config_paths
 from lightning_nsd.data.datamodule import EpisodeDataModule
 from lightning_nsd.errors import UserError
 from lightning_nsd.module import FewShotDiffusion
 
 LOG_FOLDER = "logs"
+CONFIG_FILE = "config.yaml"
 LIGHTNING_COMMANDS = ("fit", "validate", "test", "predict")
 OTHER_COMMANDS = ("sample",)  # each a module of this package with a `main`
 UNFOUNDED_WARNINGS = (
@@ -36,11 +40,14 @@ LINKED_FROM_DATA = ("image_size", "channels", "n_shot")
 
 
 class SaveRunConfig(SaveConfigCallback):
-    """Keeps the run's configuration beside its figures, and hands it to loggers that show it."""
+    """Writes the whole configuration to `config.yaml` in the run's folder, and hands it to loggers that show it."""
 
     def save_config(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
         """Called on rank 0 only."""
-        text = self.parser.dump(self.config, skip_none=False)
+        text = self.parser.dump(self.config, skip_unset=False)
+        root = Path(trainer.default_root_dir)
+        root.mkdir(parents=True, exist_ok=True)
+        (root / CONFIG_FILE).write_text(text, encoding="utf-8")
         for logger in trainer.loggers:
             if not isinstance(logger, CSVLogger):
                 logger.log_hyperparams({"config": text})
@@ -84,6 +91,9 @@ class FewShotCLI(LightningCLI):
         super().parse_arguments(parser, args)
         options = self.config[self.config.subcommand]
         self.root = Path(options.trainer.default_root_dir or ".")
+        for logger in as_list(options.trainer.logger):
+            if logger.init_args.get("save_dir") in (".", None):
+                logger.init_args.save_dir = str(self.root)
         if options.ckpt_path == "last":
             options.ckpt_path = str(newest_readable(self.root))
         elif options.ckpt_path:
@@ -92,8 +102,7 @@ class FewShotCLI(LightningCLI):
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """A CSV of all figures is always written; other loggers come from the configuration."""
         trainer = self._get(self.config_init, "trainer")
-        configured = trainer.get("logger")
-        loggers = configured if isinstance(configured, list) else [configured] if _is_logger(configured) else []
+        loggers = as_list(trainer.get("logger"))
         csv = CSVLogger(str(self.root), name=LOG_FOLDER, flush_logs_every_n_steps=1)
         plugins = [AtomicCheckpointIO(), *(trainer.get("plugins") or [])]
         return super().instantiate_trainer(
@@ -106,8 +115,11 @@ class FewShotCLI(LightningCLI):
             set_aside(self.root)
 
 
-def _is_logger(configured: Any) -> bool:
-    return configured is not None and not isinstance(configured, bool)
+def as_list(loggers: Any) -> list[Any]:
+    """`trainer.logger` may be one, a list, null, true or false; the last three name none."""
+    if isinstance(loggers, list):
+        return loggers
+    return [] if loggers is None or isinstance(loggers, bool) else [loggers]
 
 
 @rank_zero_only
@@ -118,7 +130,7 @@ def set_aside(root: Path) -> None:
     number = 1 + max((int(p.name.split("-")[1]) for p in root.glob("earlier-*") if p.name[8:].isdigit()), default=0)
     target = root / f"earlier-{number}"
     target.mkdir()
-    for name in (LAST, "checkpoints", "samples", LOG_FOLDER):
+    for name in (LAST, CHECKPOINT_FOLDER, PICTURE_FOLDER, LOG_FOLDER, CONFIG_FILE):
         if (root / name).exists():
             shutil.move(str(root / name), str(target / name))
     rank_zero_info(f"{root} held an earlier run; it is now in {target}. (--ckpt_path last would have continued it.)")
@@ -126,7 +138,15 @@ def set_aside(root: Path) -> None:
 
 def readable(message: str) -> str:
     """A parser's message without the lines that repeat the whole configuration or say what else a union allows."""
-    noise = ("Given value", "- Expected a <class 'NoneType'>", "Does not validate against any", "Subtypes:", "Errors:")
+    noise = (
+        "Given value type",
+        "Given value: Namespace",
+        "Given value: NestedArg",
+        "- Expected a <class 'NoneType'>",
+        "Does not validate against any",
+        "Subtypes:",
+        "Errors:",
+    )
     return "\n".join(line for line in message.splitlines() if not line.strip().startswith(noise))
 
 
@@ -157,6 +177,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; the exit status is 0, 2 for an error that the user can mend, or Lightning's own."""
     try:
         run(sys.argv[1:] if arguments is None else arguments)
+    except SIGTERMException:
+        return 128 + signal.SIGTERM
     except ArgumentError as error:
         print(f"error: {readable(str(user_error_in(error) or error))}", file=sys.stderr)
         return 2

@@ -117,6 +117,7 @@ class FewShotDiffusion(LightningModule):
                 context_dropout,
             )
         self.ema: FewShotDenoiser | None = copy.deepcopy(self.model).requires_grad_(False).eval()
+        self.trained_steps = 0  # of the checkpoint that was loaded, for names of what is made of it
         self.hyperparameters: dict[str, Any] = {
             "image_size": image_size,
             "channels": channels,
@@ -307,3 +308,4 @@ class FewShotDiffusion(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Raises UserError where the checkpoint is of another architecture than the configuration."""
         check_same(checkpoint.get(HYPERPARAMETERS), self.hyperparameters)
+        self.trained_steps = checkpoint["global_step"]

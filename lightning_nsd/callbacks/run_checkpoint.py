@@ -71,6 +71,7 @@ class RunCheckpoint(Checkpoint):
             rank_zero_warn("The run stopped while weights were being updated; the last checkpoint is left as it is.")
         elif self._written != self._step:
             self.save(trainer)
+        rank_zero_info("To go on from the last checkpoint, give the same command with --ckpt_path last.")
 
     def _set_updating(self, updating: bool) -> None:
         self._updating = updating

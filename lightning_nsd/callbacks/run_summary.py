@@ -5,6 +5,7 @@ from pathlib import Path
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_only
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from lightning_nsd.callbacks.sample_grid import PICTURE_FOLDER
@@ -30,4 +31,6 @@ class RunSummary(Callback):
         for name, value in sorted(trainer.callback_metrics.items()):
             if name.startswith("val/"):
                 table.add_row(name, f"{float(value):.5f}")
-        Console(soft_wrap=True).print(table)
+        console = Console()  # as wide as the longest path, which would be cut off otherwise
+        console.width = max(console.width, Measurement.get(console, console.options.update_width(1000), table).maximum)
+        console.print(table)

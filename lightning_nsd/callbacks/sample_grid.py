@@ -46,14 +46,15 @@ class SampleGrid(Callback):
     def _draw_splits(self, trainer: Trainer, splits: Sequence[Split]) -> None:
         module: FewShotDiffusion = trainer.lightning_module  # type: ignore[assignment]
         data: EpisodeDataModule = trainer.datamodule  # type: ignore[attr-defined]
+        step = max(trainer.global_step, module.trained_steps)  # outside `fit` the trainer counts from 0
         for split in splits:
             picture = self.draw(module, data, split)
-            path = Path(trainer.default_root_dir) / PICTURE_FOLDER / f"{split}_step={trainer.global_step:08d}.png"
+            path = Path(trainer.default_root_dir) / PICTURE_FOLDER / f"{split}_step={step:08d}.png"
             path.parent.mkdir(parents=True, exist_ok=True)
             picture.save(path)
             for logger in trainer.loggers:
                 if hasattr(logger, "log_image"):
-                    logger.log_image(f"samples/{split}", [picture], step=trainer.global_step)
+                    logger.log_image(f"samples/{split}", [picture], step=step)
 
     def draw(self, module: FewShotDiffusion, data: EpisodeDataModule, split: Split) -> Image.Image:
         """The picture of one split."""
