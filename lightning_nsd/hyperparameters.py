@@ -92,7 +92,7 @@ def check_importable(settings: Any, source: str) -> None:
     for key, path in flatten(settings).items():
         if key.endswith(".class_path"):
             module = str(path).rpartition(".")[0]
-            if not module.startswith("lightning_nsd.") and module not in sys.modules:
+            if module and not module.startswith("lightning_nsd.") and module not in sys.modules:
                 raise UserError(
                     f"{source} names the class {path} ({key}), which is not part of lightning_nsd. If you trust it, "
                     f"import {module} before loading the checkpoint."
