@@ -1,0 +1,204 @@
+"""Samplers: DDPM, DDIM and DPM-Solver++(2M), on any increasing subset of the timesteps, each as its paper has it."""
+
+from abc import abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from jax_reference.diffusion.gaussian import GaussianDiffusion
+from jax_reference.diffusion.schedule import Schedule
+
+Network = Callable[[jax.Array, jax.Array], jax.Array]
+
+
+class Step(NamedTuple):
+    """What a step knows besides its coefficients.
+
+    Attributes:
+        x: the current x, `(b, C, H, W)`.
+        x_0: the predicted x_0, clipped where the sampler clips.
+        x_0_before: the x_0 predicted one step before; zeros at the first step.
+        v: the network's second half, with a learned variance.
+        noise: fresh noise.
+    """
+
+    x: jax.Array
+    x_0: jax.Array
+    x_0_before: jax.Array
+    v: jax.Array | None
+    noise: jax.Array
+
+
+class Sampler:
+    """Draws images from noise with a network.
+
+    Args:
+        num_steps: how many timesteps to visit, evenly spread from 0 to T-1; all of them where None.
+        timesteps: exactly these, increasing; instead of `num_steps`.
+        guidance: w of classifier-free guidance, null + w·(conditional − null); 1 is none.
+        clip: clip the predicted x_0 to [-1, 1] at every step.
+    """
+
+    def __init__(
+        self,
+        num_steps: int | None = None,
+        timesteps: Sequence[int] | None = None,
+        guidance: float = 1.0,
+        clip: bool = True,
+    ) -> None:
+        if num_steps is not None and timesteps is not None:
+            raise ValueError("give num_steps or timesteps, not both.")
+        self.num_steps = num_steps
+        self.timesteps = timesteps
+        self.guidance = guidance
+        self.clip = clip
+
+    def chain(self, total: int) -> np.ndarray:
+        """The timesteps that are visited, increasing, int64 `(S,)`, out of `total`.
+
+        Raises:
+            ValueError: more steps than there are, or timesteps out of order or range.
+        """
+        if self.timesteps is not None:
+            chain = np.array(self.timesteps, np.int64)
+            if list(chain) != sorted(set(chain.tolist()) & set(range(total))) or not len(chain):
+                raise ValueError(f"timesteps must increase and lie in 0 … {total - 1}; got {chain.tolist()}.")
+            return chain
+        count = self.num_steps or total
+        if count > total:
+            raise ValueError(f"num_steps is {count}, but the diffusion has only {total}.")
+        if count == 1:
+            return np.array([total - 1])
+        return np.rint(np.arange(count) * ((total - 1) / (count - 1))).astype(np.int64)
+
+    @abstractmethod
+    def coefficients(self, schedule: Schedule, diffusion: GaussianDiffusion) -> dict[str, np.ndarray]:
+        """Numbers of every step, `(S,)` each, in increasing order of the timesteps."""
+
+    @abstractmethod
+    def next_x(self, at: Any, step: Step) -> jax.Array:
+        """The next x, `(b, C, H, W)`; `at` holds the coefficients of this step as scalars."""
+
+    def trajectory(self, diffusion: GaussianDiffusion, network: Network, x_T: jax.Array, noise: jax.Array) -> jax.Array:
+        """Every x of the chain after `x_T`, in order; the last is the sample. One `lax.scan`.
+
+        Args:
+            network: x_t `(b, C, H, W)` and t `(b,)` to the output `(b, C_out, H, W)`, guidance included.
+            x_T: where the chain starts, `(b, C, H, W)`.
+            noise: `(S, b, C, H, W)`, of every step, the noisiest first.
+
+        Returns:
+            `(S, b, C, H, W)`.
+        """
+        chain = self.chain(diffusion.num_steps)
+        schedule = diffusion.tables.subset(chain)
+        tables = {"alpha_bar": schedule.alpha_bar, **self.coefficients(schedule, diffusion)}
+        backwards = {name: jnp.asarray(table[::-1].copy(), x_T.dtype) for name, table in tables.items()}
+
+        def body(carry: tuple[jax.Array, jax.Array], inputs: Any) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
+            x, x_0_before = carry
+            t, at, fresh = inputs
+            prediction, v = diffusion.split(network(x, jnp.broadcast_to(t, (len(x),))))
+            x_0 = diffusion.predict_x_0(x, prediction, at["alpha_bar"])
+            if self.clip:
+                x_0 = jnp.clip(x_0, -1.0, 1.0)
+            following = self.next_x(at, Step(x, x_0, x_0_before, v, fresh))
+            return (following, x_0), following
+
+        start = (x_T, jnp.zeros_like(x_T))
+        return jax.lax.scan(body, start, (jnp.asarray(chain[::-1].copy()), backwards, noise))[1]
+
+    def sample(self, diffusion: GaussianDiffusion, network: Network, x_T: jax.Array, noise: jax.Array) -> jax.Array:
+        """The last x of `trajectory`, `(b, C, H, W)`."""
+        return self.trajectory(diffusion, network, x_T, noise)[-1]
+
+
+class DDPM(Sampler):
+    """Ancestral sampling (Ho et al. 2020, arXiv 2006.11239, algorithm 2), with the diffusion's own variance."""
+
+    def coefficients(self, schedule: Schedule, diffusion: GaussianDiffusion) -> dict[str, np.ndarray]:
+        posterior = schedule.posterior_log_variance_clipped
+        large = diffusion.variance == "fixed_large"
+        return {
+            "mean_x_0": schedule.posterior_mean_x_0,
+            "mean_x_t": schedule.posterior_mean_x_t,
+            "log_beta": schedule.log_betas,
+            "log_posterior": posterior,
+            "log_variance": schedule.large_log_variance if large else posterior,
+            "with_noise": np.append(0.0, np.ones(len(schedule) - 1)),  # the last step takes the mean
+        }
+
+    def next_x(self, at: Any, step: Step) -> jax.Array:
+        """x = mean of q(x_{t-1} | x_t, x_0) + σ_t z; a learned σ_t is that of `GaussianDiffusion.log_variance`."""
+        log_variance = at["log_variance"]
+        if step.v is not None:
+            f = (step.v + 1) / 2
+            log_variance = f * at["log_beta"] + (1 - f) * at["log_posterior"]
+        mean = at["mean_x_0"] * step.x_0 + at["mean_x_t"] * step.x
+        return mean + at["with_noise"] * jnp.exp(log_variance / 2) * step.noise
+
+
+class DDIM(Sampler):
+    """Implicit sampling (Song et al. 2021, arXiv 2010.02502, equation 12).
+
+    Args:
+        num_steps: how many timesteps to visit, evenly spread from 0 to T-1; all of them where None.
+        timesteps: exactly these, increasing; instead of `num_steps`.
+        eta: 0 is deterministic, 1 has DDPM's noise (equation 16).
+        guidance: w of classifier-free guidance; 1 is none.
+        clip: clip the predicted x_0 to [-1, 1] at every step.
+    """
+
+    def __init__(
+        self,
+        num_steps: int | None = 50,
+        timesteps: Sequence[int] | None = None,
+        eta: float = 0.0,
+        guidance: float = 1.0,
+        clip: bool = True,
+    ) -> None:
+        super().__init__(num_steps if timesteps is None else None, timesteps, guidance, clip)
+        self.eta = eta
+
+    def coefficients(self, schedule: Schedule, diffusion: GaussianDiffusion) -> dict[str, np.ndarray]:
+        ratio = (1 - schedule.alpha_bar_prev) / (1 - schedule.alpha_bar)
+        sigma = self.eta * np.sqrt(ratio * (1 - schedule.alpha_bar / schedule.alpha_bar_prev))  # equation 16
+        return {"alpha_bar_prev": schedule.alpha_bar_prev, "sigma": sigma}
+
+    def next_x(self, at: Any, step: Step) -> jax.Array:
+        """x = √abar' x_0 + √(1 − abar' − σ²) eps + σ z, with eps = (x_t − √abar x_0) / √(1 − abar)."""
+        eps = (step.x - jnp.sqrt(at["alpha_bar"]) * step.x_0) / jnp.sqrt(1 - at["alpha_bar"])
+        direction = jnp.sqrt(jnp.maximum(1 - at["alpha_bar_prev"] - at["sigma"] ** 2, 0.0)) * eps
+        return jnp.sqrt(at["alpha_bar_prev"]) * step.x_0 + direction + at["sigma"] * step.noise
+
+
+class DPMSolverPP(Sampler):
+    """DPM-Solver++(2M), the multistep solver of second order (Lu et al. 2022, arXiv 2211.01095, algorithm 2).
+
+    The first and the last step are of first order.
+    """
+
+    def coefficients(self, schedule: Schedule, diffusion: GaussianDiffusion) -> dict[str, np.ndarray]:
+        """With λ = log(α/σ), h = λ' − λ of a step and r = h of the step before / h."""
+        alpha, sigma = np.sqrt(schedule.alpha_bar), np.sqrt(1 - schedule.alpha_bar)
+        alpha_next, sigma_next = np.sqrt(schedule.alpha_bar_prev), np.sqrt(1 - schedule.alpha_bar_prev)
+        half_inverse_r = np.zeros(len(schedule))  # 1/(2r); 0 makes a step first order
+        h = np.zeros(len(schedule))
+        h[1:] = np.log(alpha_next[1:] / sigma_next[1:]) - np.log(alpha[1:] / sigma[1:])
+        half_inverse_r[1:-1] = h[1:-1] / h[2:] / 2
+        return {
+            "by_x": sigma_next / sigma,
+            "by_d": alpha_next - sigma_next * alpha / sigma,  # −α' (e^(−h) − 1)
+            "half_inverse_r": half_inverse_r,
+        }
+
+    def next_x(self, at: Any, step: Step) -> jax.Array:
+        """x = σ'/σ x − α' (e^(−h) − 1) D, with D = (1 + 1/(2r)) x_0 − 1/(2r) x_0_before."""
+        d = (1 + at["half_inverse_r"]) * step.x_0 - at["half_inverse_r"] * step.x_0_before
+        return at["by_x"] * step.x + at["by_d"] * d
+
+
+SAMPLERS: dict[str, type[Sampler]] = {"ddpm": DDPM, "ddim": DDIM, "dpm++": DPMSolverPP}

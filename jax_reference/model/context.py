@@ -1,0 +1,81 @@
+"""From a set encoder's output to the context: as it is, or a Gaussian around it."""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jax_reference.model.layers import Linear, silu
+
+
+class ContextDraw(NamedTuple):
+    """A context and what it costs.
+
+    Attributes:
+        context: `(b, D_c)` or `(b, L, D_c)`.
+        kl: KL to the prior in bits, averaged over a context's dimensions, `(b,)`; None for a deterministic context.
+    """
+
+    context: jax.Array
+    kl: jax.Array | None
+
+
+class Context(nnx.Module):
+    """Turns the encoder's output h into a context.
+
+    Attributes:
+        is_random: whether training draws noise for it.
+    """
+
+    is_random = False
+
+    def __init__(self, context_dim: int, *, rngs: nnx.Rngs) -> None:
+        self.context_dim = context_dim
+
+    def __call__(self, h: jax.Array, noise: jax.Array | None = None) -> ContextDraw:
+        """`h` `(b, …, D_c)` and noise of its shape → a context of its shape."""
+        raise NotImplementedError
+
+
+class DeterministicContext(Context):
+    """c = h."""
+
+    def __call__(self, h: jax.Array, noise: jax.Array | None = None) -> ContextDraw:
+        """`h` `(b, …, D_c)`, unchanged; there is no noise to use."""
+        return ContextDraw(h, None)
+
+
+class VariationalContext(Context):
+    """c = mu + exp(log var / 2) · xi, with (mu, log var) = Linear(SiLU(Linear(h))) and prior N(0, I)."""
+
+    is_random = True
+
+    def __init__(self, context_dim: int, *, rngs: nnx.Rngs) -> None:
+        super().__init__(context_dim, rngs=rngs)
+        self.linear_1 = Linear(context_dim, context_dim, rngs=rngs)
+        self.linear_2 = Linear(context_dim, 2 * context_dim, rngs=rngs)
+
+    def __call__(self, h: jax.Array, noise: jax.Array | None = None) -> ContextDraw:
+        """Args:
+            h: `(b, …, D_c)`.
+            noise: xi, of h's shape; None gives the mean.
+
+        KL(N(mu, var) ‖ N(0, 1)) = (mu² + var − log var − 1) / 2, averaged over all dimensions of a context, in bits
+        (Kingma & Welling 2014, arXiv 1312.6114, appendix B).
+        """
+        mu, log_var = jnp.split(self.linear_2(silu(self.linear_1(h))), 2, axis=-1)
+        context = mu if noise is None else mu + jnp.sqrt(jnp.exp(log_var)) * noise
+        nats = (mu**2 + jnp.exp(log_var) - log_var - 1) / 2
+        return ContextDraw(context, nats.mean(axis=tuple(range(1, nats.ndim))) / math.log(2.0))
+
+
+def as_tokens(context: jax.Array) -> jax.Array:
+    """A vector `(b, D_c)` is one token `(b, 1, D_c)`; tokens stay as they are."""
+    return context[:, None] if context.ndim == 2 else context
+
+
+def replace_by_null(context: jax.Array, null: jax.Array, dropped: jax.Array) -> jax.Array:
+    """The learned null context `(D_c,)` where `dropped` `(b,)` is true (Ho & Salimans 2022, arXiv 2207.12598)."""
+    return jnp.where(jnp.expand_dims(dropped, tuple(range(1, context.ndim))), null, context)

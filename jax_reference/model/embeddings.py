@@ -1,0 +1,47 @@
+"""Timestep features, fixed and patch positions."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from jax_reference.model.layers import Linear, silu
+
+TIMESTEP_FEATURES = 256
+
+
+class TimestepFeatures(nnx.Module):
+    """`[cos, sin]` of `t · 10000^(-k/128)`, k = 0 … 127 (Vaswani et al. 2017, arXiv 1706.03762, section 3.5)."""
+
+    def __call__(self, t: jax.Array, like: jax.Array) -> jax.Array:
+        """Integer timesteps `(b,)` → `(b, 256)` in the dtype of `like`."""
+        half = TIMESTEP_FEATURES // 2
+        frequencies = 10000.0 ** (-np.arange(half) / half)  # float64, rounded once
+        angles = t[:, None].astype(like.dtype) * jnp.asarray(frequencies, like.dtype)  # (b, 128)
+        return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
+
+
+class TimestepEmbedding(nnx.Module):
+    """Features → Linear → SiLU → Linear (DiT, arXiv 2212.09748, section 3.2)."""
+
+    def __init__(self, hidden_size: int, *, rngs: nnx.Rngs) -> None:
+        self.features = TimestepFeatures()
+        self.linear_1 = Linear(TIMESTEP_FEATURES, hidden_size, rngs=rngs)
+        self.linear_2 = Linear(hidden_size, hidden_size, rngs=rngs)
+
+    def __call__(self, t: jax.Array) -> jax.Array:
+        """`(b,)` → `(b, hidden_size)`."""
+        return self.linear_2(silu(self.linear_1(self.features(t, like=self.linear_1.kernel[...]))))
+
+
+def sincos_positions(hidden_size: int, grid_size: int) -> np.ndarray:
+    """Fixed 2-D positions of a square grid, float64 `(grid_size², hidden_size)`.
+
+    Row r, column c: `[sin(c ω), cos(c ω), sin(r ω), cos(r ω)]` with ω_k = 10000^(-k / (hidden_size / 4))
+    (He et al. 2022, arXiv 2111.06377, as used by DiT).
+    """
+    quarter = hidden_size // 4
+    omega = np.exp(-np.log(10000.0) * np.arange(quarter) / quarter)
+    place = np.arange(grid_size**2)
+    column, row = np.outer(place % grid_size, omega), np.outer(place // grid_size, omega)  # (grid_size², quarter)
+    return np.concatenate([np.sin(column), np.cos(column), np.sin(row), np.cos(row)], axis=1)

@@ -1,0 +1,134 @@
+"""Set encoder, context and denoiser as one network."""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jax_reference.model.context import Context, ContextDraw, replace_by_null
+from jax_reference.model.denoiser import Denoiser
+from jax_reference.model.set_encoder import SetEncoder
+
+EncoderFactory = Callable[..., SetEncoder]
+ContextFactory = Callable[..., Context]
+DenoiserFactory = Callable[..., Denoiser]
+
+
+class FewShotOutput(NamedTuple):
+    """Network output `(B·N, C_out, H, W)` and each context's KL in bits, `(B·N,)` or None."""
+
+    output: jax.Array
+    kl_context: jax.Array | None
+
+
+class FewShotDenoiser(nnx.Module):
+    """Denoises an image given other images of its class (FSDM, arXiv 2205.15463).
+
+    Args:
+        image_size: pixels along a side.
+        channels: of an image.
+        out_channels: of the network's output.
+        n_shot: images of a support set.
+        encoder: makes the set encoder from (image_size, channels, n_shot); None without conditioning.
+        context: makes the context from context_dim.
+        denoiser: makes the denoiser from (image_size, channels, out_channels, context_dim).
+        context_dropout: probability that a query's context is replaced by a learned null context in training;
+            there is no null context where it is 0.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        out_channels: int,
+        n_shot: int,
+        encoder: EncoderFactory | None,
+        context: ContextFactory,
+        denoiser: DenoiserFactory,
+        context_dropout: float = 0.0,
+        *,
+        rngs: nnx.Rngs,
+    ) -> None:
+        if not 0.0 <= context_dropout < 1.0:
+            raise ValueError(f"context_dropout is {context_dropout}; it must lie in [0, 1).")
+        self.encoder = encoder(image_size, channels, n_shot, rngs=rngs) if encoder else None
+        context_dim = self.encoder.context_dim if self.encoder else 0
+        self.context = context(context_dim, rngs=rngs) if self.encoder else None
+        self.denoiser = denoiser(image_size, channels, out_channels, context_dim, rngs=rngs)
+        check_parts(self.encoder, self.denoiser)
+        self.null_context = nnx.Param(jnp.zeros(context_dim)) if context_dropout and self.encoder else None
+
+    @property
+    def time_conditioned(self) -> bool:
+        """Whether the context has to be computed anew at every sampling step."""
+        return self.encoder is not None and self.encoder.time_conditioned
+
+    def context_noise_shape(self, n_images: int) -> tuple[int, ...] | None:
+        """Shape of one leave-one-out context's noise in episodes of `n_images`; None where none is drawn."""
+        if self.encoder is None or self.context is None or not self.context.is_random:
+            return None
+        return self.encoder.context_shape(n_images - 1)
+
+    def leave_one_out_context(
+        self, images: jax.Array, t: jax.Array | None = None, context_noise: jax.Array | None = None
+    ) -> ContextDraw | None:
+        """The context of every image from the others of its episode.
+
+        Args:
+            images: `(B, N, C, H, W)` in [-1, 1].
+            t: `(B,)`, one timestep per episode, for a time-conditioned encoder.
+            context_noise: xi of a variational context, one for each of the B·N contexts in their shape (leading
+                axes (B, N) or (B·N,)); None takes the mean.
+
+        Returns:
+            Contexts `(B·N, …)` and their KL; None without an encoder.
+        """
+        if self.encoder is None or self.context is None:
+            return None
+        h = self.encoder.encode_leave_one_out(images, t)
+        return self.context(h, None if context_noise is None else context_noise.reshape(h.shape))
+
+    def support_context(self, support: jax.Array, t: jax.Array | None = None) -> jax.Array | None:
+        """The context of support sets `(b, n_shot, C, H, W)`, `(b, …)`: a variational context's mean."""
+        if self.encoder is None or self.context is None:
+            return None
+        return self.context(self.encoder(support, t)).context
+
+    def __call__(
+        self,
+        images: jax.Array,
+        x_t: jax.Array,
+        t: jax.Array,
+        context_noise: jax.Array | None = None,
+        dropped: jax.Array | None = None,
+    ) -> FewShotOutput:
+        """Denoise every image of an episode given the others.
+
+        Args:
+            images: clean episodes `(B, N, C, H, W)`.
+            x_t: noised images `(B·N, C, H, W)`.
+            t: one timestep per episode `(B,)`.
+            context_noise: see `leave_one_out_context`.
+            dropped: `(B·N,)` bool, queries whose context is replaced by the null context.
+        """
+        draw = self.leave_one_out_context(images, t if self.time_conditioned else None, context_noise)
+        context = draw.context if draw else None
+        if dropped is not None and self.null_context is not None and context is not None:
+            context = replace_by_null(context, self.null_context[...], dropped)
+        output = self.denoiser(x_t, jnp.repeat(t, images.shape[1]), context)
+        return FewShotOutput(output, draw.kl if draw else None)
+
+
+def check_parts(encoder: SetEncoder | None, denoiser: Denoiser) -> None:
+    """Whether the encoder's output is what the denoiser's conditioning takes.
+
+    Raises:
+        ValueError: says which two settings contradict each other.
+    """
+    conditioning = denoiser.conditioning
+    if (encoder is None) != (conditioning == "none"):
+        raise ValueError(f"conditioning is {conditioning}, and the encoder is {type(encoder).__name__}.")
+    if encoder is not None and encoder.gives_tokens and conditioning == "film":
+        raise ValueError(f"{type(encoder).__name__} gives tokens, and conditioning film takes one vector.")

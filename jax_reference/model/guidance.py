@@ -1,0 +1,42 @@
+"""The network as a sampler sees it: contexts computed once, guidance applied."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+
+from jax_reference.model.few_shot_denoiser import FewShotDenoiser
+
+
+def guided_network(
+    model: FewShotDenoiser, support: jax.Array, num: int, guidance: float
+) -> Callable[[jax.Array, jax.Array], jax.Array]:
+    """A function from x_t `(b·num, C, H, W)` and t `(b·num,)` to the network's output, given support sets.
+
+    With guidance w ≠ 1 the output is null + w·(conditional − null)
+    (Ho & Salimans 2022, arXiv 2207.12598, equation 6).
+
+    Args:
+        support: `(b, n_shot, C, H, W)`.
+        num: queries of each support set.
+        guidance: w.
+
+    Raises:
+        ValueError: guidance with a model that was trained without a null context.
+    """
+    if guidance != 1.0 and model.null_context is None:
+        raise ValueError(f"guidance {guidance} needs a model that was trained with context_dropout above 0.")
+    fixed = None if model.time_conditioned else model.support_context(support)
+
+    def network(x_t: jax.Array, t: jax.Array) -> jax.Array:
+        context = model.support_context(support, t[::num]) if model.time_conditioned else fixed
+        if context is None:
+            return model.denoiser(x_t, t, None)
+        context = jnp.repeat(context, num, axis=0)  # (b·num, …)
+        conditional = model.denoiser(x_t, t, context)
+        if guidance == 1.0 or model.null_context is None:
+            return conditional
+        unconditional = model.denoiser(x_t, t, jnp.broadcast_to(model.null_context[...], context.shape))
+        return unconditional + guidance * (conditional - unconditional)
+
+    return network

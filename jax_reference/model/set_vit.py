@@ -1,0 +1,97 @@
+"""SetViT: the images of a set stacked by channel and encoded as one (FSDM, arXiv 2205.15463)."""
+
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jax_reference.model.attention import LocalitySelfAttention
+from jax_reference.model.layers import LayerNorm, Linear
+from jax_reference.model.patches import grid_size, patchify
+from jax_reference.model.set_encoder import check_pool
+from jax_reference.model.transformer import LAYER_NORM_EPS
+from jax_reference.model.vit_base import ViTBase
+
+
+class SetViT(ViTBase):
+    """Vision transformer over patches that hold all images of the set at one place.
+
+    The number of shots is part of the parameters' shape.
+
+    Args:
+        image_size: pixels along a side.
+        channels: of an image.
+        n_shot: images of a set.
+        patch_size: pixels along a patch's side.
+        context_dim: D_c.
+        hidden_size: D; `context_dim` where None.
+        depth: transformer blocks.
+        num_heads: attention heads.
+        head_dim: width of a head.
+        mlp_dim: width inside the MLP; `hidden_size` where None.
+        pool: `cls` (token 0), `mean` (over all 2 + L tokens) or `none` (the L patch tokens).
+        time_conditioned: let the context depend on the timestep.
+        dropout: in the MLPs.
+    """
+
+    def __init__(
+        self,
+        image_size: int,
+        channels: int,
+        n_shot: int,
+        patch_size: int = 2,
+        context_dim: int = 448,
+        hidden_size: int | None = None,
+        depth: int = 6,
+        num_heads: int = 12,
+        head_dim: int = 64,
+        mlp_dim: int | None = None,
+        pool: Literal["cls", "mean", "none"] = "cls",
+        time_conditioned: bool = False,
+        dropout: float = 0.0,
+        *,
+        rngs: nnx.Rngs,
+    ) -> None:
+        check_pool("SetViT", pool, ("cls", "mean", "none"))
+        hidden_size = hidden_size or context_dim
+        super().__init__(
+            n_shot=n_shot,
+            num_patches=grid_size(image_size, patch_size, "SetViT") ** 2,
+            context_dim=context_dim,
+            hidden_size=hidden_size,
+            depth=depth,
+            mlp_dim=mlp_dim or hidden_size,
+            attention=lambda: LocalitySelfAttention(hidden_size, num_heads, head_dim, rngs=rngs),
+            gives_tokens=pool == "none",
+            time_conditioned=time_conditioned,
+            dropout=dropout,
+            rngs=rngs,
+        )
+        self.patch_size = patch_size
+        self.pool = pool
+        patch_dim = patch_size**2 * channels * n_shot
+        self.patch_norm = LayerNorm(patch_dim, eps=LAYER_NORM_EPS)
+        self.patch_embedding = Linear(patch_dim, hidden_size, rngs=rngs)
+
+    def context_shape(self, n_images: int) -> tuple[int, ...]:
+        return (self.num_patches, self.context_dim) if self.gives_tokens else (self.context_dim,)
+
+    def __call__(self, support: jax.Array, t: jax.Array | None = None) -> jax.Array:
+        """`(b, n_shot, C, H, W)` → `(b, D_c)`, or `(b, L, D_c)` without pooling.
+
+        Raises:
+            ValueError: another number of images than the encoder was built for.
+        """
+        b, n, c, h, w = support.shape
+        if n != self.n_shot:
+            raise ValueError(f"SetViT was built for {self.n_shot} images a set and got {n}.")
+        stacked = jnp.swapaxes(support, 1, 2).reshape(b, c * n, h, w)  # channel-major: all reds, all greens, …
+        patches = self.patch_embedding(self.patch_norm(patchify(stacked, self.patch_size)))  # (b, L, D)
+        patches = patches + self.position[...][:, 2:]
+        tokens = self.run_blocks(jnp.concatenate([self.special_tokens(b, t), patches], axis=1))  # (b, 2 + L, D)
+        if self.pool == "cls":
+            return self.project(tokens[:, 0])
+        if self.pool == "mean":
+            return self.project(tokens.mean(axis=1))
+        return self.project(tokens[:, 2:])

@@ -1,0 +1,75 @@
+"""What SetViT and ViT have in common: special tokens, positions, transformer, head."""
+
+from collections.abc import Callable
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from jax_reference.model.embeddings import TIMESTEP_FEATURES, TimestepFeatures
+from jax_reference.model.layers import LayerNorm, Linear, standard_normal
+from jax_reference.model.set_encoder import SetEncoder
+from jax_reference.model.transformer import LAYER_NORM_EPS, transformer
+
+
+class ViTBase(SetEncoder):
+    """CLS and TIME tokens, a learned position table, transformer blocks, and a head LayerNorm → Linear(D_c).
+
+    Args:
+        n_shot: images of a set.
+        num_patches: L, patches that have a position of their own.
+        context_dim: D_c.
+        hidden_size: D, width of the tokens.
+        depth: transformer blocks.
+        mlp_dim: width inside a block's MLP.
+        attention: makes one block's attention.
+        gives_tokens: whether the context is tokens.
+        time_conditioned: feed Linear(timestep features) as the TIME token; zeros otherwise.
+        dropout: in the MLPs, after the nonlinearity.
+    """
+
+    def __init__(
+        self,
+        n_shot: int,
+        num_patches: int,
+        context_dim: int,
+        hidden_size: int,
+        depth: int,
+        mlp_dim: int,
+        attention: Callable[[], nnx.Module],
+        gives_tokens: bool,
+        time_conditioned: bool,
+        dropout: float,
+        *,
+        rngs: nnx.Rngs,
+    ) -> None:
+        super().__init__(n_shot, context_dim, gives_tokens, time_conditioned)
+        self.num_patches = num_patches
+        self.cls_token = nnx.Param(standard_normal(rngs.params(), (1, 1, hidden_size)))
+        self.position = nnx.Param(standard_normal(rngs.params(), (1, 2 + num_patches, hidden_size)))
+        if time_conditioned:
+            self.time_features = TimestepFeatures()
+            self.time_token = Linear(TIMESTEP_FEATURES, hidden_size, rngs=rngs)
+        self.blocks = transformer(depth, hidden_size, attention, mlp_dim, dropout, rngs=rngs)
+        self.head_norm = LayerNorm(hidden_size, eps=LAYER_NORM_EPS)
+        self.head = Linear(hidden_size, context_dim, rngs=rngs)
+
+    def special_tokens(self, b: int, t: jax.Array | None) -> jax.Array:
+        """CLS and TIME with their positions added, `(b, 2, D)`; `t` is `(b,)` or None."""
+        self.check_time(t)
+        cls = jnp.broadcast_to(self.cls_token[...], (b, 1, self.cls_token.shape[2]))
+        if self.time_conditioned and t is not None:
+            time = self.time_token(self.time_features(t, like=cls))[:, None]  # (b, 1, D)
+        else:
+            time = jnp.zeros_like(cls)
+        return jnp.concatenate([cls, time], axis=1) + self.position[...][:, :2]
+
+    def run_blocks(self, tokens: jax.Array) -> jax.Array:
+        """All transformer blocks: `(b, 2 + …, D)` → the same shape."""
+        for block in self.blocks:
+            tokens = block(tokens)
+        return tokens
+
+    def project(self, pooled: jax.Array) -> jax.Array:
+        """The head: `(…, D)` → `(…, D_c)`."""
+        return self.head(self.head_norm(pooled))

@@ -1,0 +1,1 @@
+"""Optimiser, learning rates, parameter groups and the moving average of the weights."""

@@ -1,0 +1,16 @@
+"""Exponential moving average of the weights."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+
+def ema_decay_at(step: jax.Array | int, decay: float, warmup: bool) -> jax.Array | float:
+    """The decay of update number `step` (1 is the first): min(decay, (1 + step) / (10 + step)) with warm-up."""
+    return jnp.minimum(decay, (1 + step) / (10 + step)) if warmup else decay
+
+
+def update_ema(ema: Any, model: Any, decay: jax.Array | float) -> Any:
+    """ema ← decay · ema + (1 − decay) · model, for every parameter; both trees have the same leaves."""
+    return jax.tree.map(lambda old, new: (decay * old + (1 - decay) * new).astype(old.dtype), ema, model)
