@@ -1,0 +1,34 @@
+"""The backends that are compared, set to exact arithmetic: torch eager, torch-xla on the CPU, JAX on the CPU."""
+
+import importlib.util
+import os
+
+os.environ["JAX_PLATFORMS"] = "cpu"
+os.environ["PJRT_DEVICE"] = "CPU"
+
+import jax
+import torch
+
+XLA_MISSING = "torch_xla is not installed (the extra `xla` has it, for Linux on x86-64)"
+
+
+def exact() -> None:
+    """float64 in JAX, and no shortened multiplications anywhere."""
+    jax.config.update("jax_enable_x64", True)
+    jax.config.update("jax_default_matmul_precision", "highest")
+    torch.set_float32_matmul_precision("highest")
+    torch.set_num_threads(1)  # tiny arrays: handing them to threads costs more than computing them
+
+
+def has_xla() -> bool:
+    """Whether torch-xla can be imported."""
+    return importlib.util.find_spec("torch_xla") is not None
+
+
+def torch_device(backend: str) -> torch.device:
+    """Where the torch side computes: `torch` (eager, on the CPU) or `xla` (torch-xla's CPU device)."""
+    if backend == "torch":
+        return torch.device("cpu")
+    import torch_xla
+
+    return torch_xla.device()

@@ -1,0 +1,159 @@
+"""One configuration built in both frameworks with the same random weights, and inputs for both."""
+
+import copy
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import torch
+from flax import nnx
+from torch import nn
+
+from jax_reference import loading as jax_loading
+from jax_reference import train_step
+from lightning_nsd import loading as torch_loading
+from lightning_nsd.rng import philox
+from parity_tests import weights
+from parity_tests.backends import torch_device
+from parity_tests.tolerances import Dtype
+
+
+def randomize(module: nn.Module, seed: int) -> None:
+    """Give every parameter random values of a usual size, also those that start at zero or one.
+
+    A gate that starts at zero would hide everything behind it.
+    """
+    owners = dict(module.named_modules())
+    for index, (key, parameter) in enumerate(module.named_parameters()):
+        draw = torch.from_numpy(philox(seed, index).standard_normal(tuple(parameter.shape)))
+        owner = owners[key.rpartition(".")[0]]
+        if isinstance(owner, nn.Linear | nn.Conv2d) and parameter.dim() > 1:
+            draw = draw * parameter[0].numel() ** -0.5
+        elif isinstance(owner, nn.LayerNorm | nn.GroupNorm) and key.endswith("weight"):
+            draw = 1 + 0.2 * draw
+        elif parameter.dim() == 1:
+            draw = 0.2 * draw
+        elif parameter.dim() == 0:
+            draw = parameter.detach() + 0.2 * draw
+        with torch.no_grad():
+            parameter.copy_(draw)
+
+
+class Inputs(NamedTuple):
+    """One batch in NumPy; see `jax_reference.train_step.Draws`."""
+
+    images: np.ndarray
+    t: np.ndarray
+    noise: np.ndarray
+    context_noise: np.ndarray | None
+    dropped: np.ndarray | None
+
+
+def to_jax(value: Any) -> Any:
+    """NumPy arrays and torch tensors as JAX arrays; anything else as it is."""
+    if isinstance(value, torch.Tensor):
+        return jnp.asarray(value.detach().cpu().numpy())
+    return jnp.asarray(value) if isinstance(value, np.ndarray) else value
+
+
+def to_numpy(value: Any) -> np.ndarray:
+    """An array of either framework in NumPy."""
+    return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
+
+
+class Pair:
+    """A config's `model` section, built in torch and in JAX, with the same weights.
+
+    Args:
+        settings: the section, with image_size, channels and n_shot.
+        dtype: of parameters and inputs.
+        seed: of the weights.
+        backend: where torch computes, `torch` or `xla`.
+        mutate: changes the torch side after building; a check of the checks.
+    """
+
+    def __init__(
+        self,
+        settings: Mapping[str, Any],
+        dtype: Dtype = "float64",
+        seed: int = 0,
+        backend: str = "torch",
+        mutate: Callable[[Any], None] | None = None,
+    ) -> None:
+        self.settings = dict(settings)
+        self.dtype: Dtype = dtype
+        self.device = torch_device(backend)
+        self.ours = torch_loading.build_model(copy.deepcopy(self.settings), "parity_tests").eval()
+        self.ours.to(getattr(torch, dtype))
+        self.ours.requires_grad_(True)
+        randomize(self.ours.model, seed)
+        self.diffusion = jax_loading.build_diffusion(self.settings)
+        self.kl_weight = float(self.settings.get("kl_weight", 1.0))
+        self.theirs = nnx.eval_shape(lambda: jax_loading.build_network(self.settings, nnx.Rngs(0)))
+        self.table = weights.key_table(self.ours.model, self.theirs)
+        self.params = weights.to_jax_params(self.table, dict(self.ours.model.named_parameters()))
+        weights.load(self.theirs, self.params)
+        self.theirs.eval()
+        if mutate is not None:
+            mutate(self.ours)
+        self.ours.to(self.device)
+
+    @cached_property
+    def structure(self) -> tuple[Any, Any]:
+        """The JAX network's graph, and its variables other than parameters."""
+        graph, _, rest = train_step.split(self.theirs)
+        return graph, rest
+
+    def inputs(self, batch: int = 2, number: int = 0) -> Inputs:
+        """Episodes of 8-bit images with black and white pixels, and everything else that a loss needs.
+
+        The timesteps include the first and the last. With a learned variance there is no t = 0: the likelihood of
+        a bin far out in a normal distribution's tail is a difference of two nearly equal numbers, so what an
+        untrained network gives there is mostly rounding. That term has a check of its own, on chosen outputs.
+        """
+        random = philox(1, number)
+        model, diffusion = self.ours.model, self.ours.diffusion
+        n = self.ours.n_shot + 1
+        size, channels = self.ours.image_size, self.ours.channels
+        pixels = np.clip(random.integers(-64, 320, (batch, n, channels, size, size)), 0, 255)
+        first = 1 if diffusion.variance == "learned" else 0
+        t = random.integers(first, diffusion.num_steps, batch)
+        if batch > 1:
+            t[0], t[-1] = first, diffusion.num_steps - 1
+        shape = model.context_noise_shape(n)
+        cast = np.dtype(self.dtype)
+        return Inputs(
+            (pixels / 127.5 - 1).astype(cast),
+            t,
+            random.standard_normal((batch * n, channels, size, size)).astype(cast),
+            random.standard_normal((batch * n, *shape)).astype(cast) if shape else None,
+            np.arange(batch * n) % 3 == 1 if model.null_context is not None else None,
+        )
+
+    def on_device(self, value: np.ndarray | None) -> Any:
+        """A NumPy array as a tensor where torch computes."""
+        return None if value is None else torch.from_numpy(np.ascontiguousarray(value)).to(self.device)
+
+    def our_loss(self, inputs: Inputs) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """The terms of the torch side's loss, and its gradient by every parameter."""
+        self.ours.model.zero_grad(set_to_none=True)
+        terms = self.ours.loss_terms(*(self.on_device(value) for value in inputs))
+        terms["loss"].backward()
+        missing = [key for key, p in self.ours.model.named_parameters() if p.grad is None]
+        if missing:
+            raise ValueError(f"the loss has no gradient by {', '.join(missing)}")
+        gradients = {key: to_numpy(p.grad) for key, p in self.ours.model.named_parameters()}
+        return {name: to_numpy(value) for name, value in terms.items()}, gradients
+
+    def their_loss(self, inputs: Inputs) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """The same of the JAX side, by torch's keys."""
+        graph, rest = self.structure
+        images, *draws = (to_jax(value) for value in inputs)
+        terms, gradients, _ = train_step.loss_and_gradients(
+            graph, self.diffusion, self.kl_weight, self.params, rest, images, train_step.Draws(*draws)
+        )
+        jax.block_until_ready(gradients)
+        return {name: to_numpy(value) for name, value in terms.items()}, weights.to_torch_state(self.table, gradients)
