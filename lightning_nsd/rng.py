@@ -23,6 +23,10 @@ class Stream(IntEnum):
     SAMPLING = 6
     SPLIT = 7
     INIT = 8
+    EVAL_CLASSES = 9
+    EVAL_SUPPORT = 10
+    EVAL_REAL = 11
+    EVAL_IMAGES = 12
 
 
 def mix(*key: int) -> int:

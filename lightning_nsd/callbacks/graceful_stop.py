@@ -34,11 +34,12 @@ class GracefulStop(Callback):
         rank_zero_info(f"\n{name}: stopping after this step and writing a checkpoint. Once more stops at once.")
 
     def on_train_batch_start(self, *_: Any) -> None:
-        self._stop_if_asked()
+        self.stop_if_asked()
 
     def on_validation_batch_start(self, *_: Any) -> None:
-        self._stop_if_asked()
+        self.stop_if_asked()
 
-    def _stop_if_asked(self) -> None:
+    def stop_if_asked(self) -> None:
+        """Raises KeyboardInterrupt if a signal asked for it; also called between the batches of a long evaluation."""
         if self._asked:
             raise KeyboardInterrupt

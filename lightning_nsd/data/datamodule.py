@@ -99,6 +99,7 @@ class EpisodeDataModule(LightningDataModule):
         self.episode_symmetries = episode_symmetries
         self.seed = seed
         self._splits: dict[Split, ImageSet] = {}
+        self.left_out: dict[Split, dict[str, int]] = {}  # classes too small for an episode, and their sizes
 
     @abstractmethod
     def load_split(self, split: Split) -> ImageSet:
@@ -118,7 +119,10 @@ class EpisodeDataModule(LightningDataModule):
             expected = (self.channels, self.image_size, self.image_size)
             if shape != expected:
                 raise UserError(f"{type(self).__name__}: images of shape {shape} where {expected} was configured.")
-            self._splits[split] = image_set.with_at_least(self.n_shot + 1, split)
+            kept = image_set.with_at_least(self.n_shot + 1, split)
+            sizes = dict(zip(image_set.class_names, image_set.counts.tolist(), strict=True))
+            self.left_out[split] = {name: sizes[name] for name in sizes.keys() - set(kept.class_names)}
+            self._splits[split] = kept
         return self._splits[split]
 
     def setup(self, stage: str | None = None) -> None:

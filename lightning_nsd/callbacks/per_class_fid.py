@@ -1,0 +1,146 @@
+"""How well every class is drawn, at the chosen evaluations."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+from lightning.pytorch.utilities import rank_zero_warn
+
+from lightning_nsd.callbacks.graceful_stop import GracefulStop
+from lightning_nsd.data.datamodule import EpisodeDataModule, Split
+from lightning_nsd.diffusion.sampler import Sampler
+from lightning_nsd.evaluation.evaluator import Evaluator, Settings
+from lightning_nsd.evaluation.files import folder_of, write_tables
+from lightning_nsd.evaluation.processes import Processes
+from lightning_nsd.evaluation.publish import publish
+from lightning_nsd.evaluation.report import Report
+from lightning_nsd.module import FewShotDiffusion
+
+SUMMARY = ("mean", "median", "worst5", "failed")
+
+
+class PerClassFID(Callback):
+    """Fréchet and kernel distance, precision and recall of every class, and their floor.
+
+    For each class ⌈n / n_shot⌉ support sets are drawn from its real images, n images from these by the EMA weights,
+    and compared with n real images, n = min(num_samples, images of the class). Everything random comes from
+    generators of its own, keyed by the data's seed: training does not change by a bit, and the same weights always
+    give the same values.
+
+    Figures go to every logger (`val/fid/mean`, `val/fid/<class>`, …), tables and a chart to `distances/` in the run's
+    folder and to loggers that take them, a short table to the terminal. A class that is too small is NaN with its
+    reason. An extractor that cannot be loaded, or an error in one class, is NaN too; its traceback is logged and
+    `val/fid/failed` counts it.
+
+    Args:
+        when: at `every` evaluation of `fit`, the `last` one (the end of training, even where no validation falls on
+            it), or `never`. Unless never, `validate` and `test` compute it too, of their own split.
+        splits: evaluated in `fit`.
+        classes: names of classes, a number of classes drawn with the seed, or null for all.
+        num_samples: images per class, real and generated alike; the number that a class has where that is smaller.
+        min_samples: classes with fewer images are NaN; at least 2.
+        batch_size: images that the sampler draws at once, over the borders of classes.
+        extractor: inception, efficientnet_lite0, glyphnet, or the class path of a torch.nn.Module from uint8
+            `(n, 3, H, W)` to `(n, d)`. Only Inception's distance is called fid, another's fd_<name>.
+        extractor_args: of the extractor's constructor, such as weights_path.
+        sampler: instead of the model's own.
+        mixture_samples: also one distance over all training classes together (`mixture_in`), and one over all classes
+            of the split (`mixture_out`), with so many images each; 10,000 is the paper's number, 0 computes none.
+        strict: raise instead of counting what failed.
+        cache_dir: folder for features of real images; the user's cache folder where None.
+
+    Raises:
+        UserError: an extractor that is neither a known name nor a class path, or classes that no split has.
+    """
+
+    def __init__(
+        self,
+        when: Literal["never", "last", "every"] = "every",
+        splits: Sequence[Split] = ("val",),
+        classes: int | list[str] | None = None,
+        num_samples: int = 1024,
+        min_samples: int = 2,
+        batch_size: int = 128,
+        extractor: str = "inception",
+        extractor_args: dict[str, Any] | None = None,
+        sampler: Sampler | None = None,
+        mixture_samples: int = 0,
+        strict: bool = False,
+        cache_dir: str | None = None,
+    ) -> None:
+        self.when = when
+        self.splits = splits
+        settings = Settings(
+            classes, num_samples, min_samples, batch_size, extractor, extractor_args, sampler, mixture_samples, strict,
+            cache_dir,
+        )  # fmt: skip
+        self.evaluator = Evaluator(settings, self._stop_if_asked, self._write_partial)
+        self._trainer: Trainer | None = None
+        self._evaluated_step = -1
+
+    # ---- when ----
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Find mistakes before training, not at an evaluation hours later."""
+        if self.when == "never" or not trainer.enable_validation:
+            return
+        for split in self.splits:
+            self.evaluator.groups(trainer.datamodule, split)  # type: ignore[attr-defined]
+        try:
+            self.evaluator.extractor()
+        except Exception as error:
+            if self.evaluator.settings.strict:
+                raise
+            rank_zero_warn(f"No distance will be computed unless this is mended by the first evaluation: {error}")
+
+    def on_validation_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if trainer.sanity_checking or self.when == "never":
+            return
+        if trainer.state.fn != "fit":
+            self._evaluate(trainer, ("val",), log=True)
+        elif self.when == "every" or _is_last_step(trainer):
+            self._evaluate(trainer, self.splits, log=True)
+
+    def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.when != "never":
+            self._evaluate(trainer, ("test",), log=True)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """The end of training is always evaluated, whether or not a validation falls on it."""
+        if self.when != "never" and trainer.enable_validation and self._evaluated_step != trainer.global_step:
+            self._evaluate(trainer, self.splits, log=False)
+
+    # ---- how ----
+
+    def _evaluate(self, trainer: Trainer, splits: Sequence[Split], log: bool) -> None:
+        """Evaluate some splits; `log` where Lightning allows it, so that checkpoints can follow `val/fid/mean`."""
+        module: FewShotDiffusion = trainer.lightning_module  # type: ignore[assignment]
+        data: EpisodeDataModule = trainer.datamodule  # type: ignore[attr-defined]
+        self._trainer = trainer
+        self.evaluator.show_progress = trainer.progress_bar_callback is not None
+        self._evaluated_step = trainer.global_step
+        step = max(trainer.global_step, module.trained_steps)  # outside `fit` the trainer counts from 0
+        for split in splits:
+            report = self.evaluator.run(module, data, split, step, Processes(trainer.strategy))
+            if log:
+                summary = report.summary()
+                module.log_dict(
+                    {f"{split}/{report.distance}/{name}": summary[name] for name in SUMMARY}, logger=False, batch_size=1
+                )
+            publish(report, Path(trainer.default_root_dir), trainer.loggers)
+
+    def _stop_if_asked(self) -> None:
+        for callback in self._trainer.callbacks if self._trainer else ():  # type: ignore[attr-defined]
+            if isinstance(callback, GracefulStop):
+                callback.stop_if_asked()
+
+    def _write_partial(self, report: Report) -> None:
+        """After every class, so that an evaluation that is broken off leaves what it has found."""
+        root = Path(self._trainer.default_root_dir) if self._trainer else Path()
+        write_tables(folder_of(root, report), report)
+
+
+def _is_last_step(trainer: Trainer) -> bool:
+    """Whether no optimiser step follows."""
+    return trainer.global_step >= trainer.estimated_stepping_batches

@@ -1,0 +1,87 @@
+"""The table of an evaluation as files: readable at every moment, also after an evaluation that was broken off."""
+
+import csv
+import io
+import json
+import math
+import os
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.utilities import rank_zero_warn
+
+from lightning_nsd.evaluation.report import Report, Row
+
+FOLDER = "distances"
+CSV_FILE = "per_class.csv"
+JSON_FILE = "per_class.json"
+CHART_FILE = "per_class.png"
+
+
+def folder_of(root: Path, report: Report) -> Path:
+    """`<run>/distances/<split>_<distance>_step=…`."""
+    return root / FOLDER / f"{report.split}_{report.distance}_step={report.step:08d}"
+
+
+def columns(report: Report) -> list[str]:
+    """The columns of the table, the distances by their names."""
+    return ["class", "images", "n", report.distance, report.kernel, "floor", "floor_n", "precision", "recall", "reason"]
+
+
+def cells(row: Row) -> list[str | int | float]:
+    """A row under `columns`."""
+    found = row.distances
+    return [
+        row.name, row.available, row.n, found.fid, found.kid, found.floor, found.floor_n, found.precision, found.recall,
+        row.reason,
+    ]  # fmt: skip
+
+
+def write_tables(folder: Path, report: Report) -> None:
+    """Write `per_class.csv` and `per_class.json`, each in one step. A full disk is a warning."""
+    table = io.StringIO()
+    writer = csv.writer(table, lineterminator="\n")
+    writer.writerow(columns(report))
+    writer.writerows(cells(row) for row in [*report.rows, *report.mixture])
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        replace(folder / CSV_FILE, table.getvalue())
+        replace(folder / JSON_FILE, json.dumps(as_plain(report), indent=1, ensure_ascii=False) + "\n")
+    except OSError as error:
+        rank_zero_warn(f"The table of {report.distance} could not be written to {folder} ({error}).")
+
+
+def as_plain(report: Report) -> dict[str, Any]:
+    """The report for JSON, which knows no NaN: null stands for it."""
+    names = columns(report)
+
+    def plain(row: Row) -> dict[str, Any]:
+        return {name: without_nan(value) for name, value in zip(names, cells(row), strict=True)}
+
+    return {
+        "split": report.split,
+        "step": report.step,
+        "distance": report.distance,
+        "complete": report.complete,
+        "num_samples": report.asked,
+        **report.settings,
+        "summary": {name: without_nan(value) for name, value in report.summary().items()},
+        "worst": [row.name for row in report.ranked[:5]],
+        "classes": [plain(row) for row in report.rows],
+        "mixture": [plain(row) for row in report.mixture],
+    }
+
+
+def without_nan(value: Any) -> Any:
+    """None for NaN."""
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def replace(path: Path, text: str) -> None:
+    """Write a text file under another name and rename it."""
+    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        unfinished.write_text(text, encoding="utf-8")
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)

@@ -1,0 +1,123 @@
+"""Drawing the images of many classes in batches of one size."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from lightning_nsd.data.datamodule import SPLITS, Split
+from lightning_nsd.data.image_set import ImageSet
+from lightning_nsd.data.transforms import to_bytes, to_unit_range
+from lightning_nsd.diffusion.sampler import Sampler
+from lightning_nsd.evaluation.failure import Failures
+from lightning_nsd.evaluation.plan import Group, Work
+from lightning_nsd.evaluation.processes import Processes
+from lightning_nsd.module import FewShotDiffusion
+from lightning_nsd.rng import Stream, device_generator
+
+
+class Drawn(NamedTuple):
+    """One group whose images are all drawn.
+
+    Attributes:
+        group: its number.
+        images: bytes `(n, C, H, W)`.
+        error: what the sampler raised for any of them, else empty.
+    """
+
+    group: int
+    images: Tensor
+    error: str
+
+
+class Generator:
+    """Draws the support sets of a `Work` in batches of one size, filled across groups and shared by the processes.
+
+    A batch's noise depends on (seed, split, number of the batch) alone, so that it does not matter which process draws
+    it. The last batch is filled up with sets from the start, whose images are dropped.
+
+    Args:
+        module: the model; its EMA weights draw.
+        sampler: the model's own where None.
+        batch_size: images in a batch; at least those of one support set are drawn at once.
+        seed: key of all noise.
+        failures: takes what the sampler raises.
+        on_batch: called before every batch.
+        on_images: called after every step of the sampler with the images, or parts of one, that it took further.
+    """
+
+    def __init__(
+        self,
+        module: FewShotDiffusion,
+        sampler: Sampler | None,
+        batch_size: int,
+        seed: int,
+        failures: Failures,
+        on_batch: Callable[[Sequence[int]], object] = lambda groups: None,
+        on_images: Callable[[float], object] = lambda images: None,
+    ) -> None:
+        self.module = module
+        self.sampler = sampler or module.sampler
+        self.sets_at_once = max(1, batch_size // module.n_shot)
+        self.seed = seed
+        self.failures = failures
+        self.on_batch = on_batch
+        self.on_images = on_images
+
+    def draw(
+        self, image_set: ImageSet, groups: Sequence[Group], work: Work, split: Split, processes: Processes
+    ) -> Iterator[list[Drawn]]:
+        """After every round, in which each process draws one batch, the groups that it completed."""
+        collected: dict[int, list[Tensor]] = {}
+        errors: dict[int, str] = {}
+        sets, n_shot = len(work.support), self.module.n_shot
+        missing = work.group_of_set.bincount(minlength=len(groups)).tolist()  # support sets of each group
+        num_batches = -(-sets // self.sets_at_once)
+        for first in range(0, num_batches, processes.size):
+            drawn, error = self._batch(image_set, work, split, first + processes.rank, num_batches)
+            everything = processes.gather(drawn).cpu()  # (processes, sets_at_once, n_shot, C, H, W)
+            messages = processes.gather_objects(error)
+            self.failures.raise_together(messages)
+            completed = []
+            for k, (batch, message) in enumerate(zip(everything, messages, strict=True)):
+                start = (first + k) * self.sets_at_once
+                owners = work.group_of_set[start : start + self.sets_at_once]
+                for index in owners.unique().tolist():
+                    images = batch[: len(owners)][owners == index].flatten(0, 1)
+                    collected.setdefault(index, []).append(images)
+                    missing[index] -= len(images) // n_shot
+                    if message:
+                        errors.setdefault(index, message)
+                    if not missing[index]:
+                        images = torch.cat(collected.pop(index))[: groups[index].n]
+                        completed.append(Drawn(index, images, errors.get(index, "")))
+            yield completed
+
+    def _batch(
+        self, image_set: ImageSet, work: Work, split: Split, number: int, num_batches: int
+    ) -> tuple[Tensor, str]:
+        """Bytes `(sets_at_once, n_shot, C, H, W)` on the device, and what went wrong; zeros past the last batch."""
+        module = self.module
+        shape = (self.sets_at_once, module.n_shot, module.channels, module.image_size, module.image_size)
+        nothing = torch.zeros(shape, dtype=torch.uint8, device=module.device)
+        if number >= num_batches:
+            return nothing, ""
+        rows = torch.arange(number * self.sets_at_once, (number + 1) * self.sets_at_once)
+        useful = int((rows < len(work.support)).sum())
+        self.on_batch(work.group_of_set[rows[:useful]].unique().tolist())
+        images_a_step = useful * module.n_shot / len(self.sampler.chain(module.diffusion.num_steps))
+        support = image_set.images[work.support[rows % len(work.support)]]
+        try:
+            drawn = module.sample(
+                to_unit_range(support.to(module.device)),
+                module.n_shot,
+                device_generator(module.device, self.seed, Stream.EVAL_IMAGES, SPLITS.index(split), number),
+                self.sampler,
+                lambda: self.on_images(images_a_step),
+            )
+            if not bool(drawn.isfinite().all()):
+                raise ValueError("the model drew values that are not finite")
+        except Exception as error:
+            return nothing, self.failures.note(error, "Images could not be drawn for the distance.")
+        return to_bytes(drawn), ""

@@ -1,0 +1,54 @@
+"""A finished report to everywhere where people look: files, loggers, the terminal."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
+
+from lightning_nsd.data.transforms import to_unit_range
+from lightning_nsd.evaluation.chart import draw_chart
+from lightning_nsd.evaluation.files import CHART_FILE, cells, columns, folder_of, write_tables
+from lightning_nsd.evaluation.report import Report
+from lightning_nsd.evaluation.terminal import print_report
+from lightning_nsd.pictures import grid
+
+
+@rank_zero_only
+def publish(report: Report, root: Path, loggers: Iterable[Logger]) -> None:
+    """Write tables and chart, log every figure, the table and the chart, and print the short table.
+
+    A chart or table that cannot be written or logged is a warning; the figures always reach the loggers first.
+
+    Args:
+        root: the run's folder.
+        loggers: all get the figures; those that take tables and images get these too.
+    """
+    loggers = list(loggers)
+    for logger in loggers:
+        logger.log_metrics(report.figures(), step=report.step)
+        logger.save()
+    folder = folder_of(root, report)
+    write_tables(folder, report)
+    try:
+        chart = draw_chart(report)
+        chart.save(folder / CHART_FILE)
+        for logger in loggers:
+            if hasattr(logger, "log_image"):
+                logger.log_image(f"{report.split}/{report.distance}/chart", [chart], step=report.step)
+            if hasattr(logger, "log_table"):
+                names, rows = table_with_pictures(report)
+                logger.log_table(f"{report.split}/{report.distance}/table", columns=names, data=rows, step=report.step)
+    except Exception as error:  # a picture is not worth a run
+        rank_zero_warn(f"Chart or table of {report.distance} could not be made ({type(error).__name__}: {error}).")
+    print_report(report, folder)
+
+
+def table_with_pictures(report: Report) -> tuple[list[str], list[list[Any]]]:
+    """Columns and rows of a W&B Table: those of the files, and a strip of generated images."""
+    import wandb
+
+    rows = [*report.rows, *report.mixture]
+    strips = [None if row.strip is None else wandb.Image(grid([to_unit_range(row.strip)])) for row in rows]
+    return [*columns(report), "generated"], [[*cells(row), strip] for row, strip in zip(rows, strips, strict=True)]
