@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
+from lightning.fabric.utilities import move_data_to_device
 from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_nsd.errors import UserError
@@ -89,7 +90,7 @@ class AtomicCheckpointIO(TorchCheckpointIO):
 
     def save_checkpoint(self, checkpoint: dict[str, Any], path: str | Path, storage_options: Any | None = None) -> None:
         """See `write_atomically`."""
-        write_atomically(checkpoint, Path(path))
+        write_atomically(move_data_to_device(checkpoint, torch.device("cpu")), Path(path))
 
     def load_checkpoint(
         self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = None

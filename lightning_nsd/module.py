@@ -13,7 +13,7 @@ from torch.optim import AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
 from lightning_nsd.data.episodes import EpisodeBatch
-from lightning_nsd.diffusion.draws import Draws, draw
+from lightning_nsd.diffusion.draws import Draws, NumPySource, TorchSource, draw
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.loss import diffusion_loss_terms
 from lightning_nsd.diffusion.sampler import DDIM, Sampler
@@ -25,7 +25,7 @@ from lightning_nsd.model.guidance import guided_network
 from lightning_nsd.optim.ema import ema_decay_at, update_ema
 from lightning_nsd.optim.groups import parameter_groups
 from lightning_nsd.optim.lr_schedule import LRSchedule
-from lightning_nsd.rng import Stream, generator, mix
+from lightning_nsd.rng import Stream, device_generator, mix
 
 
 class FewShotDiffusion(LightningModule):
@@ -52,6 +52,7 @@ class FewShotDiffusion(LightningModule):
         ema_decay: of the moving average that evaluation uses.
         ema_warmup: let the average follow faster in the first steps.
         compile: compile the network with torch.compile for training.
+        parity: draw timesteps and noise from NumPy's Philox on the host, as the JAX reference does.
         seed: key of all noise and timesteps, together with the number of the batch.
 
     Raises:
@@ -79,6 +80,7 @@ class FewShotDiffusion(LightningModule):
         ema_decay: float = 0.9999,
         ema_warmup: bool = False,
         compile: bool = False,
+        parity: bool = False,
         seed: int = 0,
     ) -> None:
         super().__init__()
@@ -103,6 +105,7 @@ class FewShotDiffusion(LightningModule):
         self.ema_decay = ema_decay
         self.ema_warmup = ema_warmup
         self.compiled = compile
+        self.parity = parity
         self.seed = seed
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(mix(seed, Stream.INIT))
@@ -279,7 +282,7 @@ class FewShotDiffusion(LightningModule):
     def predict_step(self, batch: EpisodeBatch, batch_idx: int) -> Tensor:
         """One image drawn for every episode from its first n_shot images: `(B, 1, C, H, W)` in [-1, 1]."""
         support = batch.images[:, : self.n_shot]
-        return self.sample(support, 1, generator(self.seed, Stream.SAMPLING, batch.number, device=support.device))
+        return self.sample(support, 1, device_generator(support.device, self.seed, Stream.SAMPLING, batch.number))
 
     def _evaluation_step(self, batch: EpisodeBatch, split: str) -> None:
         """The loss on held-out classes with EMA weights; padding episodes do not count."""
@@ -291,13 +294,13 @@ class FewShotDiffusion(LightningModule):
             self.log(f"{split}/{name}", mean, batch_size=batch.n_valid, on_epoch=True, on_step=False, sync_dist=True)
 
     def _draw(self, batch: EpisodeBatch, stream: Stream, context_dropout: float) -> Draws:
-        device = batch.images.device
+        source = NumPySource if self.parity else TorchSource
         return draw(
             batch.images,
             self.diffusion.num_steps,
             self.model.context_noise_shape(batch.images.shape[1]) if self.training else None,
             context_dropout,
-            generator(self.seed, stream, batch.number, device=device),
+            source(batch.images, self.seed, stream, batch.number),
             self.global_rank,
             self.trainer.world_size,
         )

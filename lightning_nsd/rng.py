@@ -10,6 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from lightning_nsd.xla.device import is_xla, seed_device
+
 
 class Stream(IntEnum):
     """What a generator is for. The numbers are part of every run's history: append, never renumber."""
@@ -40,8 +42,16 @@ def _sequence(key: tuple[int, ...]) -> np.random.SeedSequence:
     return np.random.SeedSequence([len(key), *words])
 
 
-def generator(*key: int, device: torch.device | str = "cpu") -> torch.Generator:
-    """A torch generator whose numbers depend on `key` and on nothing else."""
+def generator(*key: int) -> torch.Generator:
+    """A generator of the CPU whose numbers depend on `key` and on nothing else."""
+    return torch.Generator().manual_seed(mix(*key))
+
+
+def device_generator(device: torch.device, *key: int) -> torch.Generator | None:
+    """The same for any device. XLA has no generators: its own state is keyed instead, and None means that state."""
+    if is_xla(device):
+        seed_device(device, mix(*key))
+        return None
     return torch.Generator(device).manual_seed(mix(*key))
 
 

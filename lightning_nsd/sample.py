@@ -19,7 +19,7 @@ from lightning_nsd.errors import UserError
 from lightning_nsd.loading import load_checkpoint
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.pictures import grid, to_image
-from lightning_nsd.rng import Stream, generator
+from lightning_nsd.rng import Stream, device_generator
 
 IMAGES_AT_ONCE = 64
 GRID_COLUMNS = 6
@@ -107,7 +107,7 @@ def read_support(folder: Path, image_size: int, channels: int) -> Tensor:
 
 def draw(model: FewShotDiffusion, support: Tensor, num: int, sampler: Sampler, seed: int) -> Tensor:
     """`num` images `(num, C, H, W)` in [-1, 1] from one support set `(n, C, H, W)`, with a progress bar."""
-    noise = generator(seed, Stream.SAMPLING, device=support.device)
+    noise = device_generator(support.device, seed, Stream.SAMPLING)
     parts = [min(IMAGES_AT_ONCE, num - start) for start in range(0, num, IMAGES_AT_ONCE)]
     total = len(parts) * len(sampler.chain(model.diffusion.num_steps))
     with tqdm(total=total, desc=f"Drawing {num} images", unit="step") as bar:

@@ -15,6 +15,8 @@ from lightning_nsd.model.dit import DiT
 from lightning_nsd.model.set_vit import SetViT
 from lightning_nsd.module import FewShotDiffusion
 
+torch.set_num_threads(1)  # small tensors are slower with more
+
 IMAGE_SIZE, CHANNELS, N_SHOT = 8, 3, 3
 
 tiny_set_vit = partial(SetViT, context_dim=16, patch_size=4, depth=1, num_heads=2, head_dim=8)

@@ -1,5 +1,7 @@
 """Stops a run whose loss is not finite."""
 
+from typing import Any
+
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
@@ -22,8 +24,17 @@ class FiniteLoss(Callback):
         self._last: float | None = None
 
     def on_before_backward(self, trainer: Trainer, pl_module: LightningModule, loss: Tensor) -> None:
-        if loss.device.type != "cpu" and (trainer.global_step + 1) % trainer.log_every_n_steps:  # type: ignore[attr-defined]
-            return
+        if loss.device.type == "cpu":
+            self._check(trainer, loss)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        loss = outputs["loss"]
+        if loss.device.type != "cpu" and trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+            self._check(trainer, loss)
+
+    def _check(self, trainer: Trainer, loss: Tensor) -> None:
         value = float(loss.detach())
         if not torch.isfinite(torch.tensor(value)):
             before = (

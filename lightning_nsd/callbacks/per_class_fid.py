@@ -34,8 +34,8 @@ class PerClassFID(Callback):
     `val/fid/failed` counts it.
 
     Args:
-        when: at `every` evaluation of `fit`, the `last` one (the end of training, even where no validation falls on
-            it), or `never`. Unless never, `validate` and `test` compute it too, of their own split.
+        when: at `every` validation of `fit`, at the `last` one, or `never`. Unless never, `validate` and `test` compute
+            it too, of their own split.
         splits: evaluated in `fit`.
         classes: names of classes, a number of classes drawn with the seed, or null for all.
         num_samples: images per class, real and generated alike; the number that a class has where that is smaller.
@@ -77,7 +77,6 @@ class PerClassFID(Callback):
         )  # fmt: skip
         self.evaluator = Evaluator(settings, self._stop_if_asked, self._write_partial)
         self._trainer: Trainer | None = None
-        self._evaluated_step = -1
 
     # ---- when ----
 
@@ -98,36 +97,29 @@ class PerClassFID(Callback):
         if trainer.sanity_checking or self.when == "never":
             return
         if trainer.state.fn != "fit":
-            self._evaluate(trainer, ("val",), log=True)
-        elif self.when == "every" or _is_last_step(trainer):
-            self._evaluate(trainer, self.splits, log=True)
+            self._evaluate(trainer, ("val",))
+        elif self.when == "every" or _is_last_validation(trainer):
+            self._evaluate(trainer, self.splits)
 
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.when != "never":
-            self._evaluate(trainer, ("test",), log=True)
-
-    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """The end of training is always evaluated, whether or not a validation falls on it."""
-        if self.when != "never" and trainer.enable_validation and self._evaluated_step != trainer.global_step:
-            self._evaluate(trainer, self.splits, log=False)
+            self._evaluate(trainer, ("test",))
 
     # ---- how ----
 
-    def _evaluate(self, trainer: Trainer, splits: Sequence[Split], log: bool) -> None:
-        """Evaluate some splits; `log` where Lightning allows it, so that checkpoints can follow `val/fid/mean`."""
+    def _evaluate(self, trainer: Trainer, splits: Sequence[Split]) -> None:
+        """Evaluate some splits. The summary is logged by Lightning too, so that a checkpoint can follow its mean."""
         module: FewShotDiffusion = trainer.lightning_module  # type: ignore[assignment]
         data: EpisodeDataModule = trainer.datamodule  # type: ignore[attr-defined]
         self._trainer = trainer
         self.evaluator.show_progress = trainer.progress_bar_callback is not None
-        self._evaluated_step = trainer.global_step
         step = max(trainer.global_step, module.trained_steps)  # outside `fit` the trainer counts from 0
         for split in splits:
             report = self.evaluator.run(module, data, split, step, Processes(trainer.strategy))
-            if log:
-                summary = report.summary()
-                module.log_dict(
-                    {f"{split}/{report.distance}/{name}": summary[name] for name in SUMMARY}, logger=False, batch_size=1
-                )
+            summary = report.summary()
+            module.log_dict(
+                {f"{split}/{report.distance}/{name}": summary[name] for name in SUMMARY}, logger=False, batch_size=1
+            )
             publish(report, Path(trainer.default_root_dir), trainer.loggers)
 
     def _stop_if_asked(self) -> None:
@@ -141,6 +133,10 @@ class PerClassFID(Callback):
         write_tables(folder_of(root, report), report)
 
 
-def _is_last_step(trainer: Trainer) -> bool:
-    """Whether no optimiser step follows."""
-    return trainer.global_step >= trainer.estimated_stepping_batches
+def _is_last_validation(trainer: Trainer) -> bool:
+    """Whether training ends before another validation."""
+    batches = trainer.val_check_batch
+    if trainer.check_val_every_n_epoch is not None and batches == trainer.num_training_batches:
+        batches *= trainer.check_val_every_n_epoch
+    steps = batches / trainer.accumulate_grad_batches
+    return trainer.global_step + steps > trainer.estimated_stepping_batches

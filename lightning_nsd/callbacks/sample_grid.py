@@ -13,7 +13,7 @@ from lightning_nsd.data.episodes import draw_episodes, spread_classes
 from lightning_nsd.data.transforms import to_unit_range
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.pictures import grid
-from lightning_nsd.rng import Stream, generator
+from lightning_nsd.rng import Stream, device_generator, generator
 
 PICTURE_FOLDER = "samples"
 
@@ -63,5 +63,5 @@ class SampleGrid(Callback):
         classes = spread_classes(image_set, min(self.num_classes, len(image_set)), choose).sort().values
         episodes = draw_episodes(image_set, classes, data.n_shot, choose)
         support = to_unit_range(image_set.images[episodes]).to(module.device)  # (k, n_shot, C, H, W)
-        drawn = module.sample(support, self.num_images, generator(*key, device=module.device))
+        drawn = module.sample(support, self.num_images, device_generator(module.device, *key))
         return grid(list(torch.cat([support, drawn], dim=1).cpu()), rule_after=data.n_shot)

@@ -16,6 +16,7 @@ from torch import Tensor
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.schedule import Schedule
 from lightning_nsd.errors import UserError
+from lightning_nsd.xla.device import run_recorded
 
 Network = Callable[[Tensor, Tensor], Tensor]
 
@@ -104,17 +105,19 @@ class Sampler:
         schedule = diffusion.tables.schedule.subset(chain)
         table = self.table(schedule, diffusion)
         learned = self.learned_log_variances(schedule) if diffusion.variance == "learned" else None
-        weights = torch.from_numpy(np.stack(table)).to(x_T.dtype).to(x_T.device)  # (4, S)
-        alpha_bars = torch.from_numpy(schedule.alpha_bar[::-1].copy()).to(x_T.dtype).to(x_T.device)  # (S,)
-        times = torch.from_numpy(chain[::-1].copy()).to(x_T.device)  # (S,)
+        numbers = torch.from_numpy(np.stack([*table, schedule.alpha_bar[::-1]], axis=1)).to(x_T.dtype)  # (S, 5)
+        times = torch.from_numpy(chain[::-1].copy())  # (S,)
         x, x_0_before = x_T, torch.zeros_like(x_T)
+        run_recorded(x.device)
         for k in range(len(chain)):
-            output = network(x, times[k].expand(len(x)))
+            # A step's numbers cross to the device one step at a time: taken out of a table there, each would be
+            # another graph under XLA.
+            by_x, by_x_0, by_before, by_noise, alpha_bar = numbers[k].to(x.device).unbind()
+            output = network(x, times[k].to(x.device).expand(len(x)))
             prediction, v = diffusion.split(output)
-            x_0 = diffusion.predict_x_0(x, prediction, alpha_bars[k])
+            x_0 = diffusion.predict_x_0(x, prediction, alpha_bar)
             if self.clip:
                 x_0 = x_0.clamp(-1.0, 1.0)
-            by_x, by_x_0, by_before, by_noise = weights[:, k].unbind()
             following = by_x * x + by_x_0 * x_0 + by_before * x_0_before
             if table.noise[k] > 0:
                 if learned is not None:
@@ -123,6 +126,7 @@ class Sampler:
                     by_noise = (0.5 * (f * log_beta + (1 - f) * log_posterior)).exp()  # type: ignore[union-attr]
                 following = following + by_noise * noise(k)
             x, x_0_before = following, x_0
+            run_recorded(x.device)
             yield x
 
     def sample(

@@ -14,5 +14,8 @@ def update_ema(ema: nn.Module, model: nn.Module, decay: float) -> None:
     """ema ← decay · ema + (1 − decay) · model, for every parameter at once.
 
     The decay is a number of the host's and nothing is read back, so the update joins the step's graph under XLA.
+    (Not `_foreach_lerp_`: its formula changes where the weight passes 1/2, which is another graph.)
     """
-    torch._foreach_lerp_(list(ema.parameters()), list(model.parameters()), 1.0 - decay)
+    averages = list(ema.parameters())
+    torch._foreach_mul_(averages, decay)
+    torch._foreach_add_(averages, list(model.parameters()), alpha=1.0 - decay)

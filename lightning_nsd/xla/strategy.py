@@ -1,0 +1,92 @@
+"""Lightning strategies for XLA devices: one device of this process, and all chips of a TPU host."""
+
+import glob
+import os
+from typing import Any
+
+import torch
+from lightning.fabric.plugins import CheckpointIO
+from lightning.pytorch import Trainer
+from lightning.pytorch.strategies import SingleDeviceXLAStrategy, XLAStrategy
+
+from lightning_nsd.checkpoint_io import AtomicCheckpointIO
+from lightning_nsd.errors import UserError
+from lightning_nsd.xla.accelerator import LocalXLAAccelerator
+from lightning_nsd.xla.device import require_installed, run_recorded
+from lightning_nsd.xla.precision import Precision, make_precision
+
+PERSISTENT_CACHE = "XLA_PERSISTENT_CACHE_PATH"
+
+
+class AtomicCheckpoints:
+    """Checkpoints go through AtomicCheckpointIO, which copies to the CPU; Lightning insists on its XLACheckpointIO."""
+
+    _checkpoint_io: CheckpointIO | None
+
+    @property
+    def checkpoint_io(self) -> CheckpointIO:
+        return self._checkpoint_io or AtomicCheckpointIO()
+
+    @checkpoint_io.setter
+    def checkpoint_io(self, io: CheckpointIO | None) -> None:
+        self._checkpoint_io = io
+
+    def save_checkpoint(self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any | None = None) -> None:
+        """Run what is recorded, on every process, before the weights are read."""
+        run_recorded(torch.device("xla"))
+        super().save_checkpoint(checkpoint, filepath, storage_options=storage_options)  # type: ignore[misc]
+
+
+class SingleXLA(AtomicCheckpoints, SingleDeviceXLAStrategy):  # type: ignore[misc]
+    """One XLA device, of the kind that PJRT_DEVICE names (CPU where it names none).
+
+    Args:
+        precision: 32-true or bf16-mixed.
+
+    Raises:
+        UserError: torch_xla is not installed.
+    """
+
+    def __init__(self, precision: Precision = "32-true") -> None:
+        require_installed()
+        os.environ.setdefault("PJRT_DEVICE", "CPU")
+        super().__init__(device=0, accelerator=LocalXLAAccelerator(), precision_plugin=make_precision(precision))
+
+
+class TPU(AtomicCheckpoints, XLAStrategy):  # type: ignore[misc]
+    """All chips of a TPU host, one process each.
+
+    Args:
+        precision: 32-true or bf16-mixed.
+        cache_folder: where compiled graphs are kept for the next start.
+
+    Raises:
+        UserError: torch_xla is not installed, or this is no TPU host; found out without asking the network.
+    """
+
+    def __init__(self, precision: Precision = "bf16-mixed", cache_folder: str = "runs/xla_cache") -> None:
+        require_installed()
+        if not has_tpu():
+            raise UserError(
+                "tpu.yaml: this machine has no TPU (no /dev/accel* and no /dev/vfio devices). On any machine, "
+                "`PJRT_DEVICE=CPU python -m lightning_nsd fit --config … --config xla_cpu.yaml` runs the same path."
+            )
+        os.environ.setdefault("PJRT_DEVICE", "TPU")
+        os.environ.setdefault(PERSISTENT_CACHE, os.path.abspath(cache_folder))
+        super().__init__(precision_plugin=make_precision(precision))
+
+    def setup(self, trainer: Trainer) -> None:
+        """Start the cache of compiled graphs in this process, and let only rank 0 write."""
+        import torch_xla.runtime as xr
+
+        xr.initialize_cache(f"{os.environ[PERSISTENT_CACHE]}/{self.global_rank}", readonly=False)
+        super().setup(trainer)
+
+    def process_dataloader(self, dataloader: object) -> object:  # type: ignore[override]
+        """Episodes are drawn by rank already and moved by the data module."""
+        return dataloader
+
+
+def has_tpu() -> bool:
+    """Whether the host shows TPU devices. Chips of v2 to v4 are accel devices, later ones come through VFIO."""
+    return bool(glob.glob("/dev/accel[0-9]*") or glob.glob("/dev/vfio/[0-9]*"))
