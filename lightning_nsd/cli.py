@@ -18,6 +18,7 @@ from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lightning_nsd.callbacks.finite_loss import FiniteLoss
 from lightning_nsd.callbacks.graceful_stop import GracefulStop
+from lightning_nsd.callbacks.per_class_fid import PerClassFID
 from lightning_nsd.callbacks.progress import ProgressBar
 from lightning_nsd.callbacks.run_checkpoint import RunCheckpoint
 from lightning_nsd.callbacks.run_summary import RunSummary
@@ -26,12 +27,13 @@ from lightning_nsd.checkpoint_io import CHECKPOINT_FOLDER, LAST, AtomicCheckpoin
 from lightning_nsd.config_files import with_config_paths
 from lightning_nsd.data.datamodule import EpisodeDataModule
 from lightning_nsd.errors import UserError
+from lightning_nsd.evaluation.files import FOLDER as DISTANCE_FOLDER
 from lightning_nsd.module import FewShotDiffusion
 
 LOG_FOLDER = "logs"
 CONFIG_FILE = "config.yaml"
 LIGHTNING_COMMANDS = ("fit", "validate", "test", "predict")
-OTHER_COMMANDS = ("sample",)  # each a module of this package with a `main`
+OTHER_COMMANDS = ("sample", "evaluate")  # each a module of this package with a `main`
 UNFOUNDED_WARNINGS = (
     r"Found \d+ module\(s\) in eval mode",  # the moving average is always in evaluation mode
     r"You're resuming from a checkpoint that ended before the epoch ended",  # episodes follow from the step
@@ -79,8 +81,10 @@ class FewShotCLI(LightningCLI):
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Checkpoints have options of their own; what the data decides is linked, not written twice."""
+        """Checkpoints and distances have options of their own; what the data decides is linked, not written twice."""
         parser.add_lightning_class_args(RunCheckpoint, "checkpoint")
+        parser.add_lightning_class_args(PerClassFID, "fid")
+        parser.set_defaults({"fid.when": "never"})
         for name in LINKED_FROM_DATA:
             parser.link_arguments(f"data.{name}", f"model.{name}", apply_on="instantiate")
         parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
@@ -130,7 +134,7 @@ def set_aside(root: Path) -> None:
     number = 1 + max((int(p.name.split("-")[1]) for p in root.glob("earlier-*") if p.name[8:].isdigit()), default=0)
     target = root / f"earlier-{number}"
     target.mkdir()
-    for name in (LAST, CHECKPOINT_FOLDER, PICTURE_FOLDER, LOG_FOLDER, CONFIG_FILE):
+    for name in (LAST, CHECKPOINT_FOLDER, PICTURE_FOLDER, DISTANCE_FOLDER, LOG_FOLDER, CONFIG_FILE):
         if (root / name).exists():
             shutil.move(str(root / name), str(target / name))
     rank_zero_info(f"{root} held an earlier run; it is now in {target}. (--ckpt_path last would have continued it.)")

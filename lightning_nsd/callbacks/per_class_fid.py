@@ -1,5 +1,6 @@
 """How well every class is drawn, at the chosen evaluations."""
 
+import math
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -135,7 +136,7 @@ class PerClassFID(Callback):
 
 def _is_last_validation(trainer: Trainer) -> bool:
     """Whether training ends before another validation."""
-    batches = trainer.val_check_batch
+    batches = float(trainer.val_check_batch or math.inf)
     if trainer.check_val_every_n_epoch is not None and batches == trainer.num_training_batches:
         batches *= trainer.check_val_every_n_epoch
     steps = batches / trainer.accumulate_grad_batches

@@ -38,7 +38,7 @@ def draw_chart(report: Report) -> Image.Image:
     axes.margins(y=0.01)
     axes.set_xlim(left=0)
     n = _sizes([row.n for row in ranked])
-    axes.set_title(f"{report.distance} of the {report.split} classes at step {report.step}, n = {n}", fontsize=10)
+    axes.set_title(f"{report.title}, n = {n}", fontsize=10)
     without = [row.name for row in report.rows if row.reason]
     more = f"\nno distance: {', '.join(without[:6])}{f' and {len(without) - 6} more' if len(without) > 6 else ''}"
     axes.set_xlabel(f"{report.distance} (less is better){more if without else ''}", fontsize=8)

@@ -169,7 +169,7 @@ class Evaluator:
         work = lay_out(image_set, groups, module.n_shot, seed, split)
         total = len(work.support) * module.n_shot
         hidden = processes.rank > 0 or not self.show_progress
-        with tqdm(total=total, unit="image", bar_format=_BAR, disable=hidden, desc=report.distance) as bar:
+        with tqdm(total=total, unit="image", bar_format=_BAR, disable=hidden, leave=False) as bar:
 
             def before(owners: Sequence[int]) -> None:
                 self.on_batch()

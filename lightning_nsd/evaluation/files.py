@@ -20,7 +20,8 @@ CHART_FILE = "per_class.png"
 
 def folder_of(root: Path, report: Report) -> Path:
     """`<run>/distances/<split>_<distance>_step=…`."""
-    return root / FOLDER / f"{report.split}_{report.distance}_step={report.step:08d}"
+    step = "" if report.step is None else f"_step={report.step:08d}"
+    return root / FOLDER / f"{report.split}_{report.distance}{step}"
 
 
 def columns(report: Report) -> list[str]:

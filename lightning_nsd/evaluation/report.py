@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from lightning_nsd.data.datamodule import Split
 from lightning_nsd.metrics.distances import NAN, Distances
 
 WORST = 5
@@ -42,8 +41,8 @@ class Report:
     """The classes of one split at one step.
 
     Attributes:
-        split: of the classes.
-        step: optimiser steps of the model.
+        split: of the classes, or where else they are from.
+        step: optimiser steps of the model; None where there is no model.
         distance: `fid`, or `fd_<extractor>`.
         kernel: `kid`, or `kd_<extractor>`.
         asked: images per class that were asked for.
@@ -53,8 +52,8 @@ class Report:
         complete: whether all classes are done.
     """
 
-    split: Split
-    step: int
+    split: str
+    step: int | None
     distance: str
     kernel: str
     asked: int
@@ -62,6 +61,12 @@ class Report:
     rows: list[Row] = field(default_factory=list)
     mixture: list[Row] = field(default_factory=list)
     complete: bool = False
+
+    @property
+    def title(self) -> str:
+        """Whose distances they are."""
+        step = "" if self.step is None else f" at step {self.step}"
+        return f"{self.distance} of {len(self.rows)} classes ({self.split}){step}"
 
     @property
     def ranked(self) -> list[Row]:

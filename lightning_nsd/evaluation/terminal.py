@@ -14,8 +14,7 @@ ALL_UP_TO = 12
 def print_report(report: Report, folder: Path) -> None:
     """The mean, the worst five classes and the best five (all of a few), what has no distance, and where all is."""
     ranked, summary = report.ranked, report.summary()
-    title = f"{report.distance} of {len(report.rows)} {report.split} classes at step {report.step}"
-    table = Table(title=title, title_justify="left")
+    table = Table(title=report.title, title_justify="left")
     table.add_column("class")
     for name in ("n", report.distance, report.kernel, "floor", "precision", "recall"):
         table.add_column(name, justify="right")

@@ -16,7 +16,7 @@ TINY = [
     "--trainer.callbacks.init_args.num_images=2", "--trainer.callbacks.init_args.num_classes=2",
     "--model.encoder.model_channels=4", "--model.encoder.context_dim=8", "--model.denoiser.model_channels=8",
     "--model.sampler.num_steps=3", "--trainer.accelerator=cpu", "--trainer.log_every_n_steps=1",
-    "--trainer.enable_model_summary=false",
+    "--trainer.enable_model_summary=false", "--fid.num_samples=4", "--fid.classes=2", "--fid.sampler.num_steps=2",
 ]  # fmt: skip
 
 

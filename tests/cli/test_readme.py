@@ -16,8 +16,10 @@ OURS = [shlex.split(line)[3:] for line in COMMANDS if line.startswith("python -m
 SHORT = {
     "fit": ["--trainer.max_steps=1", "--data.batch_size=1", "--trainer.limit_val_batches=0",
             "--trainer.num_sanity_val_steps=0", "--trainer.accelerator=cpu"],
-    "validate": ["--data.eval_episodes=1", "--model.sampler.num_steps=2", "--trainer.accelerator=cpu"],
-    "test": ["--data.eval_episodes=1", "--model.sampler.num_steps=2", "--trainer.accelerator=cpu"],
+    "validate": ["--data.eval_episodes=1", "--model.sampler.num_steps=2", "--trainer.accelerator=cpu",
+                 "--fid.num_samples=2", "--fid.classes=2"],
+    "test": ["--data.eval_episodes=1", "--model.sampler.num_steps=2", "--trainer.accelerator=cpu",
+                 "--fid.num_samples=2", "--fid.classes=2"],
     "sample": ["--steps=2"],
 }  # fmt: skip
 

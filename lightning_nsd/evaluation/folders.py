@@ -1,0 +1,99 @@
+"""Two folders of class folders, made by anybody, compared class by class."""
+
+from pathlib import Path
+
+import torch
+from lightning.pytorch.utilities import rank_zero_warn
+from PIL import Image
+from torch import Tensor
+from tqdm.auto import tqdm
+
+from lightning_nsd.data.image_folder import decode_classes
+from lightning_nsd.data.image_tree import ImageTree
+from lightning_nsd.errors import UserError
+from lightning_nsd.evaluation.evaluator import STRIP, Settings
+from lightning_nsd.evaluation.failure import Failures
+from lightning_nsd.evaluation.plan import choose_classes
+from lightning_nsd.evaluation.report import Report, Row
+from lightning_nsd.metrics.extractors import Extractor, build_extractor, distance_name, kernel_name
+from lightning_nsd.metrics.feature_cache import FeatureCache
+from lightning_nsd.metrics.feature_distances import FeatureDistances
+from lightning_nsd.rng import generator
+
+SPLIT = "folders"
+
+
+def compare_folders(
+    real_dir: Path, generated_dir: Path, settings: Settings, image_size: int | None, device: torch.device
+) -> Report:
+    """Distances of every class that both folders have; those that one lacks are NaN with the reason.
+
+    Args:
+        real_dir: `<real_dir>/<class>/<image>`.
+        generated_dir: the same of generated images.
+        settings: of these the classes, the numbers of images, the extractor and the cache count.
+        image_size: images are cut to their middle square and resized to it; that of the first real one where None.
+
+    Raises:
+        UserError: a folder without class folders, an image that cannot be read, or an extractor that cannot be loaded.
+    """
+    trees = {folder: _tree(folder) for folder in (real_dir, generated_dir)}
+    names = sorted(set().union(*(tree.classes for tree in trees.values())))
+    chosen = choose_classes(names, settings.classes, seed=0, split="test")
+    extractor = build_extractor(settings.extractor, settings.extractor_args)
+    size = image_size or _size_of_first(trees[real_dir])
+    real, generated = (decode_classes(tree, size, channels=3, convert_colour=True) for tree in trees.values())
+    report = Report(
+        SPLIT, None, distance_name(settings.extractor), kernel_name(settings.extractor), settings.num_samples,
+        {"extractor": settings.extractor, "extractor_args": dict(settings.extractor_args or {}),
+         "real_dir": str(real_dir), "generated_dir": str(generated_dir), "image_size": size},
+    )  # fmt: skip
+    cache, failures = FeatureCache(settings.cache_dir), Failures(settings.strict)
+    empty = torch.empty(0, 3, size, size, dtype=torch.uint8)
+    for name in tqdm(chosen, desc=report.distance, unit="class"):
+        pair = real.get(name, empty), generated.get(name, empty)
+        report.rows.append(_row(name, *pair, settings, extractor, cache, failures, device))
+    report.complete = True
+    return report
+
+
+def _row(
+    name: str, real: Tensor, generated: Tensor, settings: Settings, extractor: Extractor, cache: FeatureCache,
+    failures: Failures, device: torch.device,
+) -> Row:  # fmt: skip
+    """As many generated images as real ones, and no more than asked for."""
+    n = min(settings.num_samples, len(real), len(generated))
+    if n < max(2, settings.min_samples):
+        reason = f"{len(real)} real and {len(generated)} generated images; a distance needs at least 2 of each"
+        rank_zero_warn(f"{name} is NaN: {reason}.")
+        return Row(name, len(real), 0, reason=reason)
+    if len(real) != len(generated):
+        rank_zero_warn(f"{name} has {len(real)} real and {len(generated)} generated images; {n} of each are compared.")
+    draw = generator(0)
+    real = real[torch.randperm(len(real), generator=draw)[: 2 * n]]
+    generated = generated[torch.randperm(len(generated), generator=draw)[:n]]
+    try:
+        metric = FeatureDistances(extractor, cache, sync_on_compute=False).to(device)
+        metric.update(real, real=True)
+        metric.update(generated, real=False)
+        return Row(name, len(real), n, metric.compute(), strip=generated[:STRIP])
+    except Exception as error:
+        message = failures.note(error, f"The class {name} could not be compared.")
+        failures.raise_together([message])
+        return Row(name, len(real), n, reason=message, failed=True)
+
+
+def _tree(folder: Path) -> ImageTree:
+    tree = ImageTree.of_folder(folder, depth=1) if folder.is_dir() else None
+    if tree is None or not tree.classes:
+        raise UserError(f"{folder.absolute()} is to hold one folder of images for each class, <class>/<image>.")
+    return tree
+
+
+def _size_of_first(tree: ImageTree) -> int:
+    path = tree.source / tree.files[0]
+    try:
+        with Image.open(path) as image:
+            return min(image.size)
+    except OSError as error:
+        raise UserError(f"{path} is no image that can be read: {error}") from error
