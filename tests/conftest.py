@@ -1,5 +1,7 @@
 """Small models and data that the tests share."""
 
+import importlib
+import os
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -14,8 +16,13 @@ from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.model.dit import DiT
 from lightning_nsd.model.set_vit import SetViT
 from lightning_nsd.module import FewShotDiffusion
+from lightning_nsd.xla.device import is_installed
 
 torch.set_num_threads(1)  # small tensors are slower with more
+if is_installed():
+    # Autograd counts the devices at the first backward pass of a process: XLA's has to be there by then.
+    os.environ.setdefault("PJRT_DEVICE", "CPU")
+    importlib.import_module("torch_xla").device()
 
 IMAGE_SIZE, CHANNELS, N_SHOT = 8, 3, 3
 

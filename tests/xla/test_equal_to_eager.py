@@ -1,0 +1,61 @@
+"""XLA computes what eager PyTorch computes, and checkpoints pass between them."""
+
+import torch
+
+from lightning_nsd.checkpoint_io import read_checkpoint
+from lightning_nsd.xla.strategy import SingleXLA
+from tests.conftest import StripedData, make_model
+from tests.training.conftest import assert_equal_to_the_bit, run
+
+ON_XLA = {"accelerator": "auto"}
+
+
+def model(**kwargs):
+    return make_model(ema_decay=0.9, context_dropout=0.2, parity=True, **kwargs)
+
+
+def on_xla(root, steps, module, **kwargs):
+    return run(root, steps, module, strategy=SingleXLA(), accelerator="auto", **kwargs)
+
+
+def test_twenty_steps_in_float64_end_with_the_same_weights(tmp_path, monkeypatch):
+    convert = StripedData.on_after_batch_transfer
+    monkeypatch.setattr(
+        StripedData,
+        "on_after_batch_transfer",
+        lambda self, batch, i: (b := convert(self, batch, i))._replace(images=b.images.double()),
+    )
+    for name, start in (("eager", run), ("xla", on_xla)):
+        start(tmp_path / name, 20, model().double(), gradient_clip_val=0.5)
+    eager, xla = (read_checkpoint(tmp_path / name / "last.ckpt")["state_dict"] for name in ("eager", "xla"))
+    assert eager.keys() == xla.keys()
+    for key in eager:
+        assert eager[key].dtype == torch.float64
+        torch.testing.assert_close(xla[key], eager[key], rtol=1e-9, atol=1e-11, msg=lambda m, key=key: f"{key}: {m}")
+
+
+def test_the_loss_of_a_validation_set_that_is_no_multiple_of_the_batch_is_eagers(tmp_path):
+    losses = []
+    for start in (run, on_xla):
+        trainer = start(tmp_path / str(len(losses)), 2, model(), limit_val_batches=1.0, val_check_interval=2,
+                        data={"eval_episodes": 7})  # fmt: skip
+        losses.append(float(trainer.callback_metrics["val/loss"]))
+    assert abs(losses[0] - losses[1]) < 1e-6
+
+
+def test_a_checkpoint_of_xla_goes_on_on_the_cpu_and_the_other_way(tmp_path):
+    on_xla(tmp_path / "a", 3, model())
+    written = read_checkpoint(tmp_path / "a" / "last.ckpt")
+    assert all(value.device.type == "cpu" for value in written["state_dict"].values())
+    run(tmp_path / "b", 3, model(), ckpt_path=tmp_path / "a" / "last.ckpt")
+    run(tmp_path / "c", 4, model(), ckpt_path=tmp_path / "a" / "last.ckpt")
+    on_xla(tmp_path / "d", 5, model(), ckpt_path=tmp_path / "c" / "last.ckpt")
+    assert read_checkpoint(tmp_path / "d" / "last.ckpt")["global_step"] == 5
+
+
+def test_resumed_on_xla_a_run_ends_like_one_that_never_stopped(tmp_path):
+    on_xla(tmp_path / "whole", 6, make_model(ema_decay=0.9, context_dropout=0.2))
+    on_xla(tmp_path / "part", 3, make_model(ema_decay=0.9, context_dropout=0.2))
+    on_xla(tmp_path / "part", 6, make_model(ema_decay=0.9, context_dropout=0.2), ckpt_path=tmp_path / "part/last.ckpt")
+    whole, part = (read_checkpoint(tmp_path / name / "last.ckpt")["state_dict"] for name in ("whole", "part"))
+    assert_equal_to_the_bit(whole, part)
