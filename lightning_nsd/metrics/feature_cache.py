@@ -67,7 +67,7 @@ def _load(path: Path, n: int) -> Tensor | None:
             features = stored["features"]
         if features.ndim != 2 or len(features) != n or features.dtype != np.float32:
             raise ValueError(f"it holds {features.dtype} {features.shape}")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
         rank_zero_warn(f"{path} is damaged and is made anew ({type(error).__name__}: {error})")
