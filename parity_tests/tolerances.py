@@ -27,4 +27,4 @@ TOLERANCES: dict[str, dict[Dtype, float]] = {
 # A gradient may be zero by mathematics: that of a convolution's bias in front of a GroupNorm whose groups hold one
 # channel each. What is computed for it is rounding, so the error of a gradient is taken relative to its own largest
 # entry or to this fraction of the largest gradient of the model, whichever is larger.
-GRADIENT_FLOOR: dict[Dtype, float] = {"float64": 1e-4, "float32": 1e-2}
+GRADIENT_FLOOR: dict[Dtype, float] = {"float64": 1e-3, "float32": 1e-2}

@@ -1,0 +1,113 @@
+"""Every combination of encoder, conditioning, context and denoiser that a config can name, at tiny sizes."""
+
+from collections.abc import Iterator
+from typing import Any
+
+Settings = dict[str, Any]
+
+VIT: Settings = {"patch_size": 4, "context_dim": 8, "hidden_size": 12, "depth": 1, "num_heads": 2, "head_dim": 6}
+UNET_ENCODER: Settings = {
+    "context_dim": 8,
+    "model_channels": 8,
+    "channel_multipliers": [1, 2],
+    "attention_resolutions": [4],
+    "num_heads": 2,
+}
+VECTOR_ENCODERS = (
+    ("SetViT", {**VIT, "pool": "cls"}),
+    ("SetViT", {**VIT, "pool": "mean"}),
+    ("ViT", {**VIT, "pool": "cls"}),
+    ("ViT", {**VIT, "pool": "mean"}),
+    ("UNetEncoder", {**UNET_ENCODER, "pool": "mean"}),
+    ("UNetEncoder", {**UNET_ENCODER, "pool": "flatten"}),
+)
+TOKEN_ENCODERS = (
+    ("SetViT", {**VIT, "pool": "none"}),
+    ("ViT", {**VIT, "pool": "none"}),
+    ("ViT", {**VIT, "pool": "mean_patch"}),
+    ("UNetEncoder", {**UNET_ENCODER, "pool": "mean_patch"}),
+)
+DENOISERS = (
+    ("DiT", {"patch_size": 4, "hidden_size": 16, "depth": 2, "num_heads": 2}),
+    (
+        "UNet",
+        {
+            "model_channels": 8,
+            "channel_multipliers": [1, 2],
+            "num_res_blocks": 1,
+            "attention_resolutions": [4],
+            "num_heads": 2,
+        },
+    ),
+)
+CONTEXTS = ("DeterministicContext", "VariationalContext")
+DIFFUSIONS: tuple[Settings, ...] = (
+    {"num_steps": 100, "schedule": "linear", "prediction": "eps", "variance": "learned"},
+    {"num_steps": 100, "schedule": "cosine", "prediction": "v", "variance": "fixed_large"},
+    {"num_steps": 100, "schedule": "linear", "prediction": "x_0", "variance": "fixed_small"},
+)
+
+
+def part(name: str, arguments: Settings) -> Settings:
+    """A class and its arguments, as a config writes them."""
+    return {"class_path": name, "init_args": dict(arguments)}
+
+
+def settings(
+    encoder: tuple[str, Settings] | None,
+    denoiser: tuple[str, Settings],
+    conditioning: str,
+    context: str = "DeterministicContext",
+    time_conditioned: bool = False,
+    **more: Any,
+) -> Settings:
+    """A config's `model` section for images of 8 × 8 pixels in three colours, two shots."""
+    return {
+        "image_size": 8,
+        "channels": 3,
+        "n_shot": 2,
+        "encoder": part(encoder[0], {**encoder[1], "time_conditioned": time_conditioned}) if encoder else None,
+        "denoiser": part(denoiser[0], {**denoiser[1], "conditioning": conditioning}),
+        "context": {"class_path": context},
+        "context_dropout": 0.1 if encoder else 0.0,
+        "kl_weight": 0.3,
+        "diffusion": {"num_steps": 100},
+        **more,
+    }
+
+
+def combinations() -> Iterator[tuple[str, Settings]]:
+    """All of them, with a name; time conditioning and the kinds of diffusion take turns."""
+    number = 0
+    for denoiser in DENOISERS:
+        for conditioning, encoders in (
+            ("film", VECTOR_ENCODERS),
+            ("cross_attention", (*VECTOR_ENCODERS, *TOKEN_ENCODERS)),
+        ):
+            for encoder in encoders:
+                for context in CONTEXTS:
+                    time_conditioned, diffusion = number % 2 == (number // 2) % 2, DIFFUSIONS[number % 3]
+                    words = [encoder[0], encoder[1]["pool"], "time" if time_conditioned else "", conditioning]
+                    name = "-".join(filter(None, [*words, context.removesuffix("Context"), denoiser[0]]))
+                    yield (
+                        name,
+                        settings(encoder, denoiser, conditioning, context, time_conditioned, diffusion=diffusion),
+                    )
+                    number += 1
+        yield f"no-encoder-{denoiser[0]}", settings(None, denoiser, "none")
+
+
+COMBINATIONS = dict(combinations())
+
+SMALL_DIT = settings(VECTOR_ENCODERS[0], DENOISERS[0], "film", "VariationalContext", diffusion=DIFFUSIONS[0])
+SMALL_UNET = settings(
+    TOKEN_ENCODERS[3], DENOISERS[1], "cross_attention", time_conditioned=True, diffusion=DIFFUSIONS[1]
+)
+EVERY_MODULE = {
+    "SetViT-DiT": SMALL_DIT,
+    "UNetEncoder-UNet": SMALL_UNET,
+    "ViT-DiT": settings(
+        TOKEN_ENCODERS[2], DENOISERS[0], "cross_attention", time_conditioned=True, diffusion=DIFFUSIONS[2]
+    ),
+    "SetViT-UNet": settings(VECTOR_ENCODERS[1], DENOISERS[1], "film", time_conditioned=True),
+}

@@ -1,0 +1,58 @@
+"""The outcome of one comparison."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from parity_tests.compare import Worst, worst_of
+from parity_tests.tolerances import TOLERANCES, Dtype
+
+RUNGS = ("schedule", "op", "module", "model", "loss", "step", "sampler")
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the ladder's table.
+
+    Attributes:
+        rung: one of `RUNGS`; it decides the tolerance.
+        what: what is compared.
+        dtype: of the model.
+        errors: relative error of every array that is compared, in forward order where there is one.
+    """
+
+    rung: str
+    what: str
+    dtype: Dtype
+    errors: Mapping[str, float]
+
+    @property
+    def tolerance(self) -> float:
+        """From the one table."""
+        return TOLERANCES[self.rung][self.dtype]
+
+    @property
+    def worst(self) -> Worst:
+        """The largest error, and whose it is.
+
+        Raises:
+            ValueError: nothing was compared.
+        """
+        return worst_of(self.errors)
+
+    @property
+    def passed(self) -> bool:
+        """Whether every error is within the tolerance. Infinity never is, not even where errors are only reported."""
+        return self.worst.error <= self.tolerance and self.worst.error != float("inf")
+
+    @property
+    def first_failure(self) -> str | None:
+        """The first array, in forward order, whose error leaves the tolerance."""
+        return next((name for name, error in self.errors.items() if not error <= self.tolerance), None)
+
+    def require(self) -> None:
+        """Raise AssertionError unless the check passed."""
+        if not self.passed:
+            raise AssertionError(
+                f"rung {RUNGS.index(self.rung)} ({self.rung}), {self.what}, {self.dtype}: error {self.worst.error:.2e} "
+                f"in {self.worst.name}, tolerance {self.tolerance:.0e}; first to leave it: {self.first_failure}"
+            )

@@ -1,0 +1,1 @@
+"""The rungs of the ladder, each a function from a pair of models to its checks."""

@@ -1,0 +1,62 @@
+"""Rung 3: whole networks, and where the error comes in."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from jax_reference.model.guidance import guided_network as their_guided_network
+from lightning_nsd.model.guidance import guided_network
+from parity_tests.check import Check
+from parity_tests.compare import errors_of, relative_error
+from parity_tests.pair import Inputs, Pair, to_jax, to_numpy
+from parity_tests.record import Call, arrays_in, record_jax, record_torch
+
+
+def forward(pair: Pair, inputs: Inputs) -> tuple[dict[str, Call], dict[str, Call]]:
+    """One training forward pass on each side, every module's call recorded."""
+    ours, theirs = pair.ours.model, pair.theirs
+    images, t, x_t, context_noise, dropped = inputs
+    with torch.no_grad(), record_torch(ours) as left:
+        ours(*(pair.on_device(value) for value in (images, x_t, t, context_noise, dropped)))
+    with record_jax(theirs) as right:
+        theirs(*(to_jax(value) for value in (images, x_t, t, context_noise, dropped)))
+    return left, right
+
+
+def by_depth(left: dict[str, Call], right: dict[str, Call]) -> dict[str, float]:
+    """The error of the output of every module that both sides have, in forward order.
+
+    Images may stand in a batch axis of their own on one side, so outputs are compared in one shape.
+    """
+    errors = {}
+    for name, call in left.items():
+        if name in right:
+            pairs = zip(arrays_in(call.output), arrays_in(right[name].output), strict=True)
+            errors[name or "network"] = max(relative_error(a, b.reshape(a.shape)) for a, b in pairs)
+    return errors
+
+
+def sampling_outputs(pair: Pair, inputs: Inputs) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What a sampler calls: contexts of support sets, and the network with and without guidance, two queries each."""
+    support, t = inputs.images[:, 1:], inputs.t
+    timesteps = t.repeat(2)
+    x_t = inputs.noise[: 2 * len(t)]
+    left: dict[str, Any] = {}
+    right: dict[str, Any] = {}
+    for guidance in (1.0, 2.5) if pair.ours.model.null_context is not None else (1.0,):
+        arrays = (x_t, timesteps)
+        with torch.no_grad():
+            network = guided_network(pair.ours.model, pair.on_device(support), 2, guidance)
+            times = [pair.on_device(a) for a in arrays]
+            left[f"guidance {guidance}"] = to_numpy(network(*times))
+        right[f"guidance {guidance}"] = to_numpy(
+            their_guided_network(pair.theirs, to_jax(support), 2, guidance)(*map(to_jax, arrays))
+        )
+    return left, right
+
+
+def check(pair: Pair, inputs: Inputs) -> Iterator[Check]:
+    """The output of every module in forward order, then what sampling calls."""
+    yield Check("model", "forward pass, every module's output", pair.dtype, by_depth(*forward(pair, inputs)))
+    yield Check("model", "sampling's network", pair.dtype, errors_of(*sampling_outputs(pair, inputs)))

@@ -1,0 +1,81 @@
+"""Rung 6: whole trajectories, the same noise on both sides."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+import torch
+
+from jax_reference.diffusion import sampler as theirs
+from jax_reference.sample import make_sampler
+from lightning_nsd.diffusion import sampler as ours
+from lightning_nsd.model.guidance import guided_network
+from lightning_nsd.rng import philox
+from parity_tests.check import Check
+from parity_tests.compare import errors_of
+from parity_tests.pair import Pair, to_jax, to_numpy
+from parity_tests.tolerances import Dtype
+
+SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
+    "DDPM": ("DDPM", {}),
+    "DDIM": ("DDIM", {}),
+    "DDIM, eta 0.5": ("DDIM", {"eta": 0.5}),
+    "DPM-Solver++(2M)": ("DPMSolverPP", {}),
+}
+
+
+def named(name: str, **more: Any) -> tuple[ours.Sampler, theirs.Sampler]:
+    """One sampler on both sides."""
+    cls, arguments = SAMPLERS[name]
+    arguments = {**arguments, **more}
+    return getattr(ours, cls)(**arguments), getattr(theirs, cls)(**arguments)
+
+
+def draws(shape: tuple[int, ...], steps: int, dtype: Dtype) -> tuple[np.ndarray, np.ndarray]:
+    """x_T and the noise of every step."""
+    random = philox(3, steps)
+    return random.standard_normal(shape).astype(dtype), random.standard_normal((steps, *shape)).astype(dtype)
+
+
+def steps_of(trajectory: Any) -> dict[str, np.ndarray]:
+    """Every x of a chain, named by its step."""
+    return {f"step {k + 1}": to_numpy(x) for k, x in enumerate(trajectory)}
+
+
+def compare(
+    what: str,
+    dtype: Dtype,
+    left: Callable[[np.ndarray, np.ndarray], Any],
+    right: Callable[[np.ndarray, np.ndarray], Any],
+    shape: tuple[int, ...],
+    steps: int,
+) -> Check:
+    """Two functions from x_T and noise to a trajectory."""
+    x_T, noise = draws(shape, steps, dtype)
+    return Check("sampler", what, dtype, errors_of(steps_of(left(x_T, noise)), steps_of(right(x_T, noise))))
+
+
+def check(pair: Pair, name: str, num: int = 2, **arguments: Any) -> Iterator[Check]:
+    """A whole trajectory of the pair's network: two support sets, `num` queries each.
+
+    Args:
+        name: of `SAMPLERS`.
+        arguments: of the sampler: its steps, guidance, clipping.
+    """
+    our_sampler, their_sampler = named(name, **arguments)
+    chain = our_sampler.chain(pair.ours.diffusion.num_steps)
+    support = pair.inputs().images[:, 1:]
+
+    def left(x_T: np.ndarray, noise: np.ndarray) -> list[torch.Tensor]:
+        network = guided_network(pair.ours.model, pair.on_device(support), num, our_sampler.guidance)
+        fresh = lambda k: pair.on_device(noise[k])  # noqa: E731
+        return list(our_sampler.trajectory(pair.ours.diffusion, network, pair.on_device(x_T), fresh))
+
+    def right(x_T: np.ndarray, noise: np.ndarray) -> Any:
+        trajectory = make_sampler(pair.theirs, pair.diffusion, their_sampler, num)
+        return trajectory(pair.params, *map(to_jax, (support, x_T, noise)))
+
+    shape = (num * len(support), pair.ours.channels, pair.ours.image_size, pair.ours.image_size)
+    about = "".join(f", {key} {value}" for key, value in arguments.items() if not isinstance(value, list))
+    with torch.no_grad():
+        yield compare(f"{name}{about}, {len(chain)} steps", pair.dtype, left, right, shape, len(chain))

@@ -1,0 +1,38 @@
+"""Rungs 3 and 4: whole networks, their loss, and its gradient by every parameter."""
+
+import pytest
+
+from parity_tests import cases
+from parity_tests.pair import Pair
+from parity_tests.rungs import loss, model
+
+
+@pytest.mark.parametrize("name", cases.COMBINATIONS)
+def test_network_loss_and_every_gradient_agree(name: str) -> None:
+    pair = Pair(cases.COMBINATIONS[name])
+    inputs = pair.inputs()
+    for check in (*model.check(pair, inputs), *loss.check(pair, inputs)):
+        check.require()
+
+
+@pytest.mark.parametrize("name", cases.EVERY_MODULE)
+def test_they_agree_in_single_precision(name: str) -> None:
+    pair = Pair(cases.EVERY_MODULE[name], "float32")
+    inputs = pair.inputs()
+    for check in (*model.check(pair, inputs), *loss.check(pair, inputs)):
+        check.require()
+
+
+def test_padded_images_agree() -> None:
+    settings = {**cases.SMALL_DIT, "image_size": 28, "channels": 1}
+    pair = Pair(settings)
+    inputs = pair.inputs()
+    for check in (*model.check(pair, inputs), *loss.check(pair, inputs)):
+        check.require()
+
+
+@pytest.mark.parametrize("n_shot", [1, 3])
+def test_other_numbers_of_shots_agree(n_shot: int) -> None:
+    pair = Pair({**cases.EVERY_MODULE["ViT-DiT"], "n_shot": n_shot})
+    for check in loss.check(pair, pair.inputs(batch=1)):
+        check.require()

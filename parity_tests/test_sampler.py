@@ -1,0 +1,78 @@
+"""Rung 6: trajectories of a network that is a formula, for every sampler, then of real networks."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+
+from jax_reference.diffusion.gaussian import GaussianDiffusion as TheirDiffusion
+from lightning_nsd.diffusion.gaussian import GaussianDiffusion
+from parity_tests import cases
+from parity_tests.check import Check
+from parity_tests.pair import Pair
+from parity_tests.rungs import sampler
+
+SHAPE = (2, 3, 4, 4)
+CHAINS: dict[str, dict[str, Any]] = {
+    "all": {"num_steps": None},
+    "evenly spread": {"num_steps": 13},
+    "one": {"num_steps": 1},
+    "two": {"timesteps": [3, 17]},
+    "chosen, not clipped": {"timesteps": [0, 1, 5, 20, 37], "clip": False},
+}
+
+
+def network(library: Any, x: Any, t: Any, channels: int) -> Any:
+    """Some function of x and t, the same in either library."""
+    out = library.tanh(0.7 * x + library.sin(t)[:, None, None, None])
+    return out if channels == 3 else library.concatenate([out, library.cos(3 * x)], 1)
+
+
+def trajectories(diffusion: dict[str, Any], name: str, chain: dict[str, Any]) -> Check:
+    ours, theirs = sampler.named(name, **chain)
+    our_diffusion, their_diffusion = GaussianDiffusion(**diffusion), TheirDiffusion(**diffusion)
+    channels = our_diffusion.out_channels(3)
+
+    def left(x_T: np.ndarray, noise: np.ndarray) -> Any:
+        function = lambda x, t: network(torch, x, t.double(), channels)  # noqa: E731
+        return ours.trajectory(our_diffusion, function, torch.from_numpy(x_T), lambda k: torch.from_numpy(noise[k]))
+
+    def right(x_T: np.ndarray, noise: np.ndarray) -> Any:
+        function = lambda x, t: network(jnp, x, t.astype(float), channels)  # noqa: E731
+        return jax.jit(lambda x, z: theirs.trajectory(their_diffusion, function, x, z))(x_T, noise)
+
+    steps = len(ours.chain(our_diffusion.num_steps))
+    return sampler.compare(f"{name}, {chain}, {diffusion}", "float64", left, right, SHAPE, steps)
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+@pytest.mark.parametrize("diffusion", cases.DIFFUSIONS, ids=lambda d: f"{d['prediction']}-{d['variance']}")
+@pytest.mark.parametrize("name", sampler.SAMPLERS)
+def test_trajectories_of_a_formula_agree(name: str, diffusion: dict[str, Any], chain: str) -> None:
+    trajectories({**diffusion, "num_steps": 40}, name, CHAINS[chain]).require()
+
+
+@pytest.mark.parametrize("total", [40, 41, 1000])
+@pytest.mark.parametrize("num_steps", [None, 1, 2, 7, 40])
+def test_the_same_timesteps_are_visited(total: int, num_steps: int | None) -> None:
+    ours, theirs = sampler.named("DDIM", num_steps=num_steps)
+    np.testing.assert_array_equal(ours.chain(total), theirs.chain(total))
+
+
+@pytest.mark.parametrize("name", sampler.SAMPLERS)
+def test_trajectories_of_a_network_agree(name: str) -> None:
+    for check in sampler.check(Pair(cases.SMALL_DIT), name, num_steps=12, guidance=2.0):
+        check.require()
+
+
+def test_trajectories_of_a_time_conditioned_network_agree() -> None:
+    for check in sampler.check(Pair(cases.SMALL_UNET), "DDIM", num_steps=6):
+        check.require()
+
+
+def test_trajectories_agree_in_single_precision() -> None:
+    for check in sampler.check(Pair(cases.SMALL_DIT, "float32"), "DDIM", num_steps=12):
+        check.require()

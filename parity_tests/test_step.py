@@ -1,0 +1,47 @@
+"""Rung 5."""
+
+from typing import Any
+
+import pytest
+
+from parity_tests import cases
+from parity_tests.pair import Pair
+from parity_tests.rungs import step
+
+ADAMW = {"class_path": "torch.optim.AdamW", "init_args": {"lr": 3e-3, "weight_decay": 0.05, "betas": [0.8, 0.95]}}
+VARIANTS: dict[str, dict[str, Any]] = {
+    "defaults": {"optimizer": {"class_path": "torch.optim.AdamW", "init_args": {"lr": 1e-3}}},
+    "groups and schedule": {
+        "optimizer": ADAMW,
+        "encoder_lr": 1e-3,
+        "denoiser_lr": 2e-3,
+        "lr_schedule": {"warmup_steps": 3, "annealing": "cosine", "annealing_start": 0.4, "final_factor": 0.1},
+        "ema_decay": 0.9,
+        "ema_warmup": True,
+    },
+    "frozen encoder": {"optimizer": ADAMW, "freeze_encoder_steps": 3, "ema_decay": 0.9},
+    "frozen denoiser": {
+        "optimizer": ADAMW,
+        "freeze_denoiser_steps": 4,
+        "lr_schedule": {"annealing": "linear"},
+        "ema_decay": 0.9,
+    },
+}
+
+
+@pytest.mark.parametrize("gradient_clip", [None, 0.5])
+@pytest.mark.parametrize("name", VARIANTS)
+def test_ten_steps_agree(name: str, gradient_clip: float | None) -> None:
+    for check in step.check(Pair({**cases.SMALL_DIT, **VARIANTS[name]}), 10, gradient_clip):
+        check.require()
+
+
+def test_one_step_agrees() -> None:
+    for check in step.check(Pair({**cases.SMALL_UNET, **VARIANTS["defaults"]}), 1, 1.0):
+        check.require()
+
+
+@pytest.mark.parametrize("settings", [cases.SMALL_DIT, cases.SMALL_UNET], ids=["SetViT-DiT", "UNetEncoder-UNet"])
+def test_a_hundred_steps_agree(settings: dict[str, Any]) -> None:
+    for check in step.check(Pair({**settings, **VARIANTS["groups and schedule"]}), 100, 0.5):
+        check.require()
