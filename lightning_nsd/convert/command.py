@@ -1,0 +1,4 @@
+from collections.abc import Sequence
+
+
+def main(arguments: Sequence[str]) -> None: ...

@@ -1,0 +1,82 @@
+"""Orbax checkpoints as nested dictionaries of NumPy arrays."""
+
+import shutil
+import uuid
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lightning_nsd.errors import UserError
+
+
+def _orbax() -> Any:
+    try:
+        import orbax.checkpoint
+    except ImportError as error:
+        raise UserError("Orbax checkpoints need orbax: pip install 'lightning-nsd[jax]'.") from error
+    return orbax.checkpoint
+
+
+def is_orbax(path: Path) -> bool:
+    """Whether a folder is one Orbax checkpoint, or holds one under `default`."""
+    return path.is_dir() and any((folder / "_METADATA").exists() for folder in (path, path / "default"))
+
+
+def read_orbax(path: Path) -> dict[str, Any]:
+    """The tree of a checkpoint, without knowing its structure beforehand.
+
+    Raises:
+        UserError: no checkpoint, or one that is damaged.
+    """
+    if not is_orbax(path):
+        raise UserError(f"{path} is no Orbax checkpoint: it has no _METADATA.")
+    folder = path if (path / "_METADATA").exists() else path / "default"
+    try:
+        return dict(_orbax().PyTreeCheckpointer().restore(folder.absolute()))
+    except UserError:
+        raise
+    except Exception as error:  # its storage raises what it likes on a damaged file
+        raise UserError(f"{path} is damaged or no Orbax checkpoint of arrays: {error}") from error
+
+
+def write_orbax(path: Path, tree: Mapping[str, Any]) -> None:
+    """Write a tree of NumPy arrays under another name and rename it.
+
+    Raises:
+        UserError: something is there already, or cannot be written.
+    """
+    if path.exists():
+        raise UserError(f"{path} exists; name another output.")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp").absolute()
+    try:
+        _orbax().PyTreeCheckpointer().save(unfinished, tree)
+        unfinished.rename(path.absolute())
+    except OSError as error:
+        raise UserError(f"{path} could not be written: {error}") from error
+    finally:
+        shutil.rmtree(unfinished, ignore_errors=True)
+
+
+def flatten(tree: Any, prefix: str = "") -> dict[str, np.ndarray]:
+    """A nested dictionary as one level of paths joined by `/`."""
+    if not isinstance(tree, Mapping):
+        return {prefix: np.asarray(tree)}
+    flat: dict[str, np.ndarray] = {}
+    for key, branch in tree.items():
+        flat.update(flatten(branch, f"{prefix}/{key}" if prefix else str(key)))
+    return flat
+
+
+def unflatten(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:
+    """The inverse of `flatten`."""
+    tree: dict[str, Any] = {}
+    for path, value in flat.items():
+        *branches, name = path.split("/")
+        branch = tree
+        for key in branches:
+            branch = branch.setdefault(key, {})
+        branch[name] = value
+    return tree
