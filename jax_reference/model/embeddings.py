@@ -16,7 +16,7 @@ class TimestepFeatures(nnx.Module):
     def __call__(self, t: jax.Array, like: jax.Array) -> jax.Array:
         """Integer timesteps `(b,)` → `(b, 256)` in the dtype of `like`."""
         half = TIMESTEP_FEATURES // 2
-        frequencies = 10000.0 ** (-np.arange(half) / half)  # float64, rounded once
+        frequencies = np.exp(-np.log(10000.0) * np.arange(half) / half)  # float64, rounded once
         angles = t[:, None].astype(like.dtype) * jnp.asarray(frequencies, like.dtype)  # (b, 128)
         return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
 

@@ -33,7 +33,7 @@ def guided_network(
     fixed = None if model.time_conditioned else model.support_context(support)
 
     def network(x_t: Tensor, t: Tensor) -> Tensor:
-        context = model.support_context(support, t[: len(support)]) if model.time_conditioned else fixed
+        context = model.support_context(support, t[::num]) if model.time_conditioned else fixed
         if context is None:
             return model.denoiser(x_t, t, None)
         context = context.repeat_interleave(num, dim=0)  # (b·num, …)

@@ -1,0 +1,22 @@
+"""Rung 1."""
+
+import pytest
+
+from parity_tests.rungs import op
+from parity_tests.tolerances import DTYPES, Dtype
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "group", [op.tokens_and_images, op.embeddings, op.layer_types, op.formulas], ids=lambda group: group.__name__
+)
+def test_every_operation_agrees(group: object, dtype: Dtype) -> None:
+    checks = list(group(dtype))  # type: ignore[operator]
+    assert checks
+    for check in checks:
+        check.require()
+
+
+def test_likelihoods_agree() -> None:
+    for check in (*op.likelihoods("float64"), *op.bound_at_the_first_step("float64")):
+        check.require()
