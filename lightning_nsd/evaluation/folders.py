@@ -37,12 +37,12 @@ def compare_folders(
     Raises:
         UserError: a folder without class folders, an image that cannot be read, or an extractor that cannot be loaded.
     """
-    trees = {folder: _tree(folder) for folder in (real_dir, generated_dir)}
-    names = sorted(set().union(*(tree.classes for tree in trees.values())))
+    trees = [_tree(folder) for folder in (real_dir, generated_dir)]
+    names = sorted({name for tree in trees for name in tree.classes})
     chosen = choose_classes(names, settings.classes, seed=0, split="test")
     extractor = build_extractor(settings.extractor, settings.extractor_args)
-    size = image_size or _size_of_first(trees[real_dir])
-    real, generated = (decode_classes(tree, size, channels=3, convert_colour=True) for tree in trees.values())
+    size = image_size or _size_of_first(trees[0])
+    real, generated = (decode_classes(tree, size, channels=3, convert_colour=True) for tree in trees)
     report = Report(
         SPLIT, None, distance_name(settings.extractor), kernel_name(settings.extractor), settings.num_samples,
         {"extractor": settings.extractor, "extractor_args": dict(settings.extractor_args or {}),

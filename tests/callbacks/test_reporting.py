@@ -19,12 +19,15 @@ KEYS = {"mean", "median", "worst5", "failed", "floor", "precision", "recall", "n
 
 
 def read_wandb(root):
-    """What an offline run logged, nested keys joined by slashes: LevelDB's log format, 32 KiB blocks of records with heads of 7 bytes."""
+    """What an offline run logged, nested keys joined by slashes, and the files of its artifacts.
+
+    The file is in LevelDB's log format: 32 KiB blocks of records with heads of 7 bytes.
+    """
     from wandb.proto import wandb_internal_pb2
 
     data = next(root.glob("wandb/offline-run-*/run-*.wandb")).read_bytes()
     assert data.startswith(b":W&B")
-    position, part, history = 7, b"", []
+    position, part, history, artifacts = 7, b"", [], []
     while position + 7 <= len(data):
         rest = 32768 - position % 32768
         if rest < 7:
@@ -36,16 +39,17 @@ def read_wandb(root):
         if kind in (1, 4):  # whole, or the last part
             record = wandb_internal_pb2.Record.FromString(part)
             part = b""
+            artifacts += [entry.path for entry in record.artifact.manifest.contents]
             items = record.history.item
             history.append({item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in items})
-    return [items for items in history if items]
+    return [items for items in history if items], artifacts
 
 
 def test_the_distance_reaches_wandb_with_its_table_and_chart(tmp_path):
     logger = WandbLogger(project="test", save_dir=str(tmp_path), offline=True)
     trainer = run(tmp_path, 2, callbacks=[make_callback()], limit_val_batches=1.0, val_check_interval=2, logger=logger)
     logger.experiment.finish()
-    history = read_wandb(tmp_path)
+    history, pictures = read_wandb(tmp_path)
     logged = {key: value for items in history for key, value in items.items()}
     rows, _ = read_tables(tmp_path)
     for key in KEYS | {f"val_{i}" for i in range(8)}:
@@ -60,7 +64,8 @@ def test_the_distance_reaches_wandb_with_its_table_and_chart(tmp_path):
     path = next(tmp_path.glob("wandb/offline-run-*")) / "files" / table["path"]
     content = json.loads(path.read_text(encoding="utf-8"))
     assert content["columns"][:5] == ["class", "images", "n", "fd_means", "kd_means"]
-    assert content["data"][0][0] == "val_0" and content["data"][0][-1]["_type"] == "image-file"
+    assert [line[0] for line in content["data"]] == [f"val_{i}" for i in range(8)]
+    assert len([name for name in pictures if name.startswith("media/images/")]) == 8
     steps = {items["trainer/global_step"] for items in history if "val/fd_means/mean" in items}
     assert steps == {2}
 

@@ -96,6 +96,8 @@ class EfficientNetLite0(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         x = (resize(images.float(), self.image_size) - 127.0) / 128.0
+        if x.device.type == "cpu":
+            x = x.contiguous(memory_format=torch.channels_last)  # nearly twice as fast
         x = F.relu6(self._bn0(self._conv_stem(x)))
         for block in self._blocks:
             x = block(x)
