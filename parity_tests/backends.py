@@ -12,12 +12,16 @@ import torch
 XLA_MISSING = "torch_xla is not installed (the extra `xla` has it, for Linux on x86-64)"
 
 
-def exact() -> None:
-    """float64 in JAX, and no shortened multiplications anywhere."""
+def exact(threads: int = 1) -> None:
+    """float64 in JAX, and no shortened multiplications anywhere.
+
+    Args:
+        threads: of torch. One is fastest for tiny arrays.
+    """
     jax.config.update("jax_enable_x64", True)
     jax.config.update("jax_default_matmul_precision", "highest")
     torch.set_float32_matmul_precision("highest")
-    torch.set_num_threads(1)  # tiny arrays: handing them to threads costs more than computing them
+    torch.set_num_threads(threads)
 
 
 def has_xla() -> bool:

@@ -73,6 +73,7 @@ class Pair:
         seed: of the weights.
         backend: where torch computes, `torch` or `xla`.
         mutate: changes the torch side after building; a check of the checks.
+        state: weights instead of random ones, by torch's keys.
     """
 
     def __init__(
@@ -82,13 +83,17 @@ class Pair:
         seed: int = 0,
         backend: str = "torch",
         mutate: Callable[[Any], None] | None = None,
+        state: Mapping[str, torch.Tensor] | None = None,
     ) -> None:
         self.settings = dict(settings)
         self.dtype: Dtype = dtype
         self.device = torch_device(backend)
         self.ours = torch_loading.build_model(copy.deepcopy(self.settings), "parity_tests").eval()
         self.ours.to(getattr(torch, dtype))
-        randomize(self.ours.model, seed)
+        if state is None:
+            randomize(self.ours.model, seed)
+        else:
+            self.ours.model.load_state_dict(state)
         self.ours.evaluation_model.load_state_dict(self.ours.model.state_dict())
         self.diffusion = jax_loading.build_diffusion(self.settings)
         self.kl_weight = float(self.settings.get("kl_weight", 1.0))

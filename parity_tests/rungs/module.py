@@ -106,3 +106,14 @@ def check(pair: Pair, inputs: Inputs) -> Iterator[Check]:
     for name, call in calls.items():
         if name in theirs and name not in WHOLE_NETWORKS and not isinstance(theirs[name], nnx.Dropout | nnx.List):
             yield from check_call(name, modules[name], theirs[name], call, pair.dtype)
+
+
+def summary(checks: Iterator[Check]) -> Iterator[Check]:
+    """All outputs as one check and all gradients as another, each module with its worst error, in forward order."""
+    outputs, gradients = {}, {}
+    for check in checks:
+        name, is_gradient = check.what.removesuffix(", gradients"), check.what.endswith(", gradients")
+        (gradients if is_gradient else outputs)[name] = check.worst.error
+        dtype = check.dtype
+    yield Check("module", f"outputs of {len(outputs)} modules, each given the same inputs", dtype, outputs)
+    yield Check("module", f"vector-Jacobian products of {len(gradients)} modules", dtype, gradients)

@@ -183,7 +183,7 @@ def likelihoods(dtype: Dtype) -> Iterator[Check]:
 
 
 def bound_at_the_first_step(dtype: Dtype) -> Iterator[Check]:
-    """The variational bound at t = 0, and its gradient, for a network that is nearly right: the likelihood's own term."""
+    """The variational bound at t = 0 of a network that is nearly right, and its gradient."""
     arguments: Any = {"num_steps": 100, "variance": "learned"}
     sides = our_gaussian.GaussianDiffusion(**arguments), their_gaussian.GaussianDiffusion(**arguments)
     x_0, noise, t = normal(2, 3, 4, 4).clip(-1, 1), normal(2, 3, 4, 4, seed=1), np.array([0, 0])

@@ -55,8 +55,8 @@ def compare(
     return Check("sampler", what, dtype, errors_of(steps_of(left(x_T, noise)), steps_of(right(x_T, noise))))
 
 
-def check(pair: Pair, name: str, num: int = 2, **arguments: Any) -> Iterator[Check]:
-    """A whole trajectory of the pair's network: two support sets, `num` queries each.
+def check(pair: Pair, name: str, num: int = 2, batch: int = 2, **arguments: Any) -> Iterator[Check]:
+    """A whole trajectory of the pair's network: `batch` support sets, `num` queries each.
 
     Args:
         name: of `SAMPLERS`.
@@ -64,7 +64,7 @@ def check(pair: Pair, name: str, num: int = 2, **arguments: Any) -> Iterator[Che
     """
     our_sampler, their_sampler = named(name, **arguments)
     chain = our_sampler.chain(pair.ours.diffusion.num_steps)
-    support = pair.inputs().images[:, 1:]
+    support = pair.inputs(batch).images[:, 1:]
 
     def left(x_T: np.ndarray, noise: np.ndarray) -> list[torch.Tensor]:
         network = guided_network(pair.ours.model, pair.on_device(support), num, our_sampler.guidance)

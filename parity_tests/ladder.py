@@ -1,0 +1,86 @@
+"""All rungs for one configuration at its real size."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from lightning_nsd.loading import load_checkpoint
+from parity_tests.check import RUNGS, Check
+from parity_tests.config import Config
+from parity_tests.pair import Pair
+from parity_tests.rungs import loss, model, module, op, sampler, schedule, step
+from parity_tests.tolerances import Dtype
+
+
+@dataclass(frozen=True)
+class Options:
+    """How much is computed.
+
+    Attributes:
+        rungs: numbers of the rungs.
+        dtype: of the model.
+        backend: where torch computes, `torch` or `xla`.
+        ckpt: a Lightning checkpoint whose weights are used; random ones where None.
+        batch: episodes.
+        steps: optimiser steps of rung 5.
+        sampler_steps: steps of rung 6's trajectories.
+    """
+
+    rungs: Sequence[int] = tuple(range(len(RUNGS)))
+    dtype: Dtype = "float64"
+    backend: str = "torch"
+    ckpt: str | None = None
+    batch: int = 1
+    steps: int = 3
+    sampler_steps: int = 5
+
+
+class Ladder:
+    """The checks of one config, rung by rung. The pair is built when it is first needed."""
+
+    def __init__(self, config: Config, options: Options) -> None:
+        self.config = config
+        self.options = options
+        self._pair: Pair | None = None
+
+    @property
+    def pair(self) -> Pair:
+        """The config's model in both frameworks."""
+        if self._pair is None:
+            state = None if self.options.ckpt is None else load_checkpoint(self.options.ckpt).model.state_dict()
+            options = self.options
+            self._pair = Pair(self.config.model, options.dtype, backend=options.backend, state=state)
+        return self._pair
+
+    def rung(self, number: int) -> Iterator[Check]:
+        """The checks of one rung."""
+        rungs: dict[str, Callable[[], Iterator[Check]]] = {
+            "schedule": self._schedule,
+            "op": lambda: op.check(self.options.dtype),
+            "module": lambda: module.summary(module.check(self.pair, self.pair.inputs(self.options.batch))),
+            "model": lambda: model.check(self.pair, self.pair.inputs(self.options.batch)),
+            "loss": lambda: loss.check(self.pair, self.pair.inputs(self.options.batch)),
+            "sampler": self._sampler,
+            "step": self._step,
+        }
+        return rungs[RUNGS[number]]()
+
+    @property
+    def order(self) -> list[int]:
+        """The chosen rungs as they are run: the optimiser steps last, for they change the weights."""
+        return sorted(self.options.rungs, key=lambda number: (RUNGS[number] == "step", number))
+
+    def _schedule(self) -> Iterator[Check]:
+        diffusion = self.pair.ours.diffusion
+        return schedule.check(diffusion.schedule, diffusion.num_steps, self.options.dtype)
+
+    def _step(self) -> Iterator[Check]:
+        return step.check(self.pair, self.options.steps, self.config.gradient_clip, self.options.batch)
+
+    def _sampler(self) -> Iterator[Check]:
+        guidance = self.pair.ours.sampler.guidance
+        steps = min(self.options.sampler_steps, self.pair.ours.diffusion.num_steps)
+        with torch.no_grad():
+            for name in sampler.SAMPLERS:
+                yield from sampler.check(self.pair, name, 1, self.options.batch, num_steps=steps, guidance=guidance)
