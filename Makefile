@@ -38,9 +38,10 @@ lint: $(TEST_STAMP) ## style and types
 test: lint ## style, types and all tests
 	$(BIN)/python -m pytest $(ARGS)
 
-bench: $(TEST_STAMP) ## the README's figures: accuracy of what `make fit` drew, and seconds per training step
+bench: $(TEST_STAMP) ## the README's figures: accuracy of what `make fit` drew, seconds per training step, cost of distances
 	$(BIN)/python bench/few_shot_accuracy.py --ckpt_path runs/glyphs/last.ckpt
 	$(BIN)/python bench/train_step.py
+	$(BIN)/python bench/fid.py
 
 clean: ## remove the virtual environment
 	rm -rf $(VENV)
