@@ -98,3 +98,10 @@ def test_a_path_comes_before_a_shipped_name(tmp_path):
 def test_a_name_found_nowhere_lists_the_shipped_ones():
     with pytest.raises(UserError, match=r"(?s)no config nosuch\.yaml.*cifar100\.yaml.*glyphs\.yaml"):
         find_config("nosuch.yaml")
+
+
+def test_the_distances_of_cifar100_are_asked_for_as_in_the_source_and_those_of_glyphs_at_the_end():
+    fid = {name: yaml.safe_load(Path(find_config(name)).read_text(encoding="utf-8"))["fid"] for name in
+           ("cifar100.yaml", "glyphs.yaml")}  # fmt: skip
+    assert fid["cifar100.yaml"] == {"when": "every", "num_samples": 1024}
+    assert fid["glyphs.yaml"].items() >= {"when": "last", "splits": ["val", "test"], "extractor": "glyphnet"}.items()

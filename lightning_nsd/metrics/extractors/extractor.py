@@ -71,7 +71,7 @@ class Extractor(nn.Module):
                     f"{tuple(found.shape) if isinstance(found, Tensor) else type(found).__name__}"
                 )
             self.dim = found.shape[1]
-            parts.append(found[: len(part)].float().cpu())
+            parts.append(found.float().cpu()[: len(part)])  # cut off on the CPU, where shapes may differ
         return torch.cat(parts)
 
 
