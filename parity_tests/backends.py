@@ -2,6 +2,7 @@
 
 import importlib.util
 import os
+from pathlib import Path
 
 os.environ["JAX_PLATFORMS"] = "cpu"
 os.environ["PJRT_DEVICE"] = "CPU"
@@ -22,6 +23,14 @@ def exact(threads: int = 1) -> None:
     jax.config.update("jax_default_matmul_precision", "highest")
     torch.set_float32_matmul_precision("highest")
     torch.set_num_threads(threads)
+
+
+def compile_quickly(cache: Path) -> None:
+    """For tiny arrays, where compiling takes the time: compile without optimising, and only once in a checkout."""
+    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+    jax.config.update("jax_compilation_cache_dir", str(cache))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
 def has_xla() -> bool:

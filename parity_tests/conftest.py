@@ -1,14 +1,13 @@
 """Exact arithmetic for every test, before anything is computed."""
 
-import os
-
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")  # tiny arrays: compiling is what takes time
+from pathlib import Path
 
 import pytest
 
 from parity_tests import backends
 
 backends.exact()
+backends.compile_quickly(Path(__file__).parent.parent / ".pytest_cache" / "jax")
 
 
 @pytest.fixture

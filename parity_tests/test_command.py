@@ -1,0 +1,74 @@
+"""`python -m parity_tests` on a tiny config."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+
+from parity_tests import cases, command, ladder
+from parity_tests.check import Check
+from parity_tests.report import Report, conclusion
+
+FROM_DATA = ("image_size", "channels", "n_shot")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    model = {key: value for key, value in cases.SMALL_DIT.items() if key not in FROM_DATA}
+    data = {"class_path": "Glyphs", "init_args": {"image_size": 8, "n_shot": 2}}
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump({"model": model, "data": data, "trainer": {"gradient_clip_val": 1.0}}))
+    return path
+
+
+def run(config: Path, *more: str) -> tuple[int, dict]:
+    status = command.main(["--config", str(config), "--output-dir", str(config.parent / "out"), *more])
+    return status, json.loads((config.parent / "out" / "parity.json").read_text())
+
+
+def test_all_rungs_pass_and_the_report_is_written(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    status, report = run(config)
+    assert status == 0 and report["passed"]
+    assert {check["rung"] for check in report["checks"]} == set(range(7))
+    assert all(check["errors"] for check in report["checks"])
+    page = (config.parent / "out" / "parity.html").read_text()
+    assert "data:image/png;base64," in page and "src=http" not in page
+    assert "All" in capsys.readouterr().out
+
+
+def test_a_difference_is_a_failure_that_names_its_module(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pair = ladder.Pair
+
+    def disturbed(*arguments: object, **named: object) -> object:
+        made = pair(*arguments, **named)  # type: ignore[arg-type]
+        made.ours.model.denoiser.blocks[1].mlp.linear_2.bias.data[0] += 1e-6
+        return made
+
+    monkeypatch.setattr(ladder, "Pair", disturbed)
+    status, report = run(config, "--rungs", "3-4")
+    assert status == 1 and not report["passed"]
+    assert report["first_module"] == "denoiser.blocks.1.mlp.linear_2"
+
+
+@pytest.mark.parametrize("rungs", ["7", "a", "1-9", ""])
+def test_rungs_that_do_not_exist_are_refused(config: Path, rungs: str) -> None:
+    with pytest.raises(SystemExit) as exit_status:
+        command.main(["--config", str(config), "--rungs", rungs])
+    assert exit_status.value.code == 2
+
+
+def test_an_unknown_config_is_an_error_that_lists_the_shipped_ones(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--config", "nowhere.yaml"]) == 2
+    assert "cifar100.yaml" in capsys.readouterr().err
+
+
+def test_a_config_without_a_model_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert command.main(["--config", "wandb.yaml"]) == 2
+    assert "model and data sections" in capsys.readouterr().err
+
+
+def test_a_report_without_checks_has_not_passed() -> None:
+    assert not Report({}, []).passed
+    failed = Report({}, [Check("loss", "gradients of 1 parameters", "float64", {"w": 1.0})])
+    assert "worst gradient is that of w" in conclusion(failed)
