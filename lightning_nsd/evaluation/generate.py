@@ -35,7 +35,7 @@ class Generator:
     """Draws the support sets of a `Work` in batches of one size, filled across groups and shared by the processes.
 
     A batch's noise depends on (seed, split, number of the batch) alone, so that it does not matter which process draws
-    it. The last batch is filled up with sets from the start, whose images are dropped.
+    it. The last batch is filled up with sets from the start, whose images are dropped; a batch is no larger than all.
 
     Args:
         module: the model; its EMA weights draw.
@@ -73,16 +73,15 @@ class Generator:
         errors: dict[int, str] = {}
         sets, n_shot = len(work.support), self.module.n_shot
         missing = work.group_of_set.bincount(minlength=len(groups)).tolist()  # support sets of each group
-        num_batches = -(-sets // self.sets_at_once)
-        for first in range(0, num_batches, processes.size):
-            drawn, error = self._batch(image_set, work, split, first + processes.rank, num_batches)
-            everything = processes.gather(drawn).cpu()  # (processes, sets_at_once, n_shot, C, H, W)
+        at_once = min(self.sets_at_once, sets)
+        for first in range(0, -(-sets // at_once) if sets else 0, processes.size):
+            drawn, error = self._batch(image_set, work, split, first + processes.rank, at_once)
+            everything = processes.gather(drawn).cpu()  # (processes, at_once, n_shot, C, H, W)
             messages = processes.gather_objects(error)
             self.failures.raise_together(messages)
             completed = []
             for k, (batch, message) in enumerate(zip(everything, messages, strict=True)):
-                start = (first + k) * self.sets_at_once
-                owners = work.group_of_set[start : start + self.sets_at_once]
+                owners = work.group_of_set[(first + k) * at_once : (first + k + 1) * at_once]
                 for index in owners.unique().tolist():
                     images = batch[: len(owners)][owners == index].flatten(0, 1)
                     collected.setdefault(index, []).append(images)
@@ -94,16 +93,14 @@ class Generator:
                         completed.append(Drawn(index, images, errors.get(index, "")))
             yield completed
 
-    def _batch(
-        self, image_set: ImageSet, work: Work, split: Split, number: int, num_batches: int
-    ) -> tuple[Tensor, str]:
-        """Bytes `(sets_at_once, n_shot, C, H, W)` on the device, and what went wrong; zeros past the last batch."""
+    def _batch(self, image_set: ImageSet, work: Work, split: Split, number: int, at_once: int) -> tuple[Tensor, str]:
+        """Bytes `(at_once, n_shot, C, H, W)` on the device, and what went wrong; zeros past the last batch."""
         module = self.module
-        shape = (self.sets_at_once, module.n_shot, module.channels, module.image_size, module.image_size)
+        shape = (at_once, module.n_shot, module.channels, module.image_size, module.image_size)
         nothing = torch.zeros(shape, dtype=torch.uint8, device=module.device)
-        if number >= num_batches:
+        if number * at_once >= len(work.support):
             return nothing, ""
-        rows = torch.arange(number * self.sets_at_once, (number + 1) * self.sets_at_once)
+        rows = torch.arange(number * at_once, (number + 1) * at_once)
         useful = int((rows < len(work.support)).sum())
         self.on_batch(work.group_of_set[rows[:useful]].unique().tolist())
         images_a_step = useful * module.n_shot / len(self.sampler.chain(module.diffusion.num_steps))
