@@ -1,0 +1,218 @@
+"""Small mistakes in the torch side, each of which the ladder must notice; `python -m parity_tests.mutants` tries them.
+
+Every mutant replaces one piece of text in one file. `module` is a part of the name of the module, table, step or
+parameter that the failing check must name; `tests` are the files of the ladder that are run, the nearest first.
+"""
+
+import sys
+from dataclasses import dataclass
+
+OP, MODULE, MODEL, STEP = "test_op.py", "test_module.py", "test_model.py", "test_step.py"
+SCHEDULE, SAMPLER, DROPOUT = "test_schedule.py", "test_sampler.py", "test_dropout.py"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One mistake.
+
+    Attributes:
+        file: inside lightning_nsd.
+        original: text that stands there once.
+        replaced: what stands there instead.
+        module: what the first failure must name.
+        tests: files of the ladder that have to notice.
+    """
+
+    file: str
+    original: str
+    replaced: str
+    module: str
+    tests: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return f"{self.file}: {self.original.strip()!r} → {self.replaced.strip()!r}"
+
+
+ATTENTION, BLOCKS, DIT = "model/attention.py", "model/unet_blocks.py", "model/dit.py"
+GAUSSIAN, LOSS, SCHEDULES, SAMPLERS = (
+    "diffusion/gaussian.py",
+    "diffusion/loss.py",
+    "diffusion/schedule.py",
+    "diffusion/sampler.py",
+)
+
+MUTANTS = (
+    # model
+    Mutant("model/transformer.py", 'approximate="tanh"', 'approximate="none"', "mlp", (MODULE,)),
+    Mutant("model/transformer.py", "LAYER_NORM_EPS = 1e-6", "LAYER_NORM_EPS = 1e-5", "norm", (MODULE,)),
+    Mutant("model/transformer.py", "x + self.mlp(self.norm_2(x))", "x + self.mlp(self.norm_1(x))", "blocks", (MODULE,)),
+    Mutant("model/transformer.py", "x = x + self.attention", "x = self.attention", "blocks", (MODULE,)),
+    Mutant(
+        "model/transformer.py",
+        "self.linear_2(self.dropout(self.act(self.linear_1(x))))",
+        "self.dropout(self.linear_2(self.act(self.linear_1(x))))",
+        "",
+        (DROPOUT,),
+    ),
+    Mutant(ATTENTION, "attn_mask=others", "attn_mask=None", "locality", (OP,)),
+    Mutant(ATTENTION, "self.temperature.exp().to(q.dtype)", "self.temperature.to(q.dtype)", "locality", (OP,)),
+    Mutant(
+        ATTENTION,
+        "return self.to_out(merge_heads(F.scaled_dot_product_attention(q, k, v)))\n\n\nclass Locality",
+        "return self.to_out(merge_heads(F.scaled_dot_product_attention(q, k, v, scale=1.0)))\n\n\nclass Locality",
+        "self-attention",
+        (OP,),
+    ),
+    Mutant(ATTENTION, "        k, v = (split", "        v, k = (split", "cross-attention", (OP,)),
+    Mutant(ATTENTION, "x.transpose(1, 2).flatten(2)", "x.flatten(2).transpose(1, 2)", "", (OP,)),
+    Mutant("model/embeddings.py", "[angles.cos(), angles.sin()]", "[angles.sin(), angles.cos()]", "timestep", (OP,)),
+    Mutant("model/embeddings.py", "[encode(columns), encode(rows)]", "[encode(rows), encode(columns)]", "pos", (OP,)),
+    Mutant("model/embeddings.py", "np.arange(half) / half", "np.arange(half) / (half - 1)", "timestep", (OP,)),
+    Mutant("model/patches.py", "grid.permute(0, 2, 4, 3, 5, 1)", "grid.permute(0, 2, 4, 5, 3, 1)", "patchify", (OP,)),
+    Mutant("model/patches.py", "grid.permute(0, 5, 1, 3, 2, 4)", "grid.permute(0, 5, 1, 4, 2, 3)", "unpatch", (OP,)),
+    Mutant("model/set_encoder.py", "if j != i]", "if j != (i + 1) % n]", "leave one out", (OP,)),
+    Mutant("model/set_encoder.py", "t.repeat_interleave(n)", "t.repeat(n)", "encoder", (MODEL,)),
+    Mutant("model/set_vit.py", "support.transpose(1, 2).flatten(1, 2)", "support.flatten(1, 2)", "encoder", (MODEL,)),
+    Mutant(
+        "model/set_vit.py",
+        "self.project(tokens.mean(dim=1))",
+        "self.project(tokens[:, 2:].mean(dim=1))",
+        "encoder",
+        (MODEL,),
+    ),
+    Mutant(
+        "model/vit.py", "unflatten(1, (n, -1)).mean(dim=1)", "unflatten(1, (-1, n)).mean(dim=2)", "encoder", (MODEL,)
+    ),
+    Mutant("model/vit_base.py", "torch.cat([cls, time], dim=1)", "torch.cat([time, cls], dim=1)", "encoder", (MODEL,)),
+    Mutant("model/unet_encoder.py", "(images.shape[1] - 1)", "images.shape[1]", "denoiser", (MODEL,)),
+    Mutant("model/unet_encoder.py", "(total - encoded)", "(total + encoded)", "denoiser", (MODEL,)),
+    Mutant("model/context.py", "(log_variance / 2).exp()", "log_variance.exp()", "context", (MODEL,)),
+    Mutant("model/context.py", "kl.flatten(1).mean(dim=1)", "kl.flatten(1).sum(dim=1)", "context", (MODEL,)),
+    Mutant(
+        "model/context.py",
+        "torch.where(where, null.to(context.dtype), context)",
+        "torch.where(where, context, null.to(context.dtype))",
+        "null",
+        (OP,),
+    ),
+    Mutant("model/guidance.py", "unconditional + guidance *", "conditional + guidance *", "guidance 2.5", (MODEL,)),
+    Mutant(
+        DIT,
+        "x = x + gate_1[:, None] * self.attention",
+        "x = x + gate_2[:, None] * self.attention",
+        "denoiser.blocks",
+        (MODULE,),
+    ),
+    Mutant(DIT, "x * (1 + scale[:, None]) + shift[:, None]", "x * scale[:, None] + shift[:, None]", "modulate", (OP,)),
+    Mutant(DIT, "shift, scale = self.modulation", "scale, shift = self.modulation", "denoiser.final", (MODULE,)),
+    Mutant(DIT, "x = x + self.position.like(x)", "x = x + 0 * self.position.like(x)", "denoiser.blocks.0", (MODEL,)),
+    Mutant(BLOCKS, "GROUP_NORM_EPS = 1e-5", "GROUP_NORM_EPS = 1e-6", "norm", (MODULE,)),
+    Mutant(BLOCKS, "range(1, 33)", "range(1, 17)", "GroupNorm", (OP,)),
+    Mutant(BLOCKS, "scale, shift = self.modulation", "shift, scale = self.modulation", "block", (MODULE,)),
+    Mutant(BLOCKS, "value * F.gelu(gate", "gate * F.gelu(value", "mlp", (MODULE,)),
+    Mutant(
+        BLOCKS,
+        "x[:, :, :, None, :, None].expand(b, c, h, 2, w, 2)",
+        "x[:, :, None, :, :, None].expand(b, c, 2, h, w, 2)",
+        "upsample",
+        (MODULE,),
+    ),
+    Mutant(
+        "model/unet.py",
+        "torch.cat([h, skips.pop()], dim=1)",
+        "torch.cat([skips.pop(), h], dim=1)",
+        "denoiser.up",
+        (MODEL,),
+    ),
+    Mutant(
+        "model/unet.py", "torch.cat([cond, context], dim=1)", "torch.cat([context, cond], dim=1)", "denoiser", (MODEL,)
+    ),
+    # diffusion
+    Mutant(SCHEDULES, "scale = 1000 / num_steps", "scale = 1.0", "betas", (SCHEDULE,)),
+    Mutant(SCHEDULES, "(u + 0.008) / 1.008", "(u + 0.008) / 1.0", "betas", (SCHEDULE,)),
+    Mutant(
+        SCHEDULES,
+        "np.log(self._with_second_first(self.posterior_variance))",
+        "np.log(self.posterior_variance + 1e-20)",
+        "posterior_log_variance_clipped",
+        (SCHEDULE,),
+    ),
+    Mutant(
+        SCHEDULES,
+        "np.append(1.0, self.alpha_bar[:-1])",
+        "np.append(self.alpha_bar[:1], self.alpha_bar[:-1])",
+        "alpha_bar_prev",
+        (SCHEDULE,),
+    ),
+    Mutant(
+        SCHEDULES,
+        "Schedule(1.0 - alpha_bar / np.append(1.0, alpha_bar[:-1]))",
+        "Schedule(self.betas[np.asarray(timesteps)])",
+        "betas",
+        (SCHEDULE,),
+    ),
+    Mutant(
+        GAUSSIAN,
+        "alpha_bar.sqrt() * noise - (1 - alpha_bar).sqrt() * x_0",
+        "alpha_bar.sqrt() * x_0 - (1 - alpha_bar).sqrt() * noise",
+        "target, v",
+        (OP,),
+    ),
+    Mutant(
+        GAUSSIAN,
+        "alpha_bar.sqrt() * x_0 + (1 - alpha_bar).sqrt() * noise",
+        "alpha_bar * x_0 + (1 - alpha_bar) * noise",
+        "x_t",
+        (OP,),
+    ),
+    Mutant(GAUSSIAN, "f = (v + 1) / 2", "f = v", "learned", (OP,)),
+    Mutant(GAUSSIAN, 'large if self.variance == "fixed_large" else posterior', "posterior", "fixed_large", (OP,)),
+    Mutant(GAUSSIAN, "x_0.clamp(-1, 1) if clip else x_0", "x_0", "clip True", (OP,)),
+    Mutant(LOSS, "prediction.detach()", "prediction", "gradient", (MODEL,)),
+    Mutant(LOSS, "0.044715 * x**3", "0.044715 * x**2", "normal distribution function", (OP,)),
+    Mutant(LOSS, "0.5 * (-1.0 - difference", "0.5 * (1.0 - difference", "KL", (OP,)),
+    Mutant(LOSS, "torch.where(t == 0, likelihood, kl)", "kl", "bound", (OP,)),
+    Mutant(LOSS, "x_0 < -0.999", "x_0 < -9.0", "likelihood", (OP,)),
+    # samplers
+    Mutant(SAMPLERS, "sigma = self.eta * np.sqrt", "sigma = 0.0 * np.sqrt", "step", (SAMPLER,)),
+    Mutant(SAMPLERS, "1.0 - previous - sigma**2", "1.0 - previous", "step", (SAMPLER,)),
+    Mutant(SAMPLERS, "noise[0] = 0.0", "noise[0] = noise[0]", "step", (SAMPLER,)),
+    Mutant(
+        SAMPLERS,
+        "diffusion.tables.schedule.subset(chain)",
+        "Schedule(diffusion.tables.schedule.betas[chain])",
+        "step",
+        (SAMPLER,),
+    ),
+    Mutant(SAMPLERS, "h[1:-1] / h[:-2] / 2", "h[:-2] / h[1:-1] / 2", "step", (SAMPLER,)),
+    Mutant(SAMPLERS, "if self.clip:", "if not self.clip:", "step", (SAMPLER,)),
+    # optimiser step
+    Mutant(
+        "module.py",
+        "ema_decay_at(self.trainer.global_step + 1,",
+        "ema_decay_at(self.trainer.global_step,",
+        "ema",
+        (STEP,),
+    ),
+    Mutant("optim/ema.py", "1.0 - decay", "decay", "ema", (STEP,)),
+    Mutant("optim/ema.py", "return min(decay, (1 + step)", "return min(decay, (2 + step)", "ema", (STEP,)),
+    Mutant(
+        "optim/groups.py", '("encoder", encoder, encoder_lr)', '("encoder", encoder, denoiser_lr)', "encoder", (STEP,)
+    ),
+    Mutant("optim/lr_schedule.py", "(step + 1) / self.warmup_steps", "step / self.warmup_steps", "", (STEP,)),
+    Mutant("optim/lr_schedule.py", "(step - start)", "(step + 1 - start)", "", (STEP,)),
+    Mutant(
+        "module.py",
+        "self.trainer.global_step < self.freeze_steps",
+        "self.trainer.global_step <= self.freeze_steps",
+        "",
+        (STEP,),
+    ),
+    Mutant("module.py", "parameter.grad = None", "parameter.grad.zero_()", "", (STEP,)),
+    Mutant("module.py", "total + self.kl_weight * terms", "total + terms", "loss", (MODEL,)),
+)
+
+if __name__ == "__main__":
+    from parity_tests.mutation_run import main
+
+    sys.exit(main())
