@@ -33,7 +33,7 @@ from lightning_nsd.module import FewShotDiffusion
 LOG_FOLDER = "logs"
 CONFIG_FILE = "config.yaml"
 LIGHTNING_COMMANDS = ("fit", "validate", "test", "predict")
-OTHER_COMMANDS = ("sample", "evaluate")  # each a module of this package with a `main`
+OTHER_COMMANDS = ("sample", "evaluate", "convert")  # each a module of this package with a `main`
 UNFOUNDED_WARNINGS = (
     r"Found \d+ module\(s\) in eval mode",  # the moving average is always in evaluation mode
     r"You're resuming from a checkpoint that ended before the epoch ended",  # episodes follow from the step

@@ -23,6 +23,7 @@ from lightning_nsd.convert.source_keys import (
 )
 from lightning_nsd.errors import UserError
 from lightning_nsd.loading import build_model
+from lightning_nsd.model.dit import DiT
 from lightning_nsd.module import FewShotDiffusion
 
 ENCODER_HEADS, ENCODER_HEAD_DIM = 12, 64  # fixed in the source
@@ -220,9 +221,11 @@ def _check_positions(module: FewShotDiffusion, checkpoint: SourceCheckpoint) -> 
     stored = checkpoint.params.get(CONSTANT)
     if stored is None:
         return
-    table = module.model.denoiser.position.values  # type: ignore[union-attr]
-    if stored.shape[-2:] != table.shape[-2:]:  # type: ignore[union-attr]
-        raise UserError(f"{checkpoint.path}: {CONSTANT} has shape {stored.shape}, {table.shape} was expected.")  # type: ignore[union-attr]
+    denoiser = module.model.denoiser
+    assert isinstance(denoiser, DiT)
+    expected = denoiser.position.values.shape[-2:]
+    if stored.shape[-2:] != expected:
+        raise UserError(f"{checkpoint.path}: {CONSTANT} has shape {stored.shape}, {expected} was expected.")
 
 
 def load_jax_source(path: str | Path) -> FewShotDiffusion:

@@ -113,7 +113,7 @@ def denoiser_entries(depth: int, cross_attention: bool) -> list[Entry]:
     for i in range(depth):
         key, source = f"denoiser.blocks.{i}", f"{DENOISER}DiTBlock_{i}"
         entries += linear(f"{key}.modulation", f"{source}/Dense_0")
-        fused = {"to_qkv": ("query", "key", "value")}
+        fused: dict[str, tuple[str, ...]] = {"to_qkv": ("query", "key", "value")}
         entries += attention(f"{key}.attention", f"{source}/MultiHeadDotProductAttention_0", fused)
         if cross_attention:
             entries += linear(f"{key}.context_projection", f"{source}/Dense_1")

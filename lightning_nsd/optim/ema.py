@@ -1,7 +1,7 @@
 """Exponential moving average of the weights, computed inside the training step."""
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 
 def ema_decay_at(step: int, decay: float, warmup: bool) -> float:
@@ -11,11 +11,13 @@ def ema_decay_at(step: int, decay: float, warmup: bool) -> float:
 
 @torch.no_grad()
 def update_ema(ema: nn.Module, model: nn.Module, decay: float) -> None:
-    """ema ← decay · ema + (1 − decay) · model, for every parameter at once.
+    """ema ← ema + (1 − decay) · (model − ema), for every parameter at once.
 
-    The decay is a number of the host's and nothing is read back, so the update joins the step's graph under XLA.
-    (Not `_foreach_lerp_`: its formula changes where the weight passes 1/2, which is another graph.)
+    Nothing is read back, so the update joins the step's graph under XLA. The weight crosses as a tensor: as a Python
+    number it would be shared with whatever else in the graph has the same value at some step, which is another graph.
     """
-    averages = list(ema.parameters())
-    torch._foreach_mul_(averages, decay)
-    torch._foreach_add_(averages, list(model.parameters()), alpha=1.0 - decay)
+    averages: list[Tensor] = list(ema.parameters())
+    weight = torch.tensor(1.0 - decay, dtype=averages[0].dtype).to(averages[0].device)
+    change = torch._foreach_sub(list(model.parameters()), averages)
+    torch._foreach_mul_(change, weight)
+    torch._foreach_add_(averages, change)

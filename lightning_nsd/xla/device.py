@@ -1,10 +1,28 @@
 """What the rest of the package may ask of an XLA device without knowing torch_xla."""
 
+import glob
 import importlib.util
+import os
 
 import torch
 
 from lightning_nsd.errors import UserError
+
+
+def has_tpu() -> bool:
+    """Whether the host shows TPU devices. Chips of v2 to v4 are accel devices, later ones come through VFIO."""
+    return bool(glob.glob("/dev/accel[0-9]*") or glob.glob("/dev/vfio/[0-9]*"))
+
+
+def answer_for_lightning() -> None:
+    """Keep Lightning from asking the network for a TPU on a host that has none.
+
+    Every Trainer counts TPU devices where torch_xla is installed, as chips times cores per chip, and asks a metadata
+    server for the kind of chip even if there is none; once JAX has been imported that fails. Any kind will do here.
+    """
+    if is_installed() and not has_tpu():
+        os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")
+        os.environ.setdefault("TPU_ACCELERATOR_TYPE", "v4-8")
 
 
 def is_installed() -> bool:

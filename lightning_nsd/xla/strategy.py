@@ -1,6 +1,5 @@
 """Lightning strategies for XLA devices: one device of this process, and all chips of a TPU host."""
 
-import glob
 import os
 from typing import Any
 
@@ -12,7 +11,7 @@ from lightning.pytorch.strategies import SingleDeviceXLAStrategy, XLAStrategy
 from lightning_nsd.checkpoint_io import AtomicCheckpointIO
 from lightning_nsd.errors import UserError
 from lightning_nsd.xla.accelerator import LocalXLAAccelerator
-from lightning_nsd.xla.device import require_installed, run_recorded
+from lightning_nsd.xla.device import has_tpu, require_installed, run_recorded
 from lightning_nsd.xla.precision import Precision, make_precision
 
 PERSISTENT_CACHE = "XLA_PERSISTENT_CACHE_PATH"
@@ -85,8 +84,3 @@ class TPU(AtomicCheckpoints, XLAStrategy):  # type: ignore[misc]
     def process_dataloader(self, dataloader: object) -> object:  # type: ignore[override]
         """Episodes are drawn by rank already and moved by the data module."""
         return dataloader
-
-
-def has_tpu() -> bool:
-    """Whether the host shows TPU devices. Chips of v2 to v4 are accel devices, later ones come through VFIO."""
-    return bool(glob.glob("/dev/accel[0-9]*") or glob.glob("/dev/vfio/[0-9]*"))

@@ -1,0 +1,290 @@
+"""Checkpoints of the JAX source: loaded, checked key by key, trained on, and compared with its golden values."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from lightning_nsd.checkpoint_io import read_checkpoint
+from lightning_nsd.cli import main
+from lightning_nsd.convert import load_jax_source
+from lightning_nsd.convert.orbax_io import flatten
+from lightning_nsd.diffusion.gaussian import GaussianDiffusion
+from lightning_nsd.errors import UserError
+from lightning_nsd.loading import build_model
+from tests.convert.make_source import source_tree
+from tests.training.conftest import run
+
+checkpointing = pytest.importorskip("orbax.checkpoint")
+SHARED = Path(__file__).parents[3] / "shared" / "golden"
+COMMITTED = Path(__file__).parent / "golden"
+TOLERANCE = 1e-5
+
+
+def save(path, tree):
+    checkpointing.PyTreeCheckpointer().save(path.absolute(), tree)
+    return path
+
+
+def npz(path, tree):
+    import json
+
+    arrays = {f"params/{key}": value for key, value in flatten(tree["params"]).items()}
+    np.savez(path, config=json.dumps(tree["cfg"]), **arrays)
+    return path
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {},
+        {"mode_conditioning": "lag", "pool": "mean"},
+        {"mode_context": "variational"},
+        {"learn_sigma": True, "noise_schedule": "cosine"},
+        {"predict_xstart": True, "image_size": 16, "sample_size": 2, "in_channels": 1, "depth": 1, "num_heads": 2},
+    ],
+)
+def test_any_configuration_loads_from_orbax_and_npz(tmp_path, changed):
+    tree = source_tree(**changed)
+    config = tree["cfg"]
+    by_npz = load_jax_source(npz(tmp_path / "x.npz", tree))
+    swapped = {**tree, "params": tree["ema_params"], "ema_params": tree["params"]}
+    by_orbax = load_jax_source(save(tmp_path / "orbax", swapped))
+    for a, b in zip(by_npz.model.parameters(), by_orbax.model.parameters(), strict=True):
+        assert torch.equal(a, b)
+    assert not by_npz.training
+    support = torch.zeros(1, config["sample_size"], config["in_channels"], config["image_size"], config["image_size"])
+    drawn = by_npz.sample(support, 2, torch.Generator().manual_seed(0))
+    assert drawn.shape == (1, 2, config["in_channels"], config["image_size"], config["image_size"])
+
+
+def test_the_moving_average_is_what_is_loaded(tmp_path):
+    tree = source_tree()
+    model = load_jax_source(save(tmp_path / "orbax", tree)).model
+    expected = tree["ema_params"]["dit"]["params"]["FinalLayer_0"]["Dense_1"]["kernel"].T
+    np.testing.assert_array_equal(model.denoiser.final.linear.weight.detach(), expected)
+
+
+def test_training_goes_on_with_weights_average_moments_and_step(tmp_path):
+    tree = source_tree()
+    source = save(tmp_path / "orbax", tree)
+    assert main(["convert", "--input", str(source), "--output", str(tmp_path / "from_jax.ckpt")]) == 0
+    checkpoint = read_checkpoint(tmp_path / "from_jax.ckpt")
+    final = {"params": "model", "ema_params": "ema"}
+    for ours, theirs in final.items():
+        expected = tree[ours]["dit"]["params"]["FinalLayer_0"]["Dense_1"]["kernel"].T
+        np.testing.assert_array_equal(checkpoint["state_dict"][f"{theirs}.denoiser.final.linear.weight"], expected)
+    module = build_model(checkpoint["lightning_nsd"], "test")
+    trainer = run(tmp_path / "run", 17, module, ckpt_path=tmp_path / "from_jax.ckpt")
+    assert trainer.global_step == 17
+    optimizer = trainer.optimizers[0]
+    assert {float(state["step"]) for state in optimizer.state.values()} == {17.0}
+    assert module.sample(torch.zeros(1, 3, 3, 8, 8), 1).isfinite().all()
+
+
+def test_the_next_step_is_optaxs(tmp_path):
+    optax, jnp = pytest.importorskip("optax"), pytest.importorskip("jax.numpy")
+    tree = source_tree()
+    convert = ["convert", "--input", str(save(tmp_path / "orbax", tree)), "--output", str(tmp_path / "x.ckpt")]
+    assert main(convert) == 0
+    checkpoint = read_checkpoint(tmp_path / "x.ckpt")
+    module = build_model(checkpoint["lightning_nsd"], "test")
+    module.load_state_dict(checkpoint["state_dict"])
+    from lightning_nsd.optim.groups import parameter_groups
+
+    optimizer = torch.optim.AdamW(parameter_groups(module.model, None, None), lr=1.0)
+    optimizer.load_state_dict(checkpoint["optimizer_states"][0])
+    layer = module.model.denoiser.final.linear
+    gradient = np.random.default_rng(1).standard_normal(layer.weight.shape[::-1]).astype(np.float32)
+    layer.weight.grad = torch.from_numpy(gradient.T.copy())
+    optimizer.step()
+
+    def leaf(branch):
+        return jnp.asarray(branch["dit"]["params"]["FinalLayer_0"]["Dense_1"]["kernel"])
+
+    adam = tree["opt_state"][0]
+    state = optax.ScaleByAdamState(jnp.asarray(7), leaf(adam["mu"]), leaf(adam["nu"]))
+    update, _ = optax.scale_by_adam().update(jnp.asarray(gradient), state)
+    expected = leaf(tree["params"]) - 1e-3 * update
+    np.testing.assert_allclose(layer.weight.detach().T, expected, rtol=1e-5, atol=1e-6)
+
+
+# ---- what goes wrong ----
+
+
+def without(tree, *path):
+    branch = tree
+    for key in path[:-1]:
+        branch = branch[key]
+    del branch[path[-1]]
+
+
+def break_it(tree, how):
+    encoder, dit = tree["params"]["encoder"]["params"], tree["params"]["dit"]["params"]
+    if how == "missing":
+        without(encoder, "transformer", "layer_3", "LSA_0", "temperature")
+    elif how == "extra":
+        dit["Surprise_0"] = {"kernel": np.zeros((2, 2), np.float32)}
+    elif how == "shape":
+        dit["FinalLayer_0"]["Dense_1"]["bias"] = np.zeros(5, np.float32)
+    elif how == "axes":
+        dit["PatchEmbed_0"]["Conv_0"]["kernel"] = np.zeros((2, 2), np.float32)
+    elif how == "positions":
+        dit["pos_embed"] = np.zeros((1, 9, 16), np.float32)
+    elif how == "config":
+        del tree["cfg"]["mode_conditioning"]
+    elif how == "encoder":
+        tree["cfg"]["encoder_mode"] = "vit"
+    elif how == "classes":
+        tree["cfg"]["class_cond"] = True
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("missing", "encoder/params/transformer/layer_3/LSA_0/temperature is missing"),
+        ("extra", "dit/params/Surprise_0/kernel: parameters that this model does not have"),
+        ("shape", r"FinalLayer_0/Dense_1/bias gives shape \(5,\)"),
+        ("axes", "PatchEmbed_0/Conv_0/kernel has shape .* 4 axes"),
+        ("positions", "pos_embed has shape"),
+        ("config", "mode_conditioning"),
+        ("encoder", "only vit_set"),
+        ("classes", "class_cond"),
+    ],
+)
+def test_what_does_not_fit_is_named(tmp_path, how, message):
+    tree = source_tree()
+    break_it(tree, how)
+    with pytest.raises(UserError, match=message):
+        load_jax_source(npz(tmp_path / "x.npz", tree))
+
+
+def test_a_file_that_is_missing_or_truncated_is_named(tmp_path):
+    with pytest.raises(UserError, match=r"no file .*x\.npz"):
+        load_jax_source(tmp_path / "x.npz")
+    path = npz(tmp_path / "x.npz", source_tree())
+    path.write_bytes(path.read_bytes()[:3000])
+    with pytest.raises(UserError, match=r"x\.npz is truncated"):
+        load_jax_source(path)
+    with pytest.raises(UserError, match="no Orbax checkpoint"):
+        load_jax_source(tmp_path)
+
+
+# ---- golden values ----
+
+
+def relative_error(ours, theirs):
+    ours = ours.detach().double().numpy() if torch.is_tensor(ours) else np.asarray(ours)
+    assert ours.shape == theirs.shape
+    assert np.isfinite(ours).all()
+    return float(np.abs(ours - theirs).max() / max(1e-30, np.abs(theirs).max()))
+
+
+def test_the_committed_golden_files_are_there():
+    assert [path.name for path in sorted(COMMITTED.glob("*.npz"))] == ["schedules_and_steps.npz"]
+    assert sum(path.stat().st_size for path in COMMITTED.iterdir()) < 1_000_000
+
+
+@pytest.mark.filterwarnings("ignore:The noise schedule reaches beta = 1")
+def test_the_committed_values_of_the_source_are_reproduced():
+    """Noised images and loss terms, from the source's own network outputs."""
+    with np.load(COMMITTED / "schedules_and_steps.npz", allow_pickle=False) as stored:
+        values = {key: torch.from_numpy(stored[key]) if stored[key].ndim else str(stored[key]) for key in stored.files}
+    for name in ("film_setvit", "film_setvit_learn_sigma"):
+        d = {key.removeprefix(f"{name}/"): value for key, value in values.items() if key.startswith(f"{name}/")}
+        learned = name.endswith("learn_sigma")
+        diffusion = GaussianDiffusion(20, d["schedule"], variance="learned" if learned else "fixed_large")
+        x_t = diffusion.q_sample(d["x_0"], d["t"], d["noise"])
+        assert relative_error(x_t, d["x_t"].numpy()) < TOLERANCE
+        terms = _loss_terms(diffusion, d)
+        assert set(terms) == ({"mse", "vb"} if learned else {"mse"})
+        for key, value in terms.items():
+            assert relative_error(value, d[key].numpy()) < TOLERANCE
+
+
+def _loss_terms(diffusion, d):
+    from lightning_nsd.diffusion.loss import diffusion_loss_terms
+
+    return diffusion_loss_terms(diffusion, d["model_output"], d["x_0"], d["x_t"], d["t"], d["noise"])
+
+
+@pytest.mark.skipif(not SHARED.is_dir(), reason="the whole golden files are too large for the repository")
+@pytest.mark.filterwarnings("ignore:The noise schedule reaches beta = 1")
+@pytest.mark.parametrize("path", sorted(SHARED.glob("*.npz")), ids=lambda path: path.stem)
+def test_the_whole_golden_file_is_reproduced(path):
+    with np.load(path, allow_pickle=False) as stored:
+        d = {key: np.array(stored[key]) for key in stored.files}
+    module = load_jax_source(path).double()
+
+    def tensor(key):
+        return torch.from_numpy(d[key])
+
+    images, t, noise = tensor("images"), tensor("t").long(), tensor("noise")
+    xi = tensor("context_eps") if "context_eps" in d else None
+    context = module.contexts(images, xi)
+    errors = {"context": relative_error(context.reshape(d["context"].shape), d["context"])}
+    output = module.denoise(tensor("x_t"), t.repeat_interleave(images.shape[1]), context)
+    errors["output"] = relative_error(output, d["model_output"])
+    terms = module.loss_terms(images, t, noise, xi)
+    for key in ("mse", "vb", "kl_context", "loss"):
+        if key in d:
+            errors[key] = relative_error(terms[key].reshape(d[key].shape), d[key])
+    terms["loss"].backward()
+    errors |= gradient_errors(module, path, d) | step_errors(module, d, context.detach())
+    errors |= adamw_errors(module, path, d)
+    assert max(errors.values()) < TOLERANCE, errors
+    assert len(errors) > 20
+
+
+def mapped(module, path, d, prefix):
+    """The golden arrays under a prefix, by our keys; those of the larger parameters are not in the files."""
+    from lightning_nsd.convert.jax_source import entries_of, read_jax_source
+
+    arrays = {key.removeprefix(prefix): value for key, value in d.items() if key.startswith(prefix)}
+    entries = [entry for entry in entries_of(read_jax_source(path)) if all(key in arrays for key in entry.sources)]
+    return {entry.key: entry.convert(*(arrays[key] for key in entry.sources)) for entry in entries}
+
+
+def gradient_errors(module, path, d):
+    parameters = dict(module.model.named_parameters())
+    return {
+        f"gradient of {key}": relative_error(parameters[key].grad, value)
+        for key, value in mapped(module, path, d, "grad/").items()
+        if np.abs(value).max() > 1e-12
+    }
+
+
+def adamw_errors(module, path, d):
+    torch.optim.AdamW(module.model.parameters(), lr=1e-3, weight_decay=0.01).step()
+    parameters = dict(module.model.named_parameters())
+    return {
+        f"AdamW on {key}": relative_error(parameters[key], value)
+        for key, value in mapped(module, path, d, "after_adamw/").items()
+    }
+
+
+def step_errors(module, d, context):
+    from lightning_nsd.diffusion.sampler import DDIM
+
+    diffusion, errors = module.diffusion, {}
+    if "context_eps" in d:
+        context = module.contexts(torch.from_numpy(d["images"])).detach()
+    sampler = DDIM(num_steps=None)
+    table = sampler.table(diffusion.tables.schedule, diffusion)
+    for i, t in enumerate(d["step_t"].tolist()):
+        x = torch.from_numpy(d["step_x_t"][i])
+        times = torch.full((len(x),), int(t))
+        with torch.no_grad():
+            output = module.denoise(x, times, context)
+        p = diffusion.p_mean_variance(output, x, times, clip=True)
+        alpha_bar = diffusion.tables.at("alpha_bar", times, x)
+        x_0 = diffusion.predict_x_0(x, diffusion.split(output)[0], alpha_bar).clamp(-1, 1)
+        k = len(table.x_t) - 1 - int(t)
+        errors |= {
+            f"mean at {t}": relative_error(p.mean, d["step_mean"][i]),
+            f"log variance at {t}": relative_error(p.log_variance.expand_as(x), d["step_log_variance"][i]),
+            f"x_0 at {t}": relative_error(x_0, d["step_pred_x0"][i]),
+            f"DDIM at {t}": relative_error(table.x_t[k] * x + table.x_0[k] * x_0, d["step_ddim"][i]),
+        }
+    return errors
