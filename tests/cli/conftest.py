@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 from lightning_nsd.cli import main
 
 ROOT = Path(__file__).parent.parent.parent
+CACHE = Path(tempfile.gettempdir()) / "lightning_nsd_tests"
 TINY = [
     "--config=glyphs.yaml", "--data.image_size=8", "--data.batch_size=2", "--data.eval_episodes=3", "--data.n_shot=3",
     "--trainer.callbacks.init_args.num_images=2", "--trainer.callbacks.init_args.num_classes=2",
@@ -25,6 +27,7 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands work from any folder; nothing is written into the checkout."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(CACHE))
 
 
 @pytest.fixture
@@ -43,5 +46,5 @@ def nsd(capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str]]:
 def start(*arguments: object) -> subprocess.Popen[str]:
     """The same in a process of its own."""
     command = [sys.executable, "-m", "lightning_nsd", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "XDG_CACHE_HOME": str(CACHE)}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=environment)

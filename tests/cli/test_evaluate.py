@@ -13,11 +13,6 @@ from tests.cli.conftest import TINY
 MEANS = "tests.callbacks.conftest.Means"
 
 
-@pytest.fixture(autouse=True)
-def _own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-
-
 @pytest.fixture
 def trained(nsd, tmp_path):
     """A run whose last validation evaluated two classes of each held-out script."""

@@ -21,6 +21,7 @@ SHORT = {
     "test": ["--data.eval_episodes=1", "--model.sampler.num_steps=2", "--trainer.accelerator=cpu",
                  "--fid.num_samples=2", "--fid.classes=2"],
     "sample": ["--steps=2"],
+    "evaluate": ["--num_samples=2", "--classes=2"],
 }  # fmt: skip
 
 SMALL = {
@@ -43,6 +44,8 @@ def test_every_command_of_the_readme_runs(nsd, tmp_path):
     make_pictures(tmp_path / "data" / "five_pictures", 5)
     for name in "abcdefg":
         make_pictures(tmp_path / "data" / "my_classes" / name, 7)
+        make_pictures(tmp_path / "data" / "real" / name, 3)
+        make_pictures(tmp_path / "data" / "generated" / name, 3)
     assert len(OURS) >= 10
     for arguments in OURS:
         small = [option for argument in arguments for option in SMALL.get(argument, [])]
