@@ -1,4 +1,4 @@
-"""A training config's `model` section, with what the data decides."""
+"""A training config as the reference reads it: the same YAML that lightning_nsd trains from."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -8,6 +8,7 @@ import yaml
 
 from lightning_nsd import data
 from lightning_nsd.config_files import find_config
+from lightning_nsd.data.datamodule import EpisodeDataModule
 from lightning_nsd.errors import UserError
 
 FROM_DATA = ("image_size", "channels", "n_shot")
@@ -15,19 +16,29 @@ FROM_DATA = ("image_size", "channels", "n_shot")
 
 @dataclass(frozen=True)
 class Config:
-    """What the ladder needs of a config.
+    """What the reference needs of a config.
 
     Attributes:
         path: of the file.
         model: the section, with image_size, channels and n_shot.
+        data: the data module, which draws the episodes.
+        seed: key of all random numbers.
         gradient_clip: the largest norm of all gradients, or None.
         max_steps: optimiser steps of the run.
+        root: the run's folder.
+        log_every: steps between two lines of the log.
+        save_every: steps between two checkpoints.
     """
 
     path: str
     model: dict[str, Any]
+    data: EpisodeDataModule
+    seed: int
     gradient_clip: float | None
     max_steps: int
+    root: Path
+    log_every: int
+    save_every: int
 
 
 def read_config(name: str) -> Config:
@@ -44,11 +55,17 @@ def read_config(name: str) -> Config:
     class_name = str(section.get("class_path", "")).rpartition(".")[2]
     if not hasattr(data, class_name):
         raise UserError(f"{path}: data.class_path names no data set of lightning_nsd.data: {class_name!r}.")
-    module = getattr(data, class_name)(**(section.get("init_args") or {}))
+    seed = int(content.get("seed_everything", 0))
+    module = getattr(data, class_name)(**{**(section.get("init_args") or {}), "seed": seed})
     trainer = content.get("trainer") or {}
     return Config(
-        path,
-        {**content["model"], **{key: getattr(module, key) for key in FROM_DATA}},
-        trainer.get("gradient_clip_val"),
-        trainer.get("max_steps", -1),
+        path=path,
+        model={**content["model"], **{key: getattr(module, key) for key in FROM_DATA}},
+        data=module,
+        seed=seed,
+        gradient_clip=trainer.get("gradient_clip_val"),
+        max_steps=trainer.get("max_steps", -1),
+        root=Path(trainer.get("default_root_dir") or "."),
+        log_every=trainer.get("log_every_n_steps", 50),
+        save_every=(content.get("checkpoint") or {}).get("every_n_train_steps", 1000),
     )

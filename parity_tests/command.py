@@ -70,9 +70,9 @@ def run(given: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
+    from jax_reference.config import read_config
     from parity_tests import report as reports
     from parity_tests.check import RUNGS
-    from parity_tests.config import read_config
     from parity_tests.ladder import Ladder, Options
 
     config = read_config(given.config)

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import torch
 
+from jax_reference.config import Config
 from lightning_nsd.loading import load_checkpoint
 from parity_tests.check import RUNGS, Check
-from parity_tests.config import Config
 from parity_tests.pair import Pair
 from parity_tests.rungs import loss, model, module, op, sampler, schedule, step
 from parity_tests.tolerances import Dtype

@@ -1,0 +1,76 @@
+"""Training from the YAML that lightning_nsd trains from, on the same episodes."""
+
+import csv
+import math
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from tqdm import tqdm
+
+from jax_reference import checkpoint
+from jax_reference.config import Config
+from jax_reference.draws import draw
+from jax_reference.loading import build_model
+from jax_reference.optim.adamw import adamw
+from jax_reference.train_step import TrainState, make_train_step, start_training
+from lightning_nsd.data.transforms import to_unit_range
+
+CHECKPOINT = "last.orbax"
+METRICS = Path("logs") / "metrics.csv"
+
+
+def write_metrics(path: Path, row: dict[str, Any]) -> None:
+    """Add a line to a CSV; the first line also writes the columns."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = not path.exists()
+    with path.open("a", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, list(row))
+        if new:
+            writer.writeheader()
+        writer.writerow(row)
+
+
+def fit(config: Config, root: Path, max_steps: int, resume: bool = False) -> TrainState:
+    """Train; write the checkpoint and the log in `root`, and show progress.
+
+    Args:
+        max_steps: where the run ends; annealing too.
+        resume: continue from the checkpoint in `root`.
+
+    Raises:
+        ValueError: a loss that is not finite, or a checkpoint that does not fit.
+    """
+    experiment = build_model(config.model, nnx.Rngs(config.seed))
+    settings = replace(experiment.optimizer, gradient_clip=config.gradient_clip, total_steps=float(max_steps))
+    optimizer = adamw(settings)
+    model, diffusion = experiment.model, experiment.diffusion
+    model.train()
+    train_step = make_train_step(
+        model, diffusion, optimizer, experiment.kl_weight, experiment.ema_decay, experiment.ema_warmup
+    )
+    state = start_training(model, optimizer)
+    if resume:
+        state = checkpoint.restore(root / CHECKPOINT, state)
+    elif (root / METRICS).exists():
+        (root / METRICS).unlink()
+
+    start = int(state.step)
+    with tqdm(total=max_steps, initial=start, unit="step") as progress:
+        for number in range(start, max_steps):
+            images = to_unit_range(config.data.training_batch(number).images).numpy()
+            draws = draw(model, images.shape, diffusion.num_steps, experiment.context_dropout, config.seed, number)
+            state, terms = train_step(state, jnp.asarray(images), draws)
+            progress.update()
+            if (number + 1) % config.log_every == 0 or number == start:
+                means = {f"train/{name}": float(np.mean(value)) for name, value in terms.items()}
+                if not math.isfinite(means["train/loss"]):
+                    raise ValueError(f"the loss is {means['train/loss']} at step {number + 1}")
+                progress.set_postfix(loss=f"{means['train/loss']:.4f}")
+                write_metrics(root / METRICS, {"step": number, **means})
+            if (number + 1) % config.save_every == 0 or number + 1 == max_steps:
+                checkpoint.save(root / CHECKPOINT, state, config.model)
+    return state
