@@ -13,11 +13,12 @@ def ema_decay_at(step: int, decay: float, warmup: bool) -> float:
 def update_ema(ema: nn.Module, model: nn.Module, decay: float) -> None:
     """ema ← ema + (1 − decay) · (model − ema), for every parameter at once.
 
-    Nothing is read back, so the update joins the step's graph under XLA. The weight crosses as a tensor: as a Python
-    number it would be shared with whatever else in the graph has the same value at some step, which is another graph.
+    Nothing is read back, so the update joins the step's graph under XLA. The weight crosses in a tensor of two: XLA
+    shares numbers of equal value, and a weight that meets another number of the graph at some step (1/2, while it
+    warms up) would be another graph there.
     """
     averages: list[Tensor] = list(ema.parameters())
-    weight = torch.tensor(1.0 - decay, dtype=averages[0].dtype).to(averages[0].device)
+    weight, _ = torch.tensor([1.0 - decay, decay], dtype=averages[0].dtype).to(averages[0].device).unbind()
     change = torch._foreach_sub(list(model.parameters()), averages)
     torch._foreach_mul_(change, weight)
     torch._foreach_add_(averages, change)

@@ -268,8 +268,6 @@ def step_errors(module, d, context):
     from lightning_nsd.diffusion.sampler import DDIM
 
     diffusion, errors = module.diffusion, {}
-    if "context_eps" in d:
-        context = module.contexts(torch.from_numpy(d["images"])).detach()
     sampler = DDIM(num_steps=None)
     table = sampler.table(diffusion.tables.schedule, diffusion)
     for i, t in enumerate(d["step_t"].tolist()):

@@ -4,6 +4,7 @@ from functools import partial
 
 import pytest
 import torch
+import torch_xla.core.xla_model
 from lightning.pytorch import Callback
 from lightning.pytorch.loggers import CSVLogger
 
@@ -26,12 +27,13 @@ tiny_unet_encoder = partial(UNetEncoder, context_dim=8, model_channels=4, channe
 
 
 class Counts(Callback):
-    """XLA's counters after every batch."""
+    """XLA's counters after every batch, once the device has run what was sent to it."""
 
     def __init__(self):
         self.after = []
 
     def on_train_batch_end(self, *_):
+        torch_xla.core.xla_model.wait_device_ops()
         self.after.append(read_counters())
 
 
@@ -48,7 +50,7 @@ VARIANTS = {
 def trained(tmp_path, steps=45, accumulate=1, callbacks=(), **model):
     counts = Counts()
     settings = {"ema_decay": 0.9, "ema_warmup": True, "lr_schedule": LRSchedule(warmup_steps=10)}
-    module = make_model(**settings, **model)
+    module = make_model(**{**settings, **model})
     run(
         tmp_path, steps, module, callbacks=[counts, *callbacks], strategy=SingleXLA(), accelerator="auto",
         gradient_clip_val=1.0, accumulate_grad_batches=accumulate, logger=CSVLogger(tmp_path),
@@ -118,9 +120,7 @@ def test_sampling_compiles_its_step_once_and_runs_it_fifty_times(randn):
         module.to(device)
         network = guided_network(module.model, support.to(device), 4, 1.5)
         steps = []
-        images = sampler.sample(
-            module.diffusion, network, x_T.to(device), None, lambda: steps.append(read_counters())
-        )
+        images = sampler.sample(module.diffusion, network, x_T.to(device), None, lambda: steps.append(read_counters()))
         return images.cpu(), steps
 
     with torch.no_grad():
