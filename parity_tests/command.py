@@ -8,6 +8,7 @@ from pathlib import Path
 
 from parity_tests import backends
 
+WIDTH = 140  # of the table where the output is no terminal
 DESCRIPTION = """Hold a config's model against the JAX reference, rung by rung: 0 schedule, 1 op, 2 module, 3 model,
 4 loss and gradients, 5 optimiser steps, 6 samplers. Exits with 1 where a rung fails."""
 
@@ -100,7 +101,7 @@ def run(given: argparse.Namespace) -> int:
     given.output_dir.mkdir(parents=True, exist_ok=True)
     reports.write_json(report, given.output_dir / "parity.json")
     reports.write_html(report, given.output_dir / "parity.html")
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     console.print(reports.table(report))
     console.print(reports.conclusion(report))
     console.print(f"Written: {given.output_dir / 'parity.json'}, {given.output_dir / 'parity.html'}")

@@ -57,7 +57,7 @@ class Ladder:
         """The checks of one rung."""
         rungs: dict[str, Callable[[], Iterator[Check]]] = {
             "schedule": self._schedule,
-            "op": lambda: op.check(self.options.dtype),
+            "op": lambda: op.summary(self.options.dtype),
             "module": lambda: module.summary(module.check(self.pair, self.pair.inputs(self.options.batch))),
             "model": lambda: model.check(self.pair, self.pair.inputs(self.options.batch)),
             "loss": lambda: loss.check(self.pair, self.pair.inputs(self.options.batch)),
@@ -73,7 +73,7 @@ class Ladder:
 
     def _schedule(self) -> Iterator[Check]:
         diffusion = self.pair.ours.diffusion
-        return schedule.check(diffusion.schedule, diffusion.num_steps, self.options.dtype)
+        yield schedule.summary(diffusion.schedule, diffusion.num_steps, self.options.dtype)
 
     def _step(self) -> Iterator[Check]:
         return step.check(self.pair, self.options.steps, self.config.gradient_clip, self.options.batch)

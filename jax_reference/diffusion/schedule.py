@@ -76,4 +76,4 @@ class Schedule:
         """
         alpha_bar = self.alpha_bar[timesteps]
         before = np.concatenate([[1.0], alpha_bar[:-1]])
-        return Schedule((before - alpha_bar) / before)
+        return Schedule(1.0 - alpha_bar / before)

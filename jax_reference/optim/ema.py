@@ -8,7 +8,10 @@ import jax.numpy as jnp
 
 def ema_decay_at(step: jax.Array | int, decay: float, warmup: bool) -> jax.Array | float:
     """The decay of update number `step` (1 is the first): min(decay, (1 + step) / (10 + step)) with warm-up."""
-    return jnp.minimum(decay, (1 + step) / (10 + step)) if warmup else decay
+    if not warmup:
+        return decay
+    number = jnp.asarray(step, float)  # a quotient of int32 would be float32, whatever the parameters are
+    return jnp.minimum(decay, (1 + number) / (10 + number))
 
 
 def update_ema(ema: Any, model: Any, decay: jax.Array | float) -> Any:

@@ -205,7 +205,12 @@ def bound_at_the_first_step(dtype: Dtype) -> Iterator[Check]:
         yield compare("variational bound at t = 0, and its gradient", dtype, ours, theirs, output, x_0, x_t, t)
 
 
-def check(dtype: Dtype) -> Iterator[Check]:
-    """Every operation."""
-    for group in (tokens_and_images, embeddings, layer_types, formulas, likelihoods, bound_at_the_first_step):
-        yield from group(dtype)
+GROUPS = (tokens_and_images, embeddings, layer_types, formulas, likelihoods, bound_at_the_first_step)
+
+
+def summary(dtype: Dtype) -> Iterator[Check]:
+    """Every operation, a group of them as one check."""
+    for group in GROUPS:
+        errors = {check.what: check.worst.error for check in group(dtype)}
+        if errors:
+            yield Check("op", group.__name__.replace("_", " "), dtype, errors)

@@ -37,3 +37,10 @@ def check(name: ours.ScheduleName, num_steps: int, dtype: Dtype = "float64") -> 
     for chain in (every_third, np.array([1, num_steps - 1]), np.array([num_steps - 1])):
         errors = errors_of(tables(left.subset(chain)), tables(right.subset(chain)))
         yield Check("schedule", f"{name}, T = {num_steps}, {len(chain)} steps of it", dtype, errors)
+
+
+def summary(name: ours.ScheduleName, num_steps: int, dtype: Dtype) -> Check:
+    """All tables of a schedule and its chains as one check."""
+    checks = check(name, num_steps, dtype)
+    errors = {f"{each.what}: {table}": error for each in checks for table, error in each.errors.items()}
+    return Check("schedule", f"{name}, T = {num_steps}, and chains of it", dtype, errors)
