@@ -4,6 +4,7 @@ import csv
 import json
 import math
 import struct
+import time
 
 import pytest
 from lightning.pytorch.loggers import CSVLogger, WandbLogger
@@ -49,7 +50,10 @@ def test_the_distance_reaches_wandb_with_its_table_and_chart(tmp_path):
     logger = WandbLogger(project="test", save_dir=str(tmp_path), offline=True)
     trainer = run(tmp_path, 2, callbacks=[make_callback()], limit_val_batches=1.0, val_check_interval=2, logger=logger)
     logger.experiment.finish()
-    history, pictures = read_wandb(tmp_path)
+    deadline = time.monotonic() + 30
+    while not (found := read_wandb(tmp_path))[0] and time.monotonic() < deadline:
+        time.sleep(0.1)  # the file is whole only when W&B's own process has ended
+    history, pictures = found
     logged = {key: value for items in history for key, value in items.items()}
     rows, _ = read_tables(tmp_path)
     for key in KEYS | {f"val_{i}" for i in range(8)}:
