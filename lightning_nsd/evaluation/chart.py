@@ -32,7 +32,7 @@ def draw_chart(report: Report) -> Image.Image:
         )
         mean = report.summary()["mean"]
         axes.axvline(mean, color=_MEAN_COLOUR, lw=1, ls="--", label=f"mean {mean:.4g}")
-        axes.legend(loc="lower right", fontsize=8)
+        figure.legend(loc="outside lower center", ncols=2, fontsize=8)
     axes.set_yticks(positions, [row.name for row in ranked], fontsize=7)
     axes.invert_yaxis()
     axes.margins(y=0.01)
