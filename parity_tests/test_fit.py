@@ -1,0 +1,96 @@
+"""`python -m jax_reference fit`: the same YAML, the same episodes."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+import pytest
+import yaml
+
+from jax_reference import command
+from jax_reference.config import read_config
+from jax_reference.draws import draw
+from jax_reference.train import CHECKPOINT, METRICS, fit
+from lightning_nsd.data.transforms import to_unit_range
+from parity_tests import cases
+from parity_tests.pair import Pair, to_numpy
+
+FROM_DATA = ("image_size", "channels", "n_shot")
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    model = {key: value for key, value in cases.SMALL_DIT.items() if key not in FROM_DATA}
+    content = {
+        "seed_everything": 3,
+        "trainer": {"max_steps": 4, "log_every_n_steps": 1, "gradient_clip_val": 1.0},
+        "data": {"class_path": "Glyphs", "init_args": {"image_size": 8, "n_shot": 2, "batch_size": 2}},
+        "model": model,
+    }
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path
+
+
+def losses(root: Path) -> list[float]:
+    with (root / METRICS).open() as file:
+        return [float(row["train/loss"]) for row in csv.DictReader(file)]
+
+
+def same(a: Any, b: Any) -> bool:
+    return jax.tree.all(jax.tree.map(lambda x, y: np.array_equal(np.asarray(x), np.asarray(y)), a, b))
+
+
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(config: Path, tmp_path: Path) -> None:
+    read = read_config(str(config))
+    whole = fit(read, tmp_path / "whole", 4)
+    fit(read, tmp_path / "parts", 2)
+    parts = fit(read, tmp_path / "parts", 4, resume=True)
+    assert int(whole.step) == int(parts.step) == 4
+    assert same(whole.params, parts.params) and same(whole.ema_params, parts.ema_params)
+    assert losses(tmp_path / "whole") == losses(tmp_path / "parts") and len(losses(tmp_path / "whole")) == 4
+
+
+def test_the_first_loss_is_that_of_the_torch_side_with_the_same_weights_and_draws(config: Path) -> None:
+    read = read_config(str(config))
+    pair = Pair(read.model, "float32")
+    images = to_unit_range(read.data.training_batch(0).images).numpy()
+    draws = draw(pair.theirs, images.shape, pair.diffusion.num_steps, 0.1, read.seed, 0)
+    terms = [to_numpy(side((images, *draws))[0]["loss"]) for side in (pair.our_loss, pair.their_loss)]
+    assert terms[0] == pytest.approx(terms[1], rel=1e-5)
+
+
+def test_the_command_writes_a_checkpoint_and_a_log(config: Path, tmp_path: Path) -> None:
+    assert (
+        command.main(["fit", "--config", str(config), "--output-dir", str(tmp_path / "run"), "--max-steps", "1"]) == 0
+    )
+    assert (tmp_path / "run" / CHECKPOINT).is_dir() and (tmp_path / "run" / METRICS).is_file()
+
+
+def test_going_on_without_a_checkpoint_is_an_error(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    options = ["fit", "--config", str(config), "--output-dir", str(tmp_path / "none"), "--resume"]
+    assert command.main(options) == 2
+    assert "there is no checkpoint" in capsys.readouterr().err
+
+
+def test_draws_depend_on_seed_and_number_alone(config: Path) -> None:
+    read = read_config(str(config))
+    pair = Pair(read.model, "float32")
+    shape = (2, 3, 3, 8, 8)
+    first, again, other = (draw(pair.theirs, shape, 100, 0.1, 3, number) for number in (7, 7, 8))
+    assert same(first, again) and not same(first, other)
+
+
+def test_a_checkpoint_of_another_model_is_refused(config: Path, tmp_path: Path) -> None:
+    read = read_config(str(config))
+    fit(read, tmp_path / "run", 1)
+    content = yaml.safe_load(config.read_text())
+    content["model"]["encoder"]["init_args"]["context_dim"] = 6
+    config.write_text(yaml.safe_dump(content))
+    with pytest.raises(ValueError, match=r"other sizes|another model"):
+        fit(read_config(str(config)), tmp_path / "run", 2, resume=True)
+    assert (tmp_path / "run" / CHECKPOINT).is_dir()
