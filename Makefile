@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.setup-run
 TEST_STAMP := $(VENV)/.setup-test
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fit test lint bench clean
+.PHONY: help setup fit test lint mutants bench clean
 
 help: ## show this list
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -36,7 +36,11 @@ lint: $(TEST_STAMP) ## style and types
 	$(BIN)/mypy
 
 test: lint ## style, types and all tests
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest tests $(ARGS)
+	$(BIN)/python -m pytest parity_tests $(ARGS)
+
+mutants: $(TEST_STAMP) ## change one thing at a time in the torch side; the parity tests must notice each
+	$(BIN)/python -m parity_tests.mutation_run
 
 bench: $(TEST_STAMP) ## the README's figures: accuracy of what `make fit` drew, seconds per training step, cost of distances
 	$(BIN)/python bench/few_shot_accuracy.py --ckpt_path runs/glyphs/last.ckpt

@@ -34,6 +34,7 @@ LOG_FOLDER = "logs"
 CONFIG_FILE = "config.yaml"
 LIGHTNING_COMMANDS = ("fit", "validate", "test", "predict")
 OTHER_COMMANDS = ("sample", "evaluate", "convert")  # each a module of this package with a `main`
+UNION_ERROR = "Does not validate against any of the Union subtypes"
 UNFOUNDED_WARNINGS = (
     r"Found \d+ module\(s\) in eval mode",  # the moving average is always in evaluation mode
     r"You're resuming from a checkpoint that ended before the epoch ended",  # episodes follow from the step
@@ -103,6 +104,15 @@ class FewShotCLI(LightningCLI):
         elif options.ckpt_path:
             read_checkpoint(options.ckpt_path)
 
+    def instantiate_classes(self) -> None:
+        """Build everything; what a constructor says is wrong is said without the parser's account of its attempts."""
+        try:
+            super().instantiate_classes()
+        except ValueError as error:
+            if user_error_in(error) or not str(error).startswith(UNION_ERROR):
+                raise
+            raise UserError(readable(str(error)).strip(" -")) from error
+
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """A CSV of all figures is always written; other loggers come from the configuration."""
         trainer = self._get(self.config_init, "trainer")
@@ -147,7 +157,8 @@ def readable(message: str) -> str:
         "Given value: Namespace",
         "Given value: NestedArg",
         "- Expected a <class 'NoneType'>",
-        "Does not validate against any",
+        "- Expected a <class 'str'>",
+        UNION_ERROR,
         "Subtypes:",
         "Errors:",
     )

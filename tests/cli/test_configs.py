@@ -13,7 +13,7 @@ from lightning_nsd.errors import UserError
 from tests.cli.conftest import TINY
 
 SHIPPED = sorted(path.name for path in shipped_folder().glob("*.yaml"))
-OVERLAYS = {"wandb.yaml"}
+OVERLAYS = {"wandb.yaml", "tpu.yaml", "xla_cpu.yaml", "xla_spmd.yaml"}
 
 
 def make_cifar100(root: Path) -> None:

@@ -5,10 +5,12 @@ import shlex
 
 import numpy as np
 import pytest
+from orbax.checkpoint import PyTreeCheckpointer
 from PIL import Image
 
 from tests.cli.conftest import ROOT
 from tests.cli.test_configs import make_cifar100, make_omniglot
+from tests.convert.make_source import source_tree
 
 BLOCKS = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 COMMANDS = [line.split("#")[0].strip() for block in BLOCKS for line in block.splitlines()]
@@ -22,6 +24,7 @@ SHORT = {
                  "--fid.num_samples=2", "--fid.classes=2"],
     "sample": ["--steps=2"],
     "evaluate": ["--num_samples=2", "--classes=2"],
+    "convert": [],
 }  # fmt: skip
 
 SMALL = {
@@ -41,6 +44,7 @@ def test_every_command_of_the_readme_runs(nsd, tmp_path):
     (tmp_path / "data").mkdir()
     make_cifar100(tmp_path / "data" / "cifar100")
     make_omniglot(tmp_path / "data" / "omniglot")
+    PyTreeCheckpointer().save(tmp_path / "data" / "jax_checkpoint", source_tree())
     make_pictures(tmp_path / "data" / "five_pictures", 5)
     for name in "abcdefg":
         make_pictures(tmp_path / "data" / "my_classes" / name, 7)
