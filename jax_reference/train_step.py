@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
+import optax  # type: ignore[import-untyped]
 from flax import nnx
 
 from jax_reference.diffusion.gaussian import GaussianDiffusion
@@ -73,13 +73,13 @@ def loss_terms(
     return {**terms, "kl_context": kl.mean(), "loss": loss + kl_weight * kl.mean()}
 
 
-def split(model: FewShotDenoiser) -> tuple[Any, Any, Any]:
+def split(model: nnx.Module) -> tuple[Any, Any, Any]:
     """The network's structure, its parameters as a pure dictionary, and its other variables."""
-    graph, params, rest = nnx.split(model, nnx.Param, ...)
+    graph, params, rest = nnx.split(model, nnx.Param, ...)  # type: ignore[misc]
     return graph, nnx.to_pure_dict(params), rest
 
 
-def merge(graph: Any, params: Any, rest: Any) -> FewShotDenoiser:
+def merge(graph: Any, params: Any, rest: Any) -> Any:
     """The network of a structure, parameters and other variables."""
     state = nnx.State(jax.tree.map(nnx.Param, params))
     return nnx.merge(graph, state, rest)

@@ -42,7 +42,7 @@ def test_a_difference_is_a_failure_that_names_its_module(config: Path, monkeypat
 
     def disturbed(*arguments: object, **named: object) -> object:
         made = pair(*arguments, **named)  # type: ignore[arg-type]
-        made.ours.model.denoiser.blocks[1].mlp.linear_2.bias.data[0] += 1e-6
+        made.ours.model.get_parameter("denoiser.blocks.1.mlp.linear_2.bias").data[0] += 1e-6
         return made
 
     monkeypatch.setattr(ladder, "Pair", disturbed)

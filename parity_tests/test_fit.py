@@ -15,7 +15,7 @@ from jax_reference.draws import draw
 from jax_reference.train import CHECKPOINT, METRICS, fit
 from lightning_nsd.data.transforms import to_unit_range
 from parity_tests import cases
-from parity_tests.pair import Pair, to_numpy
+from parity_tests.pair import Inputs, Pair, to_numpy
 
 FROM_DATA = ("image_size", "channels", "n_shot")
 
@@ -57,8 +57,8 @@ def test_the_first_loss_is_that_of_the_torch_side_with_the_same_weights_and_draw
     read = read_config(str(config))
     pair = Pair(read.model, "float32")
     images = to_unit_range(read.data.training_batch(0).images).numpy()
-    draws = draw(pair.theirs, images.shape, pair.diffusion.num_steps, 0.1, read.seed, 0)
-    terms = [to_numpy(side((images, *draws))[0]["loss"]) for side in (pair.our_loss, pair.their_loss)]
+    draws: Any = draw(pair.theirs, images.shape, pair.diffusion.num_steps, 0.1, read.seed, 0)
+    terms = [to_numpy(side(Inputs(images, *draws))[0]["loss"]) for side in (pair.our_loss, pair.their_loss)]
     assert terms[0] == pytest.approx(terms[1], rel=1e-5)
 
 

@@ -18,7 +18,7 @@ MODULES = {
 def test_the_first_module_that_differs_is_named(case: str, module: str) -> None:
     def disturb(ours: nn.Module) -> None:
         with torch.no_grad():
-            ours.get_submodule(f"model.{module}").bias[0] += 1e-7
+            ours.get_parameter(f"model.{module}.bias")[0] += 1e-7
 
     pair = Pair(cases.EVERY_MODULE[case], mutate=disturb)
     assert next(model.check(pair, pair.inputs())).first_failure == module

@@ -51,7 +51,8 @@ def public_names(package: Any, module: str) -> set[str]:
 
 def arguments(cls: type) -> dict[str, Any]:
     """A constructor's arguments and their defaults; `rngs` is how flax is seeded."""
-    parameters = inspect.signature(cls.__init__).parameters.values()
+    constructor: Any = cls.__init__  # type: ignore[misc]
+    parameters = inspect.signature(constructor).parameters.values()
     named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     return {p.name: p.default for p in named if p.name not in ("self", "rngs")}
 

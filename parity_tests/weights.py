@@ -53,9 +53,15 @@ class Entry:
         return value if self.axes is None else value.transpose(np.argsort(self.axes))
 
 
+def parameters(model: nnx.Module) -> list[tuple[JaxPath, Any]]:
+    """Every parameter of a JAX module, with its path."""
+    flat: Any = nnx.to_flat_state(nnx.state(model, nnx.Param))
+    return [(tuple(path), param) for path, param in flat]
+
+
 def jax_shapes(model: nnx.Module) -> dict[JaxPath, tuple[int, ...]]:
     """The shape of every parameter of a JAX module."""
-    return {tuple(path): param.get_value().shape for path, param in nnx.to_flat_state(nnx.state(model, nnx.Param))}
+    return {path: param.get_value().shape for path, param in parameters(model)}
 
 
 def key_table(torch_model: nn.Module, jax_model: nnx.Module) -> list[Entry]:
@@ -120,5 +126,5 @@ def to_torch_state(table: list[Entry], params: Mapping[Any, Any]) -> dict[str, n
 
 def load(jax_model: nnx.Module, params: Mapping[Any, Any]) -> None:
     """Put parameters into a JAX model, in their own dtype."""
-    for path, param in nnx.to_flat_state(nnx.state(jax_model, nnx.Param)):
-        param.set_value(leaf(params, tuple(path)))
+    for path, param in parameters(jax_model):
+        param.set_value(leaf(params, path))

@@ -123,8 +123,10 @@ class SpatialTransformer(nnx.Module):
         self.mlp = GatedMLP(channels, rngs=rngs)
         self.proj_out = zeroed(Linear(channels, channels, rngs=rngs))
 
-    def __call__(self, x: jax.Array, context: jax.Array) -> jax.Array:
+    def __call__(self, x: jax.Array, context: jax.Array | None) -> jax.Array:
         """`(b, C, H, W)` and tokens `(b, M, D_c)` → `(b, C, H, W)`."""
+        if context is None:
+            raise ValueError("a spatial transformer needs the context's tokens")
         h = self.proj_in(to_tokens(self.norm(x)))  # (b, H·W, C)
         h = h + self.attention(self.norm_1(h))
         h = h + self.cross_attention(self.norm_2(h), context)

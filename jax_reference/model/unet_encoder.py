@@ -82,7 +82,7 @@ class UNetEncoder(SetEncoder):
     def encode_images(self, images: jax.Array, t: jax.Array | None = None) -> jax.Array:
         """`(b, C, H, W)` and `(b,)` → `(b, D_c)` or `(b, L, D_c)`, each image on its own."""
         self.check_time(t)
-        cond = self.time_embedding(t) if self.time_conditioned else None  # (b, time_dim)
+        cond = self.time_embedding(t) if self.time_conditioned and t is not None else None  # (b, time_dim)
         h = self.conv_in(images)  # (b, model_channels, H, W)
         for block in self.blocks:
             h = block(h, cond) if isinstance(block, ResBlock) else block(h)

@@ -89,5 +89,5 @@ class ViT(ViTBase):
         if self.pool == "mean":
             return self.project(tokens.mean(axis=1))
         if self.pool == "mean_patch":
-            return self.project(sum(jnp.split(tokens[:, 2:], n, axis=1)) / n)  # (b, L, D_c)
+            return self.project(jnp.stack(jnp.split(tokens[:, 2:], n, axis=1)).mean(axis=0))  # (b, L, D_c)
         return self.project(tokens[:, 2:])

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import optax
+import optax  # type: ignore[import-untyped]
 
 from jax_reference.optim.groups import parameter_groups
 from jax_reference.optim.lr_schedule import LRSchedule
@@ -45,7 +45,7 @@ class OptimizerSettings:
 class CountState(NamedTuple):
     """Optimiser steps already taken, and the state of what is inside."""
 
-    count: jax.Array
+    steps: jax.Array
     inner: Any
 
 
@@ -67,10 +67,10 @@ def frozen_until(steps: int, inner: optax.GradientTransformation) -> optax.Gradi
 
     def update(updates: Any, state: CountState, params: Any = None) -> tuple[Any, CountState]:
         moved, following = inner.update(updates, state.inner, params)
-        frozen = state.count < steps
+        frozen = state.steps < steps
         kept = jax.tree.map(lambda old, new: jnp.where(frozen, old, new), state.inner, following)
         moved = jax.tree.map(lambda u: jnp.where(frozen, jnp.zeros_like(u), u), moved)
-        return moved, CountState(state.count + 1, kept)
+        return moved, CountState(state.steps + 1, kept)
 
     return optax.GradientTransformation(init, update)
 
@@ -84,7 +84,8 @@ def adamw(settings: OptimizerSettings) -> optax.GradientTransformation:
     own = {"encoder": settings.encoder_lr, "denoiser": settings.denoiser_lr}
 
     def group(name: str) -> optax.GradientTransformation:
-        rate = settings.lr if own[name] is None else own[name]
+        chosen = own[name]
+        rate = settings.lr if chosen is None else chosen
         direction = optax.chain(
             optax.scale_by_adam(*settings.betas, eps=settings.eps, eps_root=0.0),
             optax.add_decayed_weights(settings.weight_decay),

@@ -66,8 +66,9 @@ def our_vjp(module: torch.nn.Module, call: Call) -> dict[str, np.ndarray]:
 def their_vjp(module: nnx.Module, torch_module: torch.nn.Module, call: Call) -> dict[str, np.ndarray]:
     """The same of a JAX module, by the names of the torch side."""
     graph, params, rest = train_step.split(module)
-    named = {k: to_jax(a) for k, a in [*enumerate(call.args), *call.kwargs.items()]}
-    floats = {k: a for k, a in named.items() if is_float(dict(enumerate(call.args)).get(k, call.kwargs.get(k)))}
+    given: dict[Any, Any] = {**dict(enumerate(call.args)), **call.kwargs}
+    named = {k: to_jax(a) for k, a in given.items()}
+    floats = {k: a for k, a in named.items() if is_float(given[k])}
 
     def run(params: Any, floats: Any) -> Any:
         values = {**named, **floats}
@@ -110,7 +111,8 @@ def check(pair: Pair, inputs: Inputs) -> Iterator[Check]:
 
 def summary(checks: Iterator[Check]) -> Iterator[Check]:
     """All outputs as one check and all gradients as another, each module with its worst error, in forward order."""
-    outputs, gradients = {}, {}
+    outputs: dict[str, float] = {}
+    gradients: dict[str, float] = {}
     for check in checks:
         name, is_gradient = check.what.removesuffix(", gradients"), check.what.endswith(", gradients")
         (gradients if is_gradient else outputs)[name] = check.worst.error

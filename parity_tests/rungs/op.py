@@ -47,8 +47,8 @@ def compare(what: str, dtype: Dtype, ours: Any, theirs: Any, *arguments: Any) ->
     cast = [a.astype(dtype) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in arguments]
     left = ours(*(torch.from_numpy(a) if isinstance(a, np.ndarray) else a for a in cast))
     right = theirs(*map(to_jax, cast))
-    named = [{f"{i}": to_numpy(a) for i, a in enumerate(arrays_in(side))} for side in (left, right)]
-    return Check("op", what, dtype, errors_of(*named))
+    a, b = ({f"{i}": to_numpy(a) for i, a in enumerate(arrays_in(side))} for side in (left, right))
+    return Check("op", what, dtype, errors_of(a, b))
 
 
 def compare_modules(what: str, dtype: Dtype, ours: torch.nn.Module, theirs: nnx.Module, *arguments: Any) -> Check:
@@ -90,8 +90,8 @@ def embeddings(dtype: Dtype) -> Iterator[Check]:
     ours, theirs = our_embeddings.TimestepFeatures(), their_embeddings.TimestepFeatures()
     yield compare("timestep features", dtype, ours, theirs, t, like)
     for size, grid in ((8, 3), (64, 16)):
-        tables = [{"table": module.sincos_positions(size, grid)} for module in (our_embeddings, their_embeddings)]
-        yield Check("op", f"positions, {grid} × {grid}", dtype, errors_of(*tables))
+        a, b = ({"table": module.sincos_positions(size, grid)} for module in (our_embeddings, their_embeddings))
+        yield Check("op", f"positions, {grid} × {grid}", dtype, errors_of(a, b))
 
 
 def layer_types(dtype: Dtype) -> Iterator[Check]:
