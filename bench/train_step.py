@@ -2,8 +2,8 @@
 
     python bench/train_step.py [--episodes 2] [--rounds 5]
 
-The step's own arithmetic is counted (multiplications and additions of forward and backward, attention included), so that
-the fraction of the peak that it reaches does not depend on the machine.
+The step's own arithmetic is counted (multiplications and additions of forward and backward, attention included), so
+that the fraction of the peak that it reaches does not depend on the machine.
 """
 
 import argparse

@@ -1,6 +1,7 @@
 """Every shipped config is found, explained, and trains."""
 
 import pickle
+import time
 from pathlib import Path
 
 import numpy as np
@@ -71,7 +72,10 @@ def test_wandb_is_laid_over_another_config(nsd, tmp_path):
     status, said = nsd("fit", *TINY, "--config=wandb.yaml", "--trainer.max_steps=2", "--trainer.default_root_dir=run",
                        "--trainer.val_check_interval=2")  # fmt: skip
     assert status == 0, said
-    assert list((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb"))
+    deadline = time.monotonic() + 60  # a process of W&B's own writes it
+    while not list((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb")):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
     assert list((tmp_path / "run" / "logs").glob("version_*/metrics.csv"))
 
 
