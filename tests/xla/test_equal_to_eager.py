@@ -4,10 +4,8 @@ import torch
 
 from lightning_nsd.checkpoint_io import read_checkpoint
 from lightning_nsd.xla.strategy import SingleXLA
-from tests.conftest import StripedData, make_model
+from tests.conftest import StripedData, make_model, randomized
 from tests.training.conftest import assert_equal_to_the_bit, run
-
-ON_XLA = {"accelerator": "auto"}
 
 
 def model(**kwargs):
@@ -26,12 +24,17 @@ def test_twenty_steps_in_float64_end_with_the_same_weights(tmp_path, monkeypatch
         lambda self, batch, i: (b := convert(self, batch, i))._replace(images=b.images.double()),
     )
     for name, start in (("eager", run), ("xla", on_xla)):
-        start(tmp_path / name, 20, model().double(), gradient_clip_val=0.5)
+        # Not from the zeros that a new network has: Adam makes steps of one size out of gradients that are rounding.
+        module = model().double()
+        randomized(module.model)
+        module.ema.load_state_dict(module.model.state_dict())
+        start(tmp_path / name, 20, module, gradient_clip_val=0.5)
     eager, xla = (read_checkpoint(tmp_path / name / "last.ckpt")["state_dict"] for name in ("eager", "xla"))
     assert eager.keys() == xla.keys()
     for key in eager:
         assert eager[key].dtype == torch.float64
-        torch.testing.assert_close(xla[key], eager[key], rtol=1e-9, atol=1e-11, msg=lambda m, key=key: f"{key}: {m}")
+        error = (xla[key] - eager[key]).abs().max() / eager[key].abs().max()
+        assert error < 1e-9, f"{key}: {error:.1e}"
 
 
 def test_the_loss_of_a_validation_set_that_is_no_multiple_of_the_batch_is_eagers(tmp_path):
