@@ -19,15 +19,18 @@ from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.xla.device import is_installed
 
 torch.set_num_threads(1)  # small tensors are slower with more
-if is_installed():
-    # Autograd counts the devices at the first backward pass of a process: XLA's has to be there by then.
-    os.environ.setdefault("PJRT_DEVICE", "CPU")
-    importlib.import_module("torch_xla").device()
 
 IMAGE_SIZE, CHANNELS, N_SHOT = 8, 3, 3
 
 tiny_set_vit = partial(SetViT, context_dim=16, patch_size=4, depth=1, num_heads=2, head_dim=8)
 tiny_dit = partial(DiT, hidden_size=16, depth=1, num_heads=2, patch_size=4)
+
+
+def pytest_sessionstart() -> None:
+    """Autograd counts the devices at the first backward pass of a process: XLA's has to be there by then."""
+    if is_installed():
+        os.environ.setdefault("PJRT_DEVICE", "CPU")
+        importlib.import_module("torch_xla").device()
 
 
 class StripedData(EpisodeDataModule):

@@ -105,23 +105,24 @@ class Sampler:
         schedule = diffusion.tables.schedule.subset(chain)
         table = self.table(schedule, diffusion)
         learned = self.learned_log_variances(schedule) if diffusion.variance == "learned" else None
-        numbers = torch.from_numpy(np.stack([*table, schedule.alpha_bar[::-1]], axis=1)).to(x_T.dtype)  # (S, 5)
+        columns = [*table, *(values[::-1] for values in (schedule.alpha_bar, *(learned or ())))]
+        numbers = torch.from_numpy(np.stack(columns, axis=1)).to(x_T.dtype)  # (S, 5 or 7)
         times = torch.from_numpy(chain[::-1].copy())  # (S,)
         x, x_0_before = x_T, torch.zeros_like(x_T)
         run_recorded(x.device)
         for k in range(len(chain)):
-            # A step's numbers cross to the device one step at a time: taken out of a table there, each would be
-            # another graph under XLA.
-            by_x, by_x_0, by_before, by_noise, alpha_bar = numbers[k].to(x.device).unbind()
-            output = network(x, times[k].to(x.device).expand(len(x)))
+            # A step's numbers cross to the device one step at a time, and as vectors: under XLA a row taken out of a
+            # table there is another graph for every row, and so is a scalar that is 0 or 1.
+            by_x, by_x_0, by_before, by_noise, alpha_bar, *log_variances = numbers[k].to(x.device).unbind()
+            output = network(x, times[k : k + 1].to(x.device).expand(len(x)))
             prediction, v = diffusion.split(output)
             x_0 = diffusion.predict_x_0(x, prediction, alpha_bar)
             if self.clip:
                 x_0 = x_0.clamp(-1.0, 1.0)
             following = by_x * x + by_x_0 * x_0 + by_before * x_0_before
             if table.noise[k] > 0:
-                if learned is not None:
-                    log_beta, log_posterior = (float(values[::-1][k]) for values in learned)
+                if log_variances:
+                    log_beta, log_posterior = log_variances
                     f = (v + 1) / 2  # type: ignore[operator]
                     by_noise = (0.5 * (f * log_beta + (1 - f) * log_posterior)).exp()  # type: ignore[union-attr]
                 following = following + by_noise * noise(k)

@@ -26,14 +26,19 @@ class SPMD(SingleXLA):
             of keeping a copy on every device.
 
     Raises:
-        UserError: torch_xla is not installed, or a batch that does not divide by the number of devices.
+        UserError: torch_xla is not installed, XLA's devices are in use already, or a batch does not divide by their
+            number.
     """
 
     def __init__(self, precision: Precision = "32-true", shard_parameters: bool = False) -> None:
         require_installed()
         import torch_xla.distributed.spmd as xs
+        import torch_xla
         import torch_xla.runtime as xr
 
+        if torch_xla._XLAC._xla_runtime_is_initialized() and not xr.is_spmd():
+            # torch_xla would go on, and crash in the first step.
+            raise UserError("SPMD has to be chosen before the first tensor of the process is on an XLA device.")
         xr.use_spmd()
         super().__init__(precision)
         self.shard_parameters = shard_parameters

@@ -39,7 +39,7 @@ def read_counters() -> Counters:
 
     return Counters(
         compiled=int(met.counter_value("UncachedCompile") or 0),
-        executed=metric("ExecuteTime")[0],
+        executed=metric("ExecuteTime")[0] + metric("ExecuteReplicatedTime")[0],  # the latter under SPMD
         to_host=metric("TransferFromDeviceTime")[0],
         compile_seconds=metric("CompileTime")[1] / 1e9,
         fallbacks={n: int(met.counter_value(n)) for n in met.counter_names() if n.startswith("aten::")},

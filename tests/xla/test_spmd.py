@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from lightning_nsd.checkpoint_io import read_checkpoint
-from lightning_nsd.xla.spmd import largest_divisible_axis
+from lightning_nsd.errors import UserError
+from lightning_nsd.xla.spmd import SPMD, largest_divisible_axis
 from tests.cli.conftest import ROOT
 
 
@@ -36,6 +37,11 @@ def test_four_devices_end_with_the_weights_of_one(kind, single, tmp_path):
     assert set(steps) == {1}
     for key, value in single[0].items():
         torch.testing.assert_close(weights[key], value, rtol=1e-10, atol=1e-12, msg=lambda m, key=key: f"{key}: {m}")
+
+
+def test_spmd_after_the_first_tensor_on_a_device_is_refused():
+    with pytest.raises(UserError, match="before the first tensor"):
+        SPMD()
 
 
 def test_a_parameter_is_shared_out_along_its_longest_axis_that_divides():
