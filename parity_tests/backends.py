@@ -44,4 +44,7 @@ def torch_device(backend: str) -> torch.device:
         return torch.device("cpu")
     import torch_xla
 
+    from lightning_nsd.xla.exact import use_exact_operations
+
+    use_exact_operations()
     return torch_xla.device()

@@ -12,6 +12,7 @@ from lightning_nsd.checkpoint_io import AtomicCheckpointIO
 from lightning_nsd.errors import UserError
 from lightning_nsd.xla.accelerator import LocalXLAAccelerator
 from lightning_nsd.xla.device import has_tpu, require_installed, run_recorded
+from lightning_nsd.xla.exact import use_exact_operations
 from lightning_nsd.xla.precision import Precision, make_precision
 
 PERSISTENT_CACHE = "XLA_PERSISTENT_CACHE_PATH"
@@ -51,6 +52,11 @@ class SingleXLA(AtomicCheckpoints, SingleDeviceXLAStrategy):  # type: ignore[mis
         os.environ.setdefault("PJRT_DEVICE", "CPU")
         super().__init__(device=0, accelerator=LocalXLAAccelerator(), precision_plugin=make_precision(precision))
 
+    def setup(self, trainer: Trainer) -> None:
+        """Compute in XLA what eager computes."""
+        use_exact_operations()
+        super().setup(trainer)
+
 
 class TPU(AtomicCheckpoints, XLAStrategy):  # type: ignore[misc]
     """All chips of a TPU host, one process each.
@@ -75,9 +81,10 @@ class TPU(AtomicCheckpoints, XLAStrategy):  # type: ignore[misc]
         super().__init__(precision_plugin=make_precision(precision))
 
     def setup(self, trainer: Trainer) -> None:
-        """Start the cache of compiled graphs in this process, and let only rank 0 write."""
+        """Compute what eager computes; start this process's cache of compiled graphs."""
         import torch_xla.runtime as xr
 
+        use_exact_operations()
         xr.initialize_cache(f"{os.environ[PERSISTENT_CACHE]}/{self.global_rank}", readonly=False)
         super().setup(trainer)
 
