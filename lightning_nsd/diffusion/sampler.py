@@ -124,7 +124,7 @@ class Sampler:
                 if log_variances:
                     log_beta, log_posterior = log_variances
                     f = (v + 1) / 2  # type: ignore[operator]
-                    by_noise = (0.5 * (f * log_beta + (1 - f) * log_posterior)).exp()  # type: ignore[union-attr]
+                    by_noise = (0.5 * (f * log_beta + (1 - f) * log_posterior)).exp()
                 following = following + by_noise * noise(k)
             x, x_0_before = following, x_0
             run_recorded(x.device)

@@ -32,8 +32,8 @@ class SPMD(SingleXLA):
 
     def __init__(self, precision: Precision = "32-true", shard_parameters: bool = False) -> None:
         require_installed()
-        import torch_xla.distributed.spmd as xs
         import torch_xla
+        import torch_xla.distributed.spmd as xs
         import torch_xla.runtime as xr
 
         if torch_xla._XLAC._xla_runtime_is_initialized() and not xr.is_spmd():
