@@ -4,10 +4,17 @@ from pathlib import Path
 
 import pytest
 
+from lightning_nsd.xla.device import find_devices
 from parity_tests import backends
 
 backends.exact()
 backends.compile_quickly(Path(__file__).parent.parent / ".pytest_cache" / "jax")
+
+
+def pytest_sessionstart() -> None:
+    """Before the first backward pass of the process."""
+    if backends.has_xla():
+        find_devices()
 
 
 @pytest.fixture

@@ -16,6 +16,7 @@ from jax_reference import loading as jax_loading
 from jax_reference import train_step
 from lightning_nsd import loading as torch_loading
 from lightning_nsd.rng import philox
+from lightning_nsd.xla.device import run_recorded
 from parity_tests import weights
 from parity_tests.backends import torch_device
 from parity_tests.tolerances import Dtype
@@ -147,6 +148,7 @@ class Pair:
         self.ours.model.zero_grad(set_to_none=True)
         terms = self.ours.loss_terms(*(self.on_device(value) for value in inputs))
         terms["loss"].backward()
+        run_recorded(self.device)
         missing = [key for key, p in self.ours.model.named_parameters() if p.grad is None]
         if missing:
             raise ValueError(f"the loss has no gradient by {', '.join(missing)}")

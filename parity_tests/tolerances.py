@@ -24,6 +24,9 @@ TOLERANCES: dict[str, dict[Dtype, float]] = {
     "sampler": {"float64": 1e-9, "float32": 1e-3},
 }
 
+# torch-xla against torch eager, any rung, float64: the same operations in the same order, fused differently
+XLA_AGAINST_EAGER = 1e-11
+
 # A gradient may be zero by mathematics: that of a convolution's bias in front of a GroupNorm whose groups hold one
 # channel each. What is computed for it is rounding, so the error of a gradient is taken relative to its own largest
 # entry or to this fraction of the largest gradient of the model, whichever is larger.

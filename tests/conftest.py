@@ -1,6 +1,5 @@
 """Small models and data that the tests share."""
 
-import importlib
 import os
 from collections.abc import Callable
 from functools import partial
@@ -16,7 +15,7 @@ from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.model.dit import DiT
 from lightning_nsd.model.set_vit import SetViT
 from lightning_nsd.module import FewShotDiffusion
-from lightning_nsd.xla.device import is_installed
+from lightning_nsd.xla.device import find_devices, is_installed
 
 torch.set_num_threads(1)  # small tensors are slower with more
 
@@ -27,10 +26,10 @@ tiny_dit = partial(DiT, hidden_size=16, depth=1, num_heads=2, patch_size=4)
 
 
 def pytest_sessionstart() -> None:
-    """Autograd counts the devices at the first backward pass of a process: XLA's has to be there by then."""
+    """Before the first backward pass of the process, and compiling without optimising, which takes the time here."""
+    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
     if is_installed():
-        os.environ.setdefault("PJRT_DEVICE", "CPU")
-        importlib.import_module("torch_xla").device()
+        find_devices()
 
 
 class StripedData(EpisodeDataModule):

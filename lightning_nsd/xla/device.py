@@ -36,6 +36,14 @@ def require_installed() -> None:
         raise UserError("This configuration needs torch-xla: pip install 'lightning-nsd[tpu]' (Linux on x86-64).")
 
 
+def find_devices() -> None:
+    """Start XLA. Autograd counts the devices at the first backward pass of a process; one that comes later crashes."""
+    import torch_xla
+
+    os.environ.setdefault("PJRT_DEVICE", "CPU")
+    torch_xla.device()
+
+
 def is_xla(device: torch.device) -> bool:
     """Whether tensors of the device are recorded and run later."""
     return device.type == "xla"

@@ -11,7 +11,7 @@ from lightning.pytorch.strategies import SingleDeviceXLAStrategy, XLAStrategy
 from lightning_nsd.checkpoint_io import AtomicCheckpointIO
 from lightning_nsd.errors import UserError
 from lightning_nsd.xla.accelerator import LocalXLAAccelerator
-from lightning_nsd.xla.device import has_tpu, require_installed, run_recorded
+from lightning_nsd.xla.device import find_devices, has_tpu, require_installed, run_recorded
 from lightning_nsd.xla.exact import use_exact_operations
 from lightning_nsd.xla.precision import Precision, make_precision
 
@@ -49,7 +49,7 @@ class SingleXLA(AtomicCheckpoints, SingleDeviceXLAStrategy):  # type: ignore[mis
 
     def __init__(self, precision: Precision = "32-true") -> None:
         require_installed()
-        os.environ.setdefault("PJRT_DEVICE", "CPU")
+        find_devices()  # in a notebook a backward pass on the CPU may come before fit
         super().__init__(device=0, accelerator=LocalXLAAccelerator(), precision_plugin=make_precision(precision))
 
     def setup(self, trainer: Trainer) -> None:

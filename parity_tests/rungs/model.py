@@ -7,21 +7,28 @@ import torch
 
 from jax_reference.model.guidance import guided_network as their_guided_network
 from lightning_nsd.model.guidance import guided_network
+from lightning_nsd.xla.device import run_recorded
 from parity_tests.check import Check
 from parity_tests.compare import errors_of, relative_error
 from parity_tests.pair import Inputs, Pair, to_jax, to_numpy
 from parity_tests.record import Call, arrays_in, record_jax, record_torch
 
 
-def forward(pair: Pair, inputs: Inputs) -> tuple[dict[str, Call], dict[str, Call]]:
-    """One training forward pass on each side, every module's call recorded."""
-    ours, theirs = pair.ours.model, pair.theirs
+def our_calls(pair: Pair, inputs: Inputs) -> dict[str, Call]:
+    """One training forward pass of the torch side, every module's call recorded."""
     images, t, x_t, context_noise, dropped = inputs
-    with torch.no_grad(), record_torch(ours) as left:
-        ours(*(pair.on_device(value) for value in (images, x_t, t, context_noise, dropped)))
-    with record_jax(theirs) as right:
-        theirs(*(to_jax(value) for value in (images, x_t, t, context_noise, dropped)))
-    return left, right
+    with torch.no_grad(), record_torch(pair.ours.model) as calls:
+        pair.ours.model(*(pair.on_device(value) for value in (images, x_t, t, context_noise, dropped)))
+        run_recorded(pair.device)
+    return calls
+
+
+def their_calls(pair: Pair, inputs: Inputs) -> dict[str, Call]:
+    """The same of the JAX side."""
+    images, t, x_t, context_noise, dropped = inputs
+    with record_jax(pair.theirs) as calls:
+        pair.theirs(*(to_jax(value) for value in (images, x_t, t, context_noise, dropped)))
+    return calls
 
 
 def by_depth(left: dict[str, Call], right: dict[str, Call]) -> dict[str, float]:
@@ -58,5 +65,10 @@ def sampling_outputs(pair: Pair, inputs: Inputs) -> tuple[dict[str, Any], dict[s
 
 def check(pair: Pair, inputs: Inputs) -> Iterator[Check]:
     """The output of every module in forward order, then what sampling calls."""
-    yield Check("model", "forward pass, every module's output", pair.dtype, by_depth(*forward(pair, inputs)))
+    yield Check(
+        "model",
+        "forward pass, every module's output",
+        pair.dtype,
+        by_depth(our_calls(pair, inputs), their_calls(pair, inputs)),
+    )
     yield Check("model", "sampling's network", pair.dtype, errors_of(*sampling_outputs(pair, inputs)))

@@ -11,6 +11,7 @@ from flax import nnx
 
 from jax_reference import train_step
 from lightning_nsd.rng import philox
+from lightning_nsd.xla.device import run_recorded
 from parity_tests.check import Check
 from parity_tests.compare import errors_of
 from parity_tests.pair import Inputs, Pair, to_jax, to_numpy
@@ -60,6 +61,7 @@ def our_vjp(module: torch.nn.Module, call: Call) -> dict[str, np.ndarray]:
     if not getattr(total, "requires_grad", False):
         return results
     total.backward()
+    run_recorded(total.device)
     return results | {k: to_numpy(a.grad) for k, a in {**inputs, **parameters}.items() if a.grad is not None}
 
 

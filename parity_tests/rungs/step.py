@@ -9,6 +9,7 @@ import torch
 from jax_reference import loading as jax_loading
 from jax_reference.optim.adamw import adamw
 from jax_reference.train_step import Draws, make_train_step, start_training
+from lightning_nsd.xla.device import run_recorded
 from parity_tests.check import Check
 from parity_tests.compare import errors_of
 from parity_tests.pair import Pair, to_jax, to_numpy
@@ -44,6 +45,7 @@ def our_steps(pair: Pair, steps: int, gradient_clip: float | None, batch: int) -
         optimizer.step()
         trainer.global_step += 1
         scheduler.step()
+        run_recorded(pair.device)
         results[f"loss of step {step + 1}"] = to_numpy(loss)
     ema = {f"ema {k}": to_numpy(p) for k, p in module.evaluation_model.named_parameters()}
     return results | {k: to_numpy(p) for k, p in module.model.named_parameters()} | ema
