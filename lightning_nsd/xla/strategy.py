@@ -37,7 +37,21 @@ class AtomicCheckpoints:
         super().save_checkpoint(checkpoint, filepath, storage_options=storage_options)  # type: ignore[misc]
 
 
-class SingleXLA(AtomicCheckpoints, SingleDeviceXLAStrategy):  # type: ignore[misc]
+class BatchByBatch:
+    """Every batch of an evaluation is one graph; Lightning would record them all, and run them with the next step."""
+
+    def validation_step(self, *arguments: Any, **options: Any) -> Any:
+        output = super().validation_step(*arguments, **options)  # type: ignore[misc]
+        run_recorded(torch.device("xla"))
+        return output
+
+    def test_step(self, *arguments: Any, **options: Any) -> Any:
+        output = super().test_step(*arguments, **options)  # type: ignore[misc]
+        run_recorded(torch.device("xla"))
+        return output
+
+
+class SingleXLA(BatchByBatch, AtomicCheckpoints, SingleDeviceXLAStrategy):  # type: ignore[misc]
     """One XLA device, of the kind that PJRT_DEVICE names (CPU where it names none).
 
     Args:
@@ -58,7 +72,7 @@ class SingleXLA(AtomicCheckpoints, SingleDeviceXLAStrategy):  # type: ignore[mis
         super().setup(trainer)
 
 
-class TPU(AtomicCheckpoints, XLAStrategy):  # type: ignore[misc]
+class TPU(BatchByBatch, AtomicCheckpoints, XLAStrategy):  # type: ignore[misc]
     """All chips of a TPU host, one process each.
 
     Args:

@@ -1,9 +1,12 @@
 """XLA computes what eager PyTorch computes, and checkpoints pass between them."""
 
 import torch
+import torch_xla.core.xla_model as xm
+from lightning.pytorch import Callback
 
 from lightning_nsd.checkpoint_io import read_checkpoint
 from lightning_nsd.xla.strategy import SingleXLA
+from lightning_nsd.xla.trace_report import read_counters
 from tests.conftest import StripedData, make_model, randomized
 from tests.training.conftest import assert_equal_to_the_bit, run
 
@@ -37,13 +40,28 @@ def test_twenty_steps_in_float64_end_with_the_same_weights(tmp_path, monkeypatch
         assert error < 1e-11, f"{key}: {error:.1e}"
 
 
-def test_the_loss_of_a_validation_set_that_is_no_multiple_of_the_batch_is_eagers(tmp_path):
-    losses = []
+def test_short_epochs_and_validation_sets_compile_nothing_new_and_their_loss_is_eagers(tmp_path):
+    """Ten episodes make two batches of four an epoch; six make a whole and half a batch of validation."""
+    compiled, executed, losses = [], [], []
+
+    class Seen(Callback):
+        """Graphs compiled by the end of an evaluation, and run in its second batch."""
+
+        def on_validation_batch_end(self, *_):
+            xm.wait_device_ops()
+            executed.append(read_counters().executed)
+
+        def on_validation_end(self, *_):
+            compiled.append(read_counters().compiled)
+
     for start in (run, on_xla):
-        trainer = start(tmp_path / str(len(losses)), 2, model(), limit_val_batches=1.0, val_check_interval=2,
-                        data={"eval_episodes": 7})  # fmt: skip
+        trainer = start(tmp_path / str(len(losses)), 8, model(), limit_val_batches=1.0, val_check_interval=2,
+                        data={"episodes_per_epoch": 10, "eval_episodes": 6}, callbacks=[Seen()])  # fmt: skip
         losses.append(float(trainer.callback_metrics["val/loss"]))
     assert abs(losses[0] - losses[1]) < 1e-6
+    assert len(compiled) == 8
+    assert compiled[5] == compiled[7] > 0
+    assert executed[-1] - executed[-2] == 1
 
 
 def test_a_checkpoint_of_xla_goes_on_on_the_cpu_and_the_other_way(tmp_path):
