@@ -226,6 +226,7 @@ class FewShotDiffusion(LightningModule):
             `(B, num, C, H, W)` in [-1, 1].
         """
         model, sampler = self.evaluation_model, sampler or self.sampler
+        support = support.to(next(model.parameters()).dtype)
         b, shape = len(support), (self.channels, self.image_size, self.image_size)
         on: dict[str, Any] = {"device": support.device, "dtype": support.dtype, "generator": generator}
         with torch.no_grad():
@@ -287,7 +288,8 @@ class FewShotDiffusion(LightningModule):
     def _evaluation_step(self, batch: EpisodeBatch, split: str) -> None:
         """The loss on held-out classes with EMA weights; padding episodes do not count."""
         terms = self._terms(self.evaluation_model, batch.images, self._draw(batch, Stream.EVAL_NOISE, 0.0))
-        weights = batch.mask / batch.mask.sum().clamp(min=1)
+        # Lightning averages over batches, weighted by batch_size, then over processes: each must name the same size.
+        weights = batch.mask * (self.trainer.world_size / batch.n_valid)
         for name, values in {**terms, "loss": self._total(terms)}.items():
             per_episode = values.unflatten(0, (len(batch.mask), -1)).mean(dim=1)  # (B,)
             mean = (per_episode * weights).sum()

@@ -164,7 +164,7 @@ class EpisodeDataModule(LightningDataModule):
         if self.episode_symmetries:
             which = torch.randint(8, (self.global_batch_size,), generator=draw)
             images = apply_symmetries(images, self._rows(which))
-        return EpisodeBatch(images, torch.ones(self.batch_size), number, self.batch_size)
+        return EpisodeBatch(images, torch.ones(self.batch_size), number, self.global_batch_size)
 
     def evaluation_batch(self, split: Split, number: int) -> EpisodeBatch:
         """This process's rows of fixed batch `number`; past the last episode the first ones fill it, masked."""
@@ -173,9 +173,9 @@ class EpisodeDataModule(LightningDataModule):
         classes = spread_classes(image_set, self.eval_episodes, draw)
         episodes = draw_episodes(image_set, classes, self.n_shot + 1, draw)  # (eval_episodes, N)
         rows = torch.arange(number * self.global_batch_size, (number + 1) * self.global_batch_size)
-        mask = self._rows((rows < self.eval_episodes).float())
+        counts = rows < self.eval_episodes
         images = self._gather(image_set, episodes[rows % self.eval_episodes])
-        return EpisodeBatch(images, mask, number, int(mask.sum()))
+        return EpisodeBatch(images, self._rows(counts.float()), number, int(counts.sum()))
 
     def _rows(self, values: Tensor) -> Tensor:
         return rows_of_rank(values, self.rank, self.world_size)
@@ -198,5 +198,6 @@ class EpisodeDataModule(LightningDataModule):
         return FixedEpisodes(self, "test")
 
     def on_after_batch_transfer(self, batch: EpisodeBatch, dataloader_idx: int) -> EpisodeBatch:
-        """Bytes cross to the device; floats are made there."""
-        return batch._replace(images=to_unit_range(batch.images))
+        """Bytes cross to the device; floats are made there, in the precision that the trainer computes in."""
+        images = to_unit_range(batch.images)
+        return batch._replace(images=self.trainer.precision_plugin.convert_input(images) if self.trainer else images)

@@ -15,7 +15,7 @@ class EpisodeBatch(NamedTuple):
         images: `(B, N, C, H, W)`, uint8 from the loader, float in [-1, 1] once on the device.
         mask: `(B,)` float32, 1 for an episode that counts and 0 for one that only fills the batch.
         number: number of the batch in its stream; the key of every random number used with it.
-        n_valid: how many episodes of this process count, for weighted means.
+        n_valid: how many episodes count, over all processes; at least one.
     """
 
     images: Tensor

@@ -78,7 +78,7 @@ def test_rows_of_all_processes_make_the_batch_of_one(options: dict) -> None:
         expected = whole.evaluation_batch("val", number)
         assert torch.equal(torch.cat([batch.images for batch in batches]), expected.images)
         assert torch.equal(torch.cat([batch.mask for batch in batches]), expected.mask)
-        assert sum(batch.n_valid for batch in batches) == expected.n_valid
+        assert {batch.n_valid for batch in batches} == {expected.n_valid}
 
 
 def test_symmetry_turns_a_whole_episode_and_every_symmetry_occurs() -> None:
