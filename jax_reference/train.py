@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -16,7 +17,7 @@ from jax_reference.config import Config
 from jax_reference.draws import draw
 from jax_reference.loading import build_model
 from jax_reference.optim.adamw import adamw
-from jax_reference.train_step import TrainState, make_train_step, start_training
+from jax_reference.train_step import TrainState, make_train_step, split, start_training
 from lightning_nsd.data.transforms import to_unit_range
 
 CHECKPOINT = "last.orbax"
@@ -34,15 +35,17 @@ def write_metrics(path: Path, row: dict[str, Any]) -> None:
         writer.writerow(row)
 
 
-def fit(config: Config, root: Path, max_steps: int, resume: bool = False) -> TrainState:
+def fit(config: Config, root: Path, max_steps: int, resume: bool = False, params: Any = None) -> TrainState:
     """Train; write the checkpoint and the log in `root`, and show progress.
 
     Args:
         max_steps: where the run ends; annealing too.
         resume: continue from the checkpoint in `root`.
+        params: where training starts, a pure dictionary of arrays, instead of freshly drawn parameters. Images and
+            noise are in their dtype.
 
     Raises:
-        ValueError: a loss that is not finite, or a checkpoint that does not fit.
+        ValueError: a loss that is not finite, or a checkpoint or parameters that do not fit.
     """
     experiment = build_model(config.model, nnx.Rngs(config.seed))
     settings = replace(experiment.optimizer, gradient_clip=config.gradient_clip, total_steps=float(max_steps))
@@ -52,17 +55,24 @@ def fit(config: Config, root: Path, max_steps: int, resume: bool = False) -> Tra
     train_step = make_train_step(
         model, diffusion, optimizer, experiment.kl_weight, experiment.ema_decay, experiment.ema_warmup
     )
+    if params is not None:
+        if jax.tree.map(np.shape, params) != jax.tree.map(np.shape, split(model)[1]):
+            raise ValueError("the parameters to start from are of another model")
+        nnx.update(model, params)
     state = start_training(model, optimizer)
     if resume:
         state = checkpoint.restore(root / CHECKPOINT, state)
     elif (root / METRICS).exists():
         (root / METRICS).unlink()
+    dtype = jnp.result_type(*jax.tree.leaves(state.params))
 
     start = int(state.step)
     with tqdm(total=max_steps, initial=start, unit="step") as progress:
         for number in range(start, max_steps):
-            images = to_unit_range(config.data.training_batch(number).images).numpy()
-            draws = draw(model, images.shape, diffusion.num_steps, experiment.context_dropout, config.seed, number)
+            images = to_unit_range(config.data.training_batch(number).images).numpy().astype(dtype)
+            draws = draw(
+                model, images.shape, diffusion.num_steps, experiment.context_dropout, config.seed, number, dtype
+            )
             state, terms = train_step(state, jnp.asarray(images), draws)
             progress.update()
             if (number + 1) % config.log_every == 0 or number == start:

@@ -94,3 +94,9 @@ def test_a_checkpoint_of_another_model_is_refused(config: Path, tmp_path: Path) 
     with pytest.raises(ValueError, match=r"other sizes|another model"):
         fit(read_config(str(config)), tmp_path / "run", 2, resume=True)
     assert (tmp_path / "run" / CHECKPOINT).is_dir()
+
+
+def test_parameters_of_another_model_are_refused(config: Path, tmp_path: Path) -> None:
+    params = Pair(cases.SMALL_UNET, "float32").params
+    with pytest.raises(ValueError, match="another model"):
+        fit(read_config(str(config)), tmp_path / "run", 1, params=params)

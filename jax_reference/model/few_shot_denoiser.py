@@ -58,7 +58,7 @@ class FewShotDenoiser(nnx.Module):
         self.context = context(context_dim, rngs=rngs) if self.encoder else None
         self.denoiser = denoiser(image_size, channels, out_channels, context_dim, rngs=rngs)
         check_parts(self.encoder, self.denoiser)
-        self.null_context = nnx.Param(jnp.zeros(context_dim)) if context_dropout and self.encoder else None
+        self.null_context = nnx.Param(jnp.zeros(context_dim, jnp.float32)) if context_dropout and self.encoder else None
 
     @property
     def time_conditioned(self) -> bool:

@@ -74,8 +74,8 @@ class LayerNorm(nnx.Module):
     """Over the last axis, then `scale` and `bias` where `affine`; eps inside the root (Ba et al. 2016)."""
 
     def __init__(self, size: int, *, eps: float, affine: bool = True) -> None:
-        self.scale = nnx.Param(jnp.ones(size)) if affine else None
-        self.bias = nnx.Param(jnp.zeros(size)) if affine else None
+        self.scale = nnx.Param(jnp.ones(size, jnp.float32)) if affine else None
+        self.bias = nnx.Param(jnp.zeros(size, jnp.float32)) if affine else None
         self.eps = eps
 
     def __call__(self, x: jax.Array) -> jax.Array:
@@ -88,8 +88,8 @@ class GroupNorm(nnx.Module):
     """Over groups of neighbouring channels and all pixels, then `scale` and `bias` for each channel (Wu & He 2018)."""
 
     def __init__(self, groups: int, channels: int, *, eps: float) -> None:
-        self.scale = nnx.Param(jnp.ones(channels))
-        self.bias = nnx.Param(jnp.zeros(channels))
+        self.scale = nnx.Param(jnp.ones(channels, jnp.float32))
+        self.bias = nnx.Param(jnp.zeros(channels, jnp.float32))
         self.groups = groups
         self.eps = eps
 
