@@ -100,3 +100,9 @@ def test_a_frozen_part_does_not_move_before_its_time(tmp_path):
     assert weights(5, freeze_encoder_steps=3) == (True, True)
     assert weights(3, freeze_denoiser_steps=3) == (True, False)
     assert weights(5, freeze_denoiser_steps=3) == (True, True)
+
+
+def test_pictures_are_drawn_in_the_precision_of_the_trainer(tmp_path):
+    grid = SampleGrid(splits=["val"], num_classes=2, num_images=2)
+    run(tmp_path, 2, callbacks=[grid], limit_val_batches=1.0, val_check_interval=2, precision="64-true")
+    assert len(list((tmp_path / "samples").glob("*.png"))) == 1
