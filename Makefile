@@ -7,10 +7,10 @@ RUN_STAMP := $(VENV)/.setup-run
 TEST_STAMP := $(VENV)/.setup-test
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fit test lint mutants bench clean
+.PHONY: help setup fit test lint mutants parity-run bench clean
 
 help: ## show this list
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(VENV)/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -41,6 +41,9 @@ test: lint ## style, types and all tests
 
 mutants: $(TEST_STAMP) ## change one thing at a time in the torch side; the parity tests must notice each
 	$(BIN)/python -m parity_tests.mutation_run
+
+parity-run: $(TEST_STAMP) ## train both frameworks for 500 steps, ten minutes on two cores; curves in runs/parity
+	$(BIN)/python -m parity_tests.run --config glyphs.yaml --steps 500 $(ARGS)
 
 bench: $(TEST_STAMP) ## the README's figures: accuracy of what `make fit` drew, seconds per training step, cost of distances
 	$(BIN)/python bench/few_shot_accuracy.py --ckpt_path runs/glyphs/last.ckpt

@@ -22,6 +22,8 @@ TOLERANCES: dict[str, dict[Dtype, float]] = {
     "step": {"float64": 1e-8, "float32": REPORTED},
     # the network is applied to its own output at every step
     "sampler": {"float64": 1e-9, "float32": 1e-3},
+    # hundreds of steps: each starts from weights that the rounding of all before it has moved
+    "run": {"float64": 1e-5, "float32": REPORTED},
 }
 
 # torch-xla against torch eager, any rung, float64: the same operations in the same order, fused differently
