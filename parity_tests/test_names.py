@@ -13,12 +13,19 @@ import lightning_nsd
 from parity_tests import cases
 from parity_tests.pair import Pair
 
-FOLDERS = ("model", "diffusion", "optim")
+FOLDERS = ("model", "diffusion", "optim", "metrics", "metrics.extractors")
 ONLY_TORCH = {
     "model.constant": None,  # tables on devices; JAX makes constants of NumPy arrays
     "diffusion.draws": None,  # torch's generators
     "diffusion.gaussian": {"Tables"},  # tables on devices
     "diffusion.sampler": {"StepTable"},  # one loop for all samplers; the reference has each paper's equation
+    "metrics.feature_cache": None,  # features on disk
+    "metrics.feature_distances": None,  # the shell of torchmetrics
+    "metrics.extractors.build": None,  # networks by name
+    "metrics.extractors.extractor": None,  # any network as an extractor; the reference has Inception alone
+    "metrics.extractors.efficientnet_lite0": None,
+    "metrics.extractors.glyphnet": None,
+    "metrics.extractors.inception": {"FEATURES", "NAME", "REMEDY", "SHA256", "build"},  # torchmetrics has the network
 }
 ONLY_JAX = {
     "model.layers": None,  # torch's layers, written out
@@ -26,12 +33,17 @@ ONLY_JAX = {
     "diffusion.sampler": {"Step"},
     "model.attention": {"weighted_values"},  # torch has a fused operation
     "model.unet_blocks": {"Layer", "to_pixels", "to_tokens"},
+    "metrics.frechet": {"Features"},  # a type
+    "metrics.extractors.inception": {"CLASSES", "IMAGE_SIZE", "InceptionV3"},  # torchmetrics' network, written out
+    "metrics.extractors.inception_blocks": None,  # its blocks
+    "metrics.extractors.resize": None,  # a function of torch, and torch-fidelity's, written out
 }
+OTHER_ARGUMENTS = {"optim.groups.parameter_groups"}  # torch's groups hold the parameters, JAX's name them
 
 
 def files(package: Any) -> set[str]:
     root = Path(package.__file__).parent
-    return {f"{folder}.{path.stem}" for folder in FOLDERS for path in (root / folder).glob("*.py")} - {
+    return {f"{f}.{path.stem}" for f in FOLDERS for path in (root / f.replace(".", "/")).glob("*.py")} - {
         f"{folder}.__init__" for folder in FOLDERS
     }
 
@@ -49,10 +61,10 @@ def public_names(package: Any, module: str) -> set[str]:
     return {name for name in names if not name.startswith("_")}
 
 
-def arguments(cls: type) -> dict[str, Any]:
-    """A constructor's arguments and their defaults; `rngs` is how flax is seeded."""
-    constructor: Any = cls.__init__  # type: ignore[misc]
-    parameters = inspect.signature(constructor).parameters.values()
+def arguments(function: Any) -> dict[str, Any]:
+    """A function's arguments and their defaults, or those of a class's constructor; `rngs` is how flax is seeded."""
+    called = function.__init__ if inspect.isclass(function) else function
+    parameters = inspect.signature(called).parameters.values()
     named = [p for p in parameters if p.kind not in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
     return {p.name: p.default for p in named if p.name not in ("self", "rngs")}
 
@@ -74,11 +86,12 @@ def test_both_files_define_the_same_public_names(module: str) -> None:
 
 
 @pytest.mark.parametrize("module", SHARED)
-def test_constructors_take_the_same_arguments_with_the_same_defaults(module: str) -> None:
+def test_constructors_and_functions_take_the_same_arguments_with_the_same_defaults(module: str) -> None:
     ours = importlib.import_module(f"lightning_nsd.{module}")
     theirs = importlib.import_module(f"jax_reference.{module}")
     for name in public_names(lightning_nsd, module) & public_names(jax_reference, module):
-        if inspect.isclass(getattr(ours, name)):
+        is_called = inspect.isclass(getattr(ours, name)) or inspect.isfunction(getattr(ours, name))
+        if is_called and f"{module}.{name}" not in OTHER_ARGUMENTS:
             assert arguments(getattr(ours, name)) == arguments(getattr(theirs, name)), name
 
 

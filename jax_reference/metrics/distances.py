@@ -1,0 +1,57 @@
+"""Everything that is said about one class, from its features."""
+
+from typing import NamedTuple
+
+from jax_reference.metrics.frechet import Features, frechet_distance
+from jax_reference.metrics.kernel import kernel_distance
+from jax_reference.metrics.precision_recall import precision_recall
+
+NAN = float("nan")
+
+
+class Distances(NamedTuple):
+    """Comparison of n generated with n real images.
+
+    Attributes:
+        fid: Fréchet distance.
+        kid: kernel distance.
+        precision: part of the generated images that look real; NaN for fewer than 4 images.
+        recall: part of the real images that are covered; NaN for fewer than 4 images.
+        floor: Fréchet distance between two disjoint parts of the real images; NaN where there are fewer than 4.
+        floor_n: images in each of the two parts: n where the class has 2n, else half of the class.
+    """
+
+    fid: float = NAN
+    kid: float = NAN
+    precision: float = NAN
+    recall: float = NAN
+    floor: float = NAN
+    floor_n: int = 0
+
+
+def floor_size(available: int, n: int) -> int:
+    """Images in each of the two parts that give the floor, 0 where there are too few for any."""
+    size = min(n, available // 2)
+    return size if size >= 2 else 0
+
+
+def measure(real: Features, generated: Features) -> Distances:
+    """Compare features.
+
+    Args:
+        real: `(r, d)` with r at least n; the first n are compared, up to 2n give the floor.
+        generated: `(n, d)`.
+
+    Raises:
+        ValueError: features that cannot be compared; says why.
+    """
+    n = len(generated)
+    used = real[:n]
+    size = floor_size(len(real), n)
+    return Distances(
+        fid=frechet_distance(used, generated),
+        kid=kernel_distance(used, generated),
+        **dict(zip(("precision", "recall"), precision_recall(used, generated), strict=True)),
+        floor=frechet_distance(real[:size], real[size : 2 * size]) if size else NAN,
+        floor_n=size,
+    )
