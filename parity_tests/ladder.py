@@ -9,7 +9,7 @@ from jax_reference.config import Config
 from lightning_nsd.loading import load_checkpoint
 from parity_tests.check import RUNGS, Check
 from parity_tests.pair import Pair
-from parity_tests.rungs import loss, model, module, op, sampler, schedule, step
+from parity_tests.rungs import loss, metric, model, module, op, sampler, schedule, step
 from parity_tests.tolerances import Dtype
 
 
@@ -63,6 +63,7 @@ class Ladder:
             "loss": lambda: loss.check(self.pair, self.pair.inputs(self.options.batch)),
             "sampler": self._sampler,
             "step": self._step,
+            "metric": self._metric,
         }
         return rungs[RUNGS[number]]()
 
@@ -84,3 +85,7 @@ class Ladder:
         with torch.no_grad():
             for name in sampler.SAMPLERS:
                 yield from sampler.check(self.pair, name, 1, self.options.batch, num_steps=steps, guidance=guidance)
+
+    def _metric(self) -> Iterator[Check]:
+        size, channels = self.config.model["image_size"], self.config.model["channels"]
+        return metric.check(self.options.dtype, size, channels, self.options.backend)

@@ -33,7 +33,7 @@ def randomize(module: nn.Module, seed: int) -> None:
         owner = owners[key.rpartition(".")[0]]
         if isinstance(owner, nn.Linear | nn.Conv2d) and parameter.dim() > 1:
             draw = draw * parameter[0].numel() ** -0.5
-        elif isinstance(owner, nn.LayerNorm | nn.GroupNorm) and key.endswith("weight"):
+        elif isinstance(owner, nn.LayerNorm | nn.GroupNorm | nn.BatchNorm2d) and key.endswith("weight"):
             draw = 1 + 0.2 * draw
         elif parameter.dim() == 1:
             draw = 0.2 * draw

@@ -20,7 +20,7 @@ from rich.table import Table
 from parity_tests.check import RUNGS, Check
 
 COLUMNS = ("rung", "what", "worst error", "tolerance", "verdict", "worst of")
-BY_DEPTH = ("model", "module", "loss")  # rungs whose errors are in forward order
+BY_DEPTH = ("model", "module", "loss", "metric")  # rungs whose errors are in forward order
 MAX_LABELS = 40
 
 

@@ -21,6 +21,12 @@ RULES: dict[type[nn.Module], dict[str, tuple[str, tuple[int, ...] | None]]] = {
     nn.Conv2d: {"weight": ("kernel", (2, 3, 1, 0)), "bias": ("bias", None)},
     nn.LayerNorm: {"weight": ("scale", None), "bias": ("bias", None)},
     nn.GroupNorm: {"weight": ("scale", None), "bias": ("bias", None)},
+    nn.BatchNorm2d: {
+        "weight": ("scale", None),
+        "bias": ("bias", None),
+        "running_mean": ("mean", None),
+        "running_var": ("var", None),
+    },
 }
 
 
@@ -54,9 +60,15 @@ class Entry:
 
 
 def parameters(model: nnx.Module) -> list[tuple[JaxPath, Any]]:
-    """Every parameter of a JAX module, with its path."""
-    flat: Any = nnx.to_flat_state(nnx.state(model, nnx.Param))
+    """Every parameter of a JAX module, with its path; a BatchNorm's statistics are among them."""
+    flat: Any = nnx.to_flat_state(nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat)))
     return [(tuple(path), param) for path, param in flat]
+
+
+def torch_parameters(model: nn.Module) -> dict[str, torch.Tensor]:
+    """Every parameter of a torch module, by its key; a BatchNorm's statistics are among them."""
+    statistics = {key: value for key, value in model.named_buffers() if key.endswith(("running_mean", "running_var"))}
+    return {**dict(model.named_parameters()), **statistics}
 
 
 def jax_shapes(model: nnx.Module) -> dict[JaxPath, tuple[int, ...]]:
@@ -73,7 +85,7 @@ def key_table(torch_model: nn.Module, jax_model: nnx.Module) -> list[Entry]:
     unused = jax_shapes(jax_model)
     modules = dict(torch_model.named_modules())
     table = []
-    for key, parameter in torch_model.named_parameters():
+    for key, parameter in torch_parameters(torch_model).items():
         module_name, _, name = key.rpartition(".")
         name, axes = RULES.get(type(modules[module_name]), {}).get(name, (name, None))
         parts = [*filter(None, module_name.split(".")), name]

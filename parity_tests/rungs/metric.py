@@ -1,0 +1,156 @@
+"""Rung 7: Inception's features of the same images with the same random weights, and distances of the same features."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+from unittest.mock import patch
+
+import numpy as np
+import torch
+from flax import nnx
+from torch import nn
+from torchmetrics.image.fid import NoTrainInceptionV3
+
+from jax_reference.metrics import distances as their_distances
+from jax_reference.metrics import frechet as their_frechet
+from jax_reference.metrics import kernel as their_kernel
+from jax_reference.metrics import precision_recall as their_precision_recall
+from jax_reference.metrics.extractors import resize as their_resize
+from jax_reference.metrics.extractors.inception import InceptionV3
+from lightning_nsd.metrics import distances as our_distances
+from lightning_nsd.metrics import frechet as our_frechet
+from lightning_nsd.metrics import kernel as our_kernel
+from lightning_nsd.metrics import precision_recall as our_precision_recall
+from lightning_nsd.metrics.extractors import inception
+from lightning_nsd.metrics.extractors.extractor import Extractor
+from lightning_nsd.metrics.extractors.extractor import resize as our_resize
+from lightning_nsd.rng import philox
+from lightning_nsd.xla.device import run_recorded
+from parity_tests.backends import torch_device
+from parity_tests.check import Check
+from parity_tests.compare import errors_of, relative_error
+from parity_tests.pair import randomize, to_jax, to_numpy
+from parity_tests.record import record_jax, record_torch
+from parity_tests.rungs.model import by_depth
+from parity_tests.tolerances import Dtype
+from parity_tests.weights import key_table, load, to_jax_params, torch_parameters
+
+Distance = Callable[..., Any]
+Case = tuple[tuple[np.ndarray, np.ndarray], tuple[int, ...]]
+
+FEATURES = 24
+SIZES = ((2, 2), (9, 9), (23, 23), (24, 24), (25, 25), (60, 60), (9, 60), (60, 9), (24, 60))  # n and m about FEATURES
+SUBSET_SIZES = (9, 1000)
+
+
+def randomize_inception(network: nn.Module) -> None:
+    """Random weights and BatchNorm statistics under which features depend on the image.
+
+    A ReLU loses half of the power, which the weights make up for: after 47 of them biases would be all that is left.
+    """
+    randomize(network, 7)
+    for index, module in enumerate(network.modules()):
+        if isinstance(module, nn.Conv2d):
+            module.weight.data *= 2**0.5
+        elif isinstance(module, nn.BatchNorm2d):
+            draw = torch.from_numpy(philox(8, index).uniform(size=(2, module.num_features)))
+            module.running_mean, module.running_var = 0.4 * draw[0] - 0.2, 0.5 + draw[1]
+
+
+def our_inception(dtype: Dtype) -> Extractor:
+    """lightning_nsd's extractor, built as ever but for random weights in place of a file's.
+
+    Its dtype is set as torchmetrics sets it, which is why no image passes through float32 on the way.
+    """
+    with (
+        patch.object(inception, "check_weights"),
+        patch.object(torch, "load", return_value={}),
+        patch.object(NoTrainInceptionV3, "load_state_dict"),
+    ):
+        extractor = inception.build("random weights")
+    randomize_inception(extractor.network)
+    extractor.network._dtype = torch_dtype = getattr(torch, dtype)
+    return extractor.to(torch_dtype)
+
+
+def inceptions(dtype: Dtype, backend: str = "torch") -> tuple[Extractor, InceptionV3]:
+    """The network in both frameworks, with the same weights; torch's where `backend` computes."""
+    ours = our_inception(dtype)
+    theirs = nnx.eval_shape(lambda: InceptionV3(rngs=nnx.Rngs(0)))
+    network: Any = ours.network
+    load(theirs, to_jax_params(key_table(network, theirs), torch_parameters(network)))
+    return ours.to(torch_device(backend)), theirs
+
+
+def images(size: int, channels: int = 3) -> np.ndarray:
+    """Two images of bytes with black and white pixels, `(2, 3, size, size)`: one of noise, one smooth."""
+    random = philox(9, size)
+    noise = random.integers(-64, 320, (channels, size, size))
+    x, y = np.meshgrid(*2 * [np.linspace(0, 3, size)])
+    waves = np.stack([128 + 160 * np.sin(x + channel) * np.cos(2 * y - channel) for channel in range(channels)])
+    both = np.clip(np.stack([noise, waves]), 0, 255).astype(np.uint8)
+    return both if channels == 3 else both.repeat(3, axis=1)
+
+
+@torch.no_grad()
+def features(ours: Extractor, theirs: InceptionV3, given: np.ndarray, dtype: Dtype) -> Check:
+    """Every module's output in forward order, and the features."""
+    device = next(ours.parameters()).device
+    with record_torch(ours.network) as our_calls:
+        ours(torch.from_numpy(given).to(device))
+        run_recorded(device)
+    with record_jax(theirs) as their_calls:
+        theirs(to_jax(given))
+    # torch's ReLU overwrites what it is given, so that a BatchNorm's output cannot be had any more
+    kept = {name: call for name, call in our_calls.items() if not name.endswith(".bn")}
+    return Check("metric", f"Inception's features of {given.shape} bytes", dtype, by_depth(kept, their_calls))
+
+
+def resizing(dtype: Dtype) -> Check:
+    """Smaller, larger, and smaller in one direction alone."""
+    errors: dict[str, float] = {}
+    for height, width, size in ((32, 32, 75), (90, 70, 31), (20, 60, 40), (32, 32, 32)):
+        given = 255 * philox(10, height).uniform(size=(2, 3, height, width)).astype(dtype)
+        left, right = our_resize(torch.from_numpy(given), size), their_resize.resize(to_jax(given), size)
+        errors[f"{height} × {width} to {size}"] = relative_error(to_numpy(left), to_numpy(right))
+    return Check("metric", "resizing", dtype, errors)
+
+
+def two_sets(n: int, m: int, dtype: Dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Features `(n, d)` and `(m, d)` that are correlated, of different means and deviations."""
+    mix = philox(11).standard_normal((FEATURES, FEATURES)) / FEATURES**0.5
+    a, b = (philox(12, index).standard_normal((rows, FEATURES)) @ mix for index, rows in enumerate((n, m)))
+    return a.astype(dtype), (1.3 * b + 0.4).astype(dtype)
+
+
+def compare(what: str, dtype: Dtype, ours: Distance, theirs: Distance, cases: Mapping[str, Case]) -> Check:
+    """One function of two sets of features on both sides, for every case: its two sets, and its other arguments."""
+    left = {name: np.array(ours(*map(torch.from_numpy, sets), *more)) for name, (sets, more) in cases.items()}
+    right = {name: np.array(theirs(*map(to_jax, sets), *more)) for name, (sets, more) in cases.items()}
+    return Check("metric", what, dtype, errors_of(left, right))
+
+
+def distances(dtype: Dtype) -> Iterator[Check]:
+    """Of fewer images than features, as many, and more."""
+    sets = {f"n = {n}, m = {m}": two_sets(n, m, dtype) for n, m in SIZES}
+    alone: dict[str, Case] = {name: (pair, ()) for name, pair in sets.items()}
+    frechet = our_frechet.frechet_distance, their_frechet.frechet_distance
+    yield compare(f"Fréchet distance, d = {FEATURES}", dtype, *frechet, alone)
+    subsets: dict[str, Case] = {
+        f"{name}, subsets of {size}": (pair, (size,)) for name, pair in sets.items() for size in SUBSET_SIZES
+    }
+    kernel = our_kernel.kernel_distance, their_kernel.kernel_distance
+    yield compare("kernel distance", dtype, *kernel, subsets)
+    neighbours = our_precision_recall.precision_recall, their_precision_recall.precision_recall
+    enough = {name: case for name, case in alone.items() if len(case[0][0]) > our_precision_recall.NEIGHBOURHOOD}
+    yield compare("precision and recall", dtype, *neighbours, enough)
+    classes: dict[str, Case] = {
+        f"{n} generated, {real} real": (two_sets(real, n, dtype), ()) for n, real in ((9, 9), (9, 13), (9, 18), (9, 60))
+    }
+    yield compare("all that is said about a class", dtype, our_distances.measure, their_distances.measure, classes)
+
+
+def check(dtype: Dtype, size: int, channels: int, backend: str = "torch") -> Iterator[Check]:
+    """The whole rung, for images of a config's size and channels; distances are computed on the CPU everywhere."""
+    yield resizing(dtype)
+    yield features(*inceptions(dtype, backend), images(size, channels), dtype)
+    yield from distances(dtype)

@@ -1,0 +1,132 @@
+"""Rung 7."""
+
+from types import ModuleType
+
+import jax
+import numpy as np
+import pytest
+import torch
+from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
+
+from jax_reference.metrics import distances as their_distances
+from jax_reference.metrics.extractors import inception_blocks
+from jax_reference.metrics.extractors.inception import InceptionV3
+from jax_reference.metrics.extractors.inception_blocks import max_pool
+from jax_reference.metrics.extractors.resize import resize_like_tensorflow1
+from jax_reference.metrics.frechet import frechet_distance
+from jax_reference.metrics.kernel import kernel_distance
+from lightning_nsd.metrics import distances as our_distances
+from lightning_nsd.metrics.extractors import Extractor
+from parity_tests.check import Check
+from parity_tests.compare import relative_error
+from parity_tests.pair import to_jax, to_numpy
+from parity_tests.rungs import metric
+from parity_tests.tolerances import DTYPES, Dtype
+
+Inceptions = tuple[Extractor, InceptionV3]
+SIDES = [(our_distances, torch.from_numpy), (their_distances, to_jax)]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_resizing_and_distances_agree(dtype: Dtype) -> None:
+    for check in (metric.resizing(dtype), *metric.distances(dtype)):
+        check.require()
+
+
+@pytest.mark.parametrize("n", [9, 24, 60])
+def test_the_references_distance_of_a_set_from_itself_is_zero(n: int) -> None:
+    a, _ = metric.two_sets(n, n, "float64")
+    assert frechet_distance(a, a) < 1e-10
+
+
+def test_the_reference_computes_distances_in_float64_whatever_jax_is_set_to() -> None:
+    real, generated = metric.two_sets(20, 9, "float32")
+    found = their_distances.measure(real, generated)
+    with jax.enable_x64(False):
+        assert their_distances.measure(real, generated) == found
+
+
+@pytest.mark.parametrize(("module", "convert"), SIDES, ids=["torch", "JAX"])
+def test_what_needs_four_images_is_nan_for_three(module: ModuleType, convert: object) -> None:
+    found = module.measure(*map(convert, metric.two_sets(3, 3, "float64")))  # type: ignore[call-overload]
+    assert np.isfinite([found.fid, found.kid]).all()
+    assert np.isnan([found.precision, found.recall, found.floor]).all() and found.floor_n == 0
+
+
+@pytest.mark.parametrize("distance", [frechet_distance, kernel_distance])
+@pytest.mark.parametrize(
+    ("a", "b", "message"),
+    [
+        (np.zeros((1, 3)), np.zeros((5, 3)), "at least 2 images; got 1 and 5"),
+        (np.zeros((5, 2)), np.zeros((5, 3)), r"\(5, 2\) and \(5, 3\)"),
+        (np.zeros((5, 3)), np.full((5, 3), np.nan), "not finite"),
+    ],
+)
+def test_the_reference_refuses_what_cannot_be_compared(
+    distance: object, a: np.ndarray, b: np.ndarray, message: str
+) -> None:
+    with pytest.raises(ValueError, match=message):
+        distance(a, b)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("size", [31, 75, 299, 400])
+def test_tensorflows_resizing_agrees(size: int, dtype: Dtype) -> None:
+    given = 255 * np.random.default_rng(0).uniform(size=(1, 3, 32, 310)).astype(dtype)
+    left = interpolate_bilinear_2d_like_tensorflow1x(torch.from_numpy(given), (size, size), align_corners=False)
+    right = resize_like_tensorflow1(to_jax(given), size)
+    Check("metric", "resizing", dtype, {"images": relative_error(to_numpy(left), to_numpy(right))}).require()
+
+
+@pytest.fixture(scope="module")
+def inceptions() -> Inceptions:
+    return metric.inceptions("float64")
+
+
+def test_inceptions_features_and_the_output_of_every_layer_agree(inceptions: Inceptions) -> None:
+    check = metric.features(*inceptions, metric.images(32), "float64")
+    assert len(check.errors) == 94 + 94 + 11 + 1  # convolutions, with BatchNorm and ReLU, blocks, the network
+    check.require()
+
+
+def test_inceptions_features_agree_with_tensorflows_resizing(
+    inceptions: Inceptions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ours, theirs = inceptions
+    monkeypatch.setattr(ours.network, "use_antialias", False)
+    monkeypatch.setattr(theirs, "antialias", False)
+    metric.features(ours, theirs, metric.images(40, channels=1), "float64").require()
+
+
+def mean_of_nine(x: jax.Array) -> jax.Array:
+    """An average pool in which the padding counts."""
+    return jax.lax.reduce_window(x, 0.0, jax.lax.add, (1, 1, 3, 3), (1, 1, 1, 1), "SAME") / 9
+
+
+@pytest.mark.parametrize(
+    ("name", "replaced", "module"),
+    [
+        ("BATCH_NORM_EPS", 1e-5, "Conv2d_1a_3x3"),
+        ("average_pool", mean_of_nine, "Mixed_5b.branch_pool.conv"),
+        (
+            "max_pool",
+            lambda x, stride, padding=0: max_pool(x, stride) if stride > 1 else x,
+            "Mixed_7c.branch_pool.conv",
+        ),
+    ],
+)
+def test_another_network_is_noticed_and_its_first_other_module_named(
+    inceptions: Inceptions, monkeypatch: pytest.MonkeyPatch, name: str, replaced: object, module: str
+) -> None:
+    monkeypatch.setattr(inception_blocks, name, replaced)
+    assert metric.features(*inceptions, metric.images(32), "float64").first_failure == module
+
+
+def test_different_images_have_different_features(inceptions: Inceptions) -> None:
+    with torch.no_grad():
+        first, second = inceptions[0](torch.from_numpy(metric.images(32)))
+    assert (first - second).std() > 0.1 * first.std()
+
+
+def test_inceptions_features_agree_in_single_precision() -> None:
+    metric.features(*metric.inceptions("float32"), metric.images(32), "float32").require()
