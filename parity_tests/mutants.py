@@ -8,7 +8,7 @@ import sys
 from dataclasses import dataclass
 
 OP, MODULE, MODEL, STEP = "test_op.py", "test_module.py", "test_model.py", "test_step.py"
-SCHEDULE, SAMPLER, DROPOUT = "test_schedule.py", "test_sampler.py", "test_dropout.py"
+SCHEDULE, SAMPLER, DROPOUT, METRIC = "test_schedule.py", "test_sampler.py", "test_dropout.py", "test_metric.py"
 
 
 @dataclass(frozen=True)
@@ -40,6 +40,7 @@ GAUSSIAN, LOSS, SCHEDULES, SAMPLERS = (
     "diffusion/schedule.py",
     "diffusion/sampler.py",
 )
+FRECHET, KERNEL = "metrics/frechet.py", "metrics/kernel.py"
 
 MUTANTS = (
     # model
@@ -210,6 +211,28 @@ MUTANTS = (
     ),
     Mutant("module.py", "parameter.grad = None", "parameter.grad.zero_()", "", (STEP,)),
     Mutant("module.py", "total + self.kl_weight * terms", "total + terms", "loss", (MODEL,)),
+    # metrics
+    Mutant(FRECHET, "np.sqrt(len(values) - 1)", "np.sqrt(len(values))", "Fréchet", (METRIC,)),
+    Mutant(FRECHET, "- 2 * root", "- root", "Fréchet", (METRIC,)),
+    Mutant(FRECHET, "np.square(mean_a - mean_b).sum() + trace", "trace", "Fréchet", (METRIC,)),
+    Mutant(FRECHET, "(values - mean) /", "values /", "Fréchet", (METRIC,)),
+    Mutant(FRECHET, "if len(a) > a.shape[1] else a", "if len(a) > a.shape[1] else a[1:]", "Fréchet", (METRIC,)),
+    Mutant(KERNEL, "+ 1.0) ** 3", "+ 1.0) ** 2", "kernel distance", (METRIC,)),
+    Mutant(KERNEL, "+ 1.0) ** 3", ") ** 3", "kernel distance", (METRIC,)),
+    Mutant(KERNEL, "x @ y.T / x.shape[1]", "x @ y.T", "kernel distance", (METRIC,)),
+    Mutant(KERNEL, "k_aa.sum() - k_aa.trace()", "k_aa.sum()", "kernel distance", (METRIC,)),
+    Mutant(KERNEL, "within / (m * (m - 1))", "within / (m * m)", "kernel distance", (METRIC,)),
+    Mutant(KERNEL, "size, replace=False)", "size)", "kernel distance", (METRIC,)),
+    Mutant("metrics/precision_recall.py", "neighbourhood + 1", "neighbourhood", "precision and recall", (METRIC,)),
+    Mutant("metrics/distances.py", "used = real[:n]", "used = real[-n:]", "class", (METRIC,)),
+    Mutant("metrics/extractors/extractor.py", "antialias=True", "antialias=False", "resizing", (METRIC,)),
+    Mutant(
+        "metrics/extractors/inception.py",
+        "feature_extractor_weights_path=str(path)",
+        "feature_extractor_weights_path=str(path), antialias=False",
+        "Conv2d_1a_3x3",
+        (METRIC,),
+    ),
 )
 
 if __name__ == "__main__":
