@@ -40,7 +40,7 @@ test: lint ## style, types and all tests
 	$(BIN)/python -m pytest parity_tests $(ARGS)
 
 mutants: $(TEST_STAMP) ## change one thing at a time in the torch side; the parity tests must notice each
-	$(BIN)/python -m parity_tests.mutation_run
+	$(BIN)/python -m parity_tests.mutants
 
 parity-run: $(TEST_STAMP) ## train both frameworks for 500 steps, ten minutes on two cores; curves in runs/parity
 	$(BIN)/python -m parity_tests.run --config glyphs.yaml --steps 500 $(ARGS)
