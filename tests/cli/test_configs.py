@@ -69,8 +69,9 @@ def test_a_config_trains_two_steps(name, nsd, tmp_path):
 
 
 def test_wandb_is_laid_over_another_config(nsd, tmp_path):
-    status, said = nsd("fit", *TINY, "--config=wandb.yaml", "--trainer.max_steps=2", "--trainer.default_root_dir=run",
-                       "--trainer.val_check_interval=2")  # fmt: skip
+    # An absolute path: W&B's own process, which may be an earlier test's, has a working folder of its own.
+    status, said = nsd("fit", *TINY, "--config=wandb.yaml", "--trainer.max_steps=2",
+                       f"--trainer.default_root_dir={tmp_path / 'run'}", "--trainer.val_check_interval=2")  # fmt: skip
     assert status == 0, said
     deadline = time.monotonic() + 60  # a process of W&B's own writes it
     while not list((tmp_path / "run" / "wandb").glob("offline-run-*/*.wandb")):

@@ -175,7 +175,7 @@ def test_killed_and_resumed_a_run_ends_like_one_that_never_stopped(tmp_path):
     process.kill()
     process.communicate()
     assert process.returncode == -signal.SIGKILL
-    assert 10 <= read_checkpoint(killed / "last.ckpt")["global_step"] < 40
+    assert 5 <= read_checkpoint(killed / "last.ckpt")["global_step"] < 40  # killed maybe before the link was renamed
     for root, options in ((whole, []), (killed, ["--ckpt_path=last"])):
         process = start("fit", *RUN, "--trainer.max_steps=40", f"--trainer.default_root_dir={root}", *options)
         said, _ = process.communicate(timeout=300)
