@@ -33,6 +33,11 @@ def compile_quickly(cache: Path) -> None:
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
+def forget_compiled() -> None:
+    """Free what JAX keeps of compiled functions: of no use to the next test file, and gigabytes after all of them."""
+    jax.clear_caches()
+
+
 def has_xla() -> bool:
     """Whether torch-xla can be imported."""
     return importlib.util.find_spec("torch_xla") is not None

@@ -1,5 +1,6 @@
 """Exact arithmetic for every test, before anything is computed."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,12 @@ def pytest_sessionstart() -> None:
     """Before the first backward pass of the process."""
     if backends.has_xla():
         find_devices()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _forget_compiled() -> Iterator[None]:
+    yield
+    backends.forget_compiled()
 
 
 @pytest.fixture
