@@ -6,11 +6,15 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
+from queue import Queue
 from typing import NamedTuple
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from tqdm import tqdm
 
@@ -19,6 +23,9 @@ from parity_tests.mutants import MUTANTS, Mutant
 ROOT = Path(__file__).parent.parent
 COPIED = ("lightning_nsd", "jax_reference", "parity_tests", "configs", "pyproject.toml")
 MESSAGE = "AssertionError: "
+HEAD = ("mutant", "killed", "names the module", "failure")
+MARKDOWN_ABOUT = """Small mistakes made in `lightning_nsd`, one at a time, and what the parity tests said. The list is
+`parity_tests/mutants.py`; `python -m parity_tests.mutants --output docs/mutants.md` made this page."""
 
 
 class Outcome(NamedTuple):
@@ -76,6 +83,23 @@ def judge(folder: Path, mutant: Mutant) -> Outcome:
     return Outcome(status == 1, status == 1 and mutant.module in message, message)
 
 
+def judge_all(mutants: Sequence[Mutant], folders: Iterable[Path]) -> Iterator[Outcome]:
+    """The outcome of each mutant, in their order; as many at a time as there are copies of the repository."""
+    free: Queue[Path] = Queue()
+    for folder in folders:
+        free.put(folder)
+
+    def judge_somewhere(mutant: Mutant) -> Outcome:
+        folder = free.get()
+        try:
+            return judge(folder, mutant)
+        finally:
+            free.put(folder)
+
+    with ThreadPoolExecutor(free.qsize()) as pool:
+        yield from pool.map(judge_somewhere, mutants)
+
+
 def copy_repository(folder: Path) -> None:
     """What the tests need, in a folder that may be changed."""
     for name in COPIED:
@@ -90,28 +114,50 @@ def copy_repository(folder: Path) -> None:
     (folder / ".pytest_cache" / "jax").symlink_to(cache)
 
 
+def as_rows(mutants: Sequence[Mutant], outcomes: Sequence[Outcome]) -> list[tuple[str, str, str, str]]:
+    """What is shown of each: mutant, killed, whether the module was named, the failure."""
+    return [
+        (str(m), "yes" if o.killed else "SURVIVED", "yes" if o.named else "no", o.message[:160])
+        for m, o in zip(mutants, outcomes, strict=True)
+    ]
+
+
+def as_markdown(rows: Sequence[Sequence[str]], summary: str) -> str:
+    """A page with the table."""
+    lines = [f"| {' | '.join(cells)} |" for cells in [HEAD, ["---"] * len(HEAD)]]
+    lines += [
+        f"| `{mutant.replace('|', chr(92) + '|')}` | {killed} | {named} | `{message.replace('|', chr(92) + '|')}` |"
+        for mutant, killed, named, message in rows
+    ]
+    return "\n".join(["# Mutants", "", MARKDOWN_ABOUT, "", summary, "", *lines, ""])
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """0 where every mutant is killed, 1 where one survives or the ladder fails without one."""
     options = argparse.ArgumentParser(prog="python -m parity_tests.mutants", description=__doc__)
     options.add_argument("--only", default="", help="mutants whose file or text contains this")
+    options.add_argument("--output", type=Path, help="a Markdown file to write the table to")
     given = options.parse_args(arguments)
     chosen = [mutant for mutant in MUTANTS if given.only in str(mutant)]
     console = Console()
-    table = Table("mutant", "killed", "names the module", "failure")
-    survivors = 0
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        copy_repository(folder)
+    with ExitStack() as stack:
+        folders = [Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(os.cpu_count() or 1)]
+        for folder in folders:
+            copy_repository(folder)
         tests = sorted({test for mutant in chosen for test in mutant.tests})
-        status, message = run_tests(folder, tests)
+        status, message = run_tests(folders[0], tests)
         if status:
             console.print(f"The ladder fails without any mutant: {message}", markup=False)
             return 1
-        for mutant in tqdm(chosen, unit="mutant"):
-            outcome = judge(folder, mutant)
-            survivors += not outcome.killed
-            words = ("yes" if outcome.killed else "SURVIVED", "yes" if outcome.named else "no")
-            table.add_row(str(mutant).replace("[", r"\["), *words, outcome.message.replace("[", r"\[")[:160])
+        outcomes = list(tqdm(judge_all(chosen, folders), unit="mutant", total=len(chosen)))
+    rows = as_rows(chosen, outcomes)
+    killed, named = (sum(getattr(outcome, name) for outcome in outcomes) for name in ("killed", "named"))
+    summary = f"{killed} of {len(chosen)} mutants killed; the failure named the module of {named}."
+    table = Table(*HEAD)
+    for row in rows:
+        table.add_row(*map(escape, row))
     console.print(table)
-    console.print(f"{len(chosen) - survivors} of {len(chosen)} mutants killed.")
-    return 1 if survivors else 0
+    console.print(summary)
+    if given.output:
+        given.output.write_text(as_markdown(rows, summary), encoding="utf-8")
+    return 0 if killed == len(chosen) else 1

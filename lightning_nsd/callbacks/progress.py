@@ -20,6 +20,9 @@ class ProgressBar(TQDMProgressBar):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         super().on_train_start(trainer, pl_module)
+        self.on_train_epoch_start(trainer, pl_module)  # Lightning leaves it out of a run resumed within an epoch,
+        done = trainer.fit_loop.epoch_loop.batch_progress.current.ready  # and counts what remains from 0
+        self.train_progress_bar.total = min(trainer.num_training_batches, done + self.total_train_batches)
         self._images, self._since = 0, time.perf_counter()
 
     def on_train_batch_end(

@@ -57,6 +57,13 @@ def run_recorded(device: torch.device) -> None:
         torch_xla.sync()
 
 
+def wait_for_device() -> None:
+    """Return once the XLA devices of this process have run all that was sent to them."""
+    import torch_xla.core.xla_model as xm
+
+    xm.wait_device_ops()
+
+
 def seed_device(device: torch.device, seed: int) -> None:
     """Set the state that an XLA device draws from; it has no generators. Costs no compilation."""
     import torch_xla.core.xla_model as xm

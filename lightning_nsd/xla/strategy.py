@@ -11,7 +11,7 @@ from lightning.pytorch.strategies import SingleDeviceXLAStrategy, XLAStrategy
 from lightning_nsd.checkpoint_io import AtomicCheckpointIO
 from lightning_nsd.errors import UserError
 from lightning_nsd.xla.accelerator import LocalXLAAccelerator
-from lightning_nsd.xla.device import find_devices, has_tpu, require_installed, run_recorded
+from lightning_nsd.xla.device import find_devices, has_tpu, require_installed, run_recorded, wait_for_device
 from lightning_nsd.xla.exact import use_exact_operations
 from lightning_nsd.xla.precision import Precision, make_precision
 
@@ -70,6 +70,16 @@ class SingleXLA(BatchByBatch, AtomicCheckpoints, SingleDeviceXLAStrategy):  # ty
         """Compute in XLA what eager computes."""
         use_exact_operations()
         super().setup(trainer)
+
+    def optimizer_step(self, *arguments: Any, **options: Any) -> Any:
+        """On the CPU device, wait for the step: it runs on the host's own cores, so going ahead of it gains little,
+        and XLA counts an execution when it ends, so the trace report is exact."""
+        import torch_xla.runtime as xr
+
+        result = super().optimizer_step(*arguments, **options)
+        if xr.device_type() == "CPU":
+            wait_for_device()
+        return result
 
 
 class TPU(BatchByBatch, AtomicCheckpoints, XLAStrategy):  # type: ignore[misc]

@@ -6,7 +6,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from lightning_nsd.errors import UserError
-from lightning_nsd.xla.device import is_xla
+from lightning_nsd.xla.device import is_xla, wait_for_device
 
 LOG_PREFIX = "xla"
 
@@ -81,6 +81,9 @@ class TraceReport(Callback):
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         if self._before is None:
             return
+        logging = trainer.global_step % trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
+        if logging:
+            wait_for_device()  # the loss is read here anyway, and XLA counts an execution when it ends
         now, before = read_counters(), self._before
         compiled = now.compiled - before.compiled
         if compiled and trainer.global_step > self._last_step + self.warm_up_steps:
@@ -97,7 +100,7 @@ class TraceReport(Callback):
             if count > before.fallbacks.get(name, 0):
                 self._fallbacks[name] = self._fallbacks.get(name, 0) + count - before.fallbacks.get(name, 0)
         self._steps += 1
-        if trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        if logging:
             self._report(trainer)
 
     def _add(self, name: str, value: float) -> None:
