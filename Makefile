@@ -43,7 +43,7 @@ mutants: $(TEST_STAMP) ## change one thing at a time in the torch side; the pari
 	$(BIN)/python -m parity_tests.mutants
 
 parity-run: $(TEST_STAMP) ## train both frameworks for 500 steps, ten minutes on two cores; curves in runs/parity
-	$(BIN)/python -m parity_tests.run --config glyphs.yaml --steps 500 $(ARGS)
+	$(BIN)/python -m parity_tests.run --config glyphs.yaml --steps 500 --lr 5e-4 $(ARGS)
 
 bench: $(TEST_STAMP) ## the README's figures: accuracy of what `make fit` drew, seconds per training step, cost of distances
 	$(BIN)/python bench/few_shot_accuracy.py --ckpt_path runs/glyphs/last.ckpt

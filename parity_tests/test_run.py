@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 from PIL import Image
+from torch import nn
 
 from jax_reference.config import Config
 from parity_tests import cases
-from parity_tests.run import command, settings, sides
+from parity_tests.run import command, outcome, settings, sides
 
 FROM_DATA = ("image_size", "channels", "n_shot")
 
@@ -45,7 +47,8 @@ def run(config: Path, *more: str) -> tuple[int, dict[str, Any], Path]:
 def test_three_steps_agree_and_everything_is_written(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, report, output = run(config)
     assert status == 0 and report["passed"]
-    assert report["loss"]["largest_relative_difference"] < 1e-9
+    assert report["loss"]["largest_relative_difference"] < 1e-9 and report["loss"]["judged_steps"] == 3
+    assert report["control"]["largest_relative_difference"] < 1e-9
     for what in ("parameters", "moving_average", "samples"):
         assert report[what]["largest_relative_difference"] < 1e-7, what
     assert report["changes"]["trainer.max_steps"] == 3 and set(report["seconds"]) == {"torch", "jax"}
@@ -72,9 +75,25 @@ def test_another_rate_on_one_side_is_a_failure(config: Path, monkeypatch: pytest
 
 
 def test_single_precision_is_reported(config: Path) -> None:
-    status, report, _ = run(config, "--dtype", "float32")
+    status, report, _ = run(config, "--dtype", "float32", "--lr", "2e-4")
+    assert report["changes"]["model.optimizer"]["init_args"] == {"lr": 2e-4}
     assert status == 0 and report["loss"]["tolerance"] == "inf"
     assert 1e-9 < report["loss"]["largest_relative_difference"] < 1e-4
+
+
+def test_the_control_starts_one_rounding_away() -> None:
+    network = nn.Linear(3, 4)
+    before = [parameter.detach().clone() for parameter in network.parameters()]
+    sides.Nudge().on_train_start(None, network)  # type: ignore[arg-type]
+    for parameter, old in zip(network.parameters(), before, strict=True):
+        assert not torch.equal(parameter, old)
+        torch.testing.assert_close(parameter, old, rtol=2 * torch.finfo(torch.float32).eps, atol=0)
+
+
+def test_steps_are_judged_until_one_rounding_has_grown_too_far() -> None:
+    control = {"step 1": 1e-16, "step 2": 1e-6, "step 3": 2e-6, "step 4": 1e-16}
+    assert outcome.judged_steps(control, 1e-6) == ["step 1", "step 2"]
+    assert outcome.judged_steps(control, 1e-5) == list(control)
 
 
 def test_what_only_one_side_has_is_switched_off(tmp_path: Path) -> None:
@@ -82,7 +101,8 @@ def test_what_only_one_side_has_is_switched_off(tmp_path: Path) -> None:
         "model": {"encoder": None, "denoiser": cases.part("UNet", {"dropout": 0.2})},
         "trainer": {"accumulate_grad_batches": 2},
     }
-    changes = settings.changes_for(content, tmp_path, 3, 2, "float64")
+    changes = settings.changes_for(content, tmp_path, 3, 2, "float64", None)
+    assert "model.optimizer" not in changes
     changed = settings.changed(content, changes)
     assert changed["model"]["denoiser"]["init_args"]["dropout"] == 0.0 and changed["model"]["encoder"] is None
     assert changed["trainer"]["accumulate_grad_batches"] == 1

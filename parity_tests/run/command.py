@@ -10,9 +10,18 @@ from parity_tests import backends
 from parity_tests.command import WIDTH, positive
 
 DESCRIPTION = """Rung 8: train one config in both frameworks from the same weights, on the same episodes and with the
-same noise. Writes metrics, curves.png, samples.png and parity_run.json. Exits with 1 where the losses leave the
-tolerance."""
+same noise; and a third time in torch with every weight moved by one rounding, to see how far that grows. Writes
+metrics, curves.png, samples.png and parity_run.json. Exits with 1 where a step's loss leaves the tolerance before a
+rounding alone would take it there."""
 CLASSES, IMAGES = 6, 2  # of samples.png: drawing in float64 takes a second for each step of the sampler
+
+
+def rate(text: str) -> float:
+    """A number above zero."""
+    value = float(text)  # argparse names what is no number
+    if not value > 0:
+        raise argparse.ArgumentTypeError(f"{text!r} is not above zero")
+    return value
 
 
 def parser() -> argparse.ArgumentParser:
@@ -21,6 +30,7 @@ def parser() -> argparse.ArgumentParser:
     options.add_argument("--config", default="glyphs.yaml", help="a config's path, or the name of a shipped one")
     options.add_argument("--steps", type=positive, default=500, help="optimiser steps (default: 500)")
     options.add_argument("--batch-size", type=positive, default=4, help="episodes in a batch (default: 4)")
+    options.add_argument("--lr", type=rate, help="learning rate (default: the config's own)")
     options.add_argument("--dtype", choices=("float64", "float32"), default="float64")
     options.add_argument("--output-dir", type=Path, default=Path("runs/parity"), help="where everything is written")
     return options
@@ -52,15 +62,17 @@ def run(given: argparse.Namespace) -> int:
     from parity_tests.run import pictures, samples, settings, sides
 
     output: Path = given.output_dir
-    config, changes = settings.write_config(given.config, output, given.steps, given.batch_size, given.dtype)
+    config, changes = settings.write_config(given.config, output, given.steps, given.batch_size, given.dtype, given.lr)
     support = samples.held_out_support(config.data, CLASSES, given.dtype)  # missing data is an error at once
     ours, module, initial = sides.train_torch(config)
+    nudged = sides.train_nudged(config, output / "torch_nudged")
     experiment = build_model(config.model)
     theirs, ema = sides.train_jax(config, experiment, output / "jax", given.steps, module, initial)
     drawn = samples.draw_samples(module, experiment, ema, support.images, IMAGES, given.dtype)
-    outcome = outcomes.compare(ours, theirs, drawn, given.dtype)
+    outcome = outcomes.compare(ours, theirs, nudged, drawn, given.dtype)
 
     title = f"{Path(given.config).name}, {given.steps} steps of {config.data.batch_size} episodes, {given.dtype}"
+    title += f", rate {given.lr:g}" if given.lr else ""
     written = [output / name for name in ("curves.png", "samples.png", "parity_run.json")]
     pictures.draw_curves(ours, theirs, outcome, title, written[0])
     pictures.draw_sample_rows(support, drawn, title, written[1])

@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -14,14 +15,15 @@ from parity_tests.run.outcome import Outcome
 from parity_tests.run.samples import Samples, Support
 from parity_tests.run.sides import Trained
 
-TORCH, JAX, DIFFERENCE, TOLERANCE = "#7fa7e0", "#222222", "#555555", "#c44e52"
+TORCH, JAX, DIFFERENCE, CONTROL, TOLERANCE = "#7fa7e0", "#222222", "#555555", "#e0a13a", "#c44e52"
 SMALLEST_SHOWN = 1e-18  # a difference of zero has no place on a logarithmic axis
-DIFFERENCE_LABEL = f"relative difference ({SMALLEST_SHOWN:.0e} where equal)"
+DIFFERENCE_STYLE: dict[str, Any] = {"color": DIFFERENCE, "lw": 0.9, "marker": ".", "ms": 2.5, "label": "torch − JAX"}
+CONTROL_STYLE: dict[str, Any] = {"color": CONTROL, "lw": 1.2, "label": "torch − torch started one rounding away"}
 ROW = 0.55  # inches
 
 
 def draw_curves(ours: Trained, theirs: Trained, outcome: Outcome, title: str, path: Path) -> None:
-    """Two panels over the same steps: both losses, and their relative difference."""
+    """Two panels over the same steps: both losses, and their relative difference beside that of a rounding."""
     figure = Figure(figsize=(9, 6.5), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     above, below = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
@@ -31,18 +33,21 @@ def draw_curves(ours: Trained, theirs: Trained, outcome: Outcome, title: str, pa
     above.set_ylabel("training loss")
     above.set_title(title, fontsize=10)
 
-    differences = np.maximum(list(outcome.loss.errors.values()), SMALLEST_SHOWN)
-    below.semilogy(steps, differences, color=DIFFERENCE, lw=0.9, marker=".", ms=2.5, label=DIFFERENCE_LABEL)
+    for errors, style in ((outcome.control, CONTROL_STYLE), (outcome.differences, DIFFERENCE_STYLE)):
+        below.semilogy(steps, np.maximum(list(errors.values()), SMALLEST_SHOWN), **style)
+    judged = len(outcome.loss.errors)
+    if judged < len(steps):
+        below.axvspan(judged + 0.5, len(steps), color=TOLERANCE, alpha=0.08, label="not judged")
     if math.isfinite(outcome.loss.tolerance):
         below.axhline(
             outcome.loss.tolerance, color=TOLERANCE, ls="--", lw=1, label=f"tolerance {outcome.loss.tolerance:.0e}"
         )
-    below.set_ylabel("|torch − JAX| / |JAX|")
+    below.set_ylabel("relative difference")
     below.set_xlabel("optimiser step")
     below.xaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10], integer=True))
     for axes in (above, below):
         axes.grid(alpha=0.3)
-    figure.legend(loc="outside lower center", ncols=4, fontsize=9)
+    figure.legend(loc="outside lower center", ncols=3, fontsize=9)
     figure.savefig(path)
 
 

@@ -13,7 +13,9 @@ from parity_tests.tolerances import Dtype
 PRECISIONS: dict[Dtype, str] = {"float64": "64-true", "float32": "32-true"}
 
 
-def changes_for(config: Mapping[str, Any], root: Path, steps: int, batch_size: int, dtype: Dtype) -> dict[str, Any]:
+def changes_for(
+    config: Mapping[str, Any], root: Path, steps: int, batch_size: int, dtype: Dtype, lr: float | None
+) -> dict[str, Any]:
     """What a comparison changes in a config, by dotted keys.
 
     Args:
@@ -22,6 +24,7 @@ def changes_for(config: Mapping[str, Any], root: Path, steps: int, batch_size: i
         steps: optimiser steps; annealing ends with them.
         batch_size: episodes in a batch.
         dtype: of parameters and images.
+        lr: learning rate; None for the config's own.
     """
     changes: dict[str, Any] = {
         "model.parity": True,
@@ -36,6 +39,9 @@ def changes_for(config: Mapping[str, Any], root: Path, steps: int, batch_size: i
         "checkpoint.every_n_train_steps": steps,
         "data.init_args.batch_size": batch_size,
     }
+    if lr is not None:
+        optimizer = config["model"].get("optimizer") or {"class_path": "torch.optim.AdamW"}
+        changes["model.optimizer"] = {**optimizer, "init_args": {**(optimizer.get("init_args") or {}), "lr": lr}}
     for part in ("encoder", "denoiser"):  # dropout draws from each framework's own state
         if ((config["model"].get(part) or {}).get("init_args") or {}).get("dropout"):
             changes[f"model.{part}.init_args.dropout"] = 0.0
@@ -57,7 +63,9 @@ def changed(config: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, 
     return content
 
 
-def write_config(name: str, output: Path, steps: int, batch_size: int, dtype: Dtype) -> tuple[Config, dict[str, Any]]:
+def write_config(
+    name: str, output: Path, steps: int, batch_size: int, dtype: Dtype, lr: float | None
+) -> tuple[Config, dict[str, Any]]:
     """Write the changed config to `output`, and give it as the reference reads it, with the changes.
 
     Raises:
@@ -65,7 +73,7 @@ def write_config(name: str, output: Path, steps: int, batch_size: int, dtype: Dt
     """
     original = read_config(name)
     content = yaml.safe_load(Path(original.path).read_text(encoding="utf-8"))
-    changes = changes_for(content, output / "torch", steps, batch_size, dtype)
+    changes = changes_for(content, output / "torch", steps, batch_size, dtype, lr)
     output.mkdir(parents=True, exist_ok=True)
     path = output / "config.yaml"
     path.write_text(yaml.safe_dump(changed(content, changes), sort_keys=False), encoding="utf-8")

@@ -1,13 +1,15 @@
-"""The two trainings: LightningCLI's `fit`, and the reference's, which starts from the same weights."""
+"""The trainings: `fit` in Lightning, in the reference from the same weights, and in Lightning a rounding away."""
 
 import csv
 import time
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
 from jax_reference.config import Config
@@ -19,6 +21,7 @@ from parity_tests.pair import to_numpy
 from parity_tests.weights import key_table, to_jax_params, to_torch_state
 
 LOSS = "train/loss"
+CLI = TypeVar("CLI", bound=FewShotCLI)
 
 
 @dataclass(frozen=True)
@@ -48,6 +51,23 @@ class RecordedCLI(FewShotCLI):
         self.initial = {key: value.detach().clone() for key, value in self.model.model.named_parameters()}
 
 
+class Nudge(Callback):
+    """Moves every weight by one rounding before the first step, once the trainer has given them their precision."""
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        with torch.no_grad():
+            for weight in pl_module.parameters():
+                weight.mul_(1 + torch.finfo(weight.dtype).eps)
+
+
+class NudgedCLI(FewShotCLI):
+    """The same training from weights that differ by one rounding each."""
+
+    def before_fit(self) -> None:
+        super().before_fit()
+        self.trainer.callbacks.append(Nudge())  # type: ignore[attr-defined]
+
+
 def read_losses(path: Path) -> dict[int, float]:
     """The loss of every step that a metrics.csv has one of."""
     with path.open(newline="", encoding="utf-8") as file:
@@ -59,18 +79,28 @@ def arrays(network: nn.Module) -> dict[str, np.ndarray]:
     return {key: to_numpy(value) for key, value in network.named_parameters()}
 
 
-def train_torch(config: Config) -> tuple[Trained, FewShotDiffusion, dict[str, Tensor]]:
-    """Lightning's side: what is left, the module, and the parameters that it started from."""
-    start = time.perf_counter()
+def fit_torch(kind: type[CLI], config: Config, *more: str) -> tuple[CLI, dict[int, float]]:
+    """Run `fit`: the command line's objects, and the loss of every step."""
     with warnings.catch_warnings():
         for message in (*UNFOUNDED_WARNINGS, "LightningCLI's args parameter is intended"):
             warnings.filterwarnings("ignore", message=message)
-        cli = RecordedCLI(["fit", "--config", config.path])
+        cli = kind(["fit", "--config", config.path, *more])
+    return cli, read_losses(Path(cli.trainer.loggers[0].log_dir or "") / "metrics.csv")
+
+
+def train_torch(config: Config) -> tuple[Trained, FewShotDiffusion, dict[str, Tensor]]:
+    """Lightning's side: what is left, the module, and the parameters that it started from."""
+    start = time.perf_counter()
+    cli, losses = fit_torch(RecordedCLI, config)
     seconds = time.perf_counter() - start
-    losses = read_losses(Path(cli.trainer.loggers[0].log_dir or "") / "metrics.csv")
     module: FewShotDiffusion = cli.model
     trained = Trained(losses, arrays(module.model), arrays(module.evaluation_model), seconds)
     return trained, module, cli.initial
+
+
+def train_nudged(config: Config, root: Path) -> dict[int, float]:
+    """The losses of Lightning's side, started one rounding away; its files go to `root`."""
+    return fit_torch(NudgedCLI, config, "--trainer.default_root_dir", str(root))[1]
 
 
 def train_jax(
