@@ -14,21 +14,23 @@ class Check:
     """One line of the ladder's table.
 
     Attributes:
-        rung: one of `RUNGS`; it decides the tolerance.
+        rung: one of `RUNGS`.
         what: what is compared.
         dtype: of the model.
         errors: relative error of every array that is compared, in forward order where there is one.
+        line: of the table of tolerances, where it is not the rung's own.
     """
 
     rung: str
     what: str
     dtype: Dtype
     errors: Mapping[str, float]
+    line: str | None = None
 
     @property
     def tolerance(self) -> float:
         """From the one table."""
-        return TOLERANCES[self.rung][self.dtype]
+        return TOLERANCES[self.line or self.rung][self.dtype]
 
     @property
     def worst(self) -> Worst:

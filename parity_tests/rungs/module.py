@@ -19,6 +19,7 @@ from parity_tests.record import Call, arrays_in, dotted, record_torch
 from parity_tests.tolerances import GRADIENT_FLOOR, Dtype
 from parity_tests.weights import key_table, to_torch_state
 
+GRADIENT = "module gradient"  # the line of the table of tolerances
 WHOLE_NETWORKS = ("", "encoder", "denoiser")  # the next rung
 
 
@@ -98,7 +99,7 @@ def check_call(name: str, ours: torch.nn.Module, theirs: nnx.Module, call: Call,
     gradients = [{k: v for k, v in side.items() if k not in outputs} for side in (left, right)]
     if gradients[1]:
         errors = errors_of(gradients[0], gradients[1], GRADIENT_FLOOR[dtype])
-        yield Check("module", f"{name} ({type(ours).__name__}), gradients", dtype, errors)
+        yield Check("module", f"{name} ({type(ours).__name__}), gradients", dtype, errors, GRADIENT)
 
 
 def check(pair: Pair, inputs: Inputs) -> Iterator[Check]:
@@ -120,4 +121,4 @@ def summary(checks: Iterator[Check]) -> Iterator[Check]:
         (gradients if is_gradient else outputs)[name] = check.worst.error
         dtype = check.dtype
     yield Check("module", f"outputs of {len(outputs)} modules, each given the same inputs", dtype, outputs)
-    yield Check("module", f"vector-Jacobian products of {len(gradients)} modules", dtype, gradients)
+    yield Check("module", f"vector-Jacobian products of {len(gradients)} modules", dtype, gradients, GRADIENT)
