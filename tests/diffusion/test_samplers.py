@@ -164,6 +164,13 @@ def test_noise_is_asked_for_only_where_it_is_used(randn):
     assert asked == list(range(9))
 
 
+def test_sampling_records_no_gradient(randn):
+    weight = torch.ones((), dtype=torch.float64, requires_grad=True)
+    x_T = randn(1, 1, 2, 2)
+    for x in DDIM(3).trajectory(GaussianDiffusion(T), lambda x, t: weight * x, x_T, lambda k: x_T):
+        assert not x.requires_grad
+
+
 @pytest.mark.parametrize(
     ("make", "message"),
     [
@@ -171,6 +178,10 @@ def test_noise_is_asked_for_only_where_it_is_used(randn):
         (lambda: DDIM(101).chain(T), "101.*100"),
         (lambda: DDIM(timesteps=[3, 3]).chain(T), "increase"),
         (lambda: DDPM(timesteps=[5, 100]).chain(T), "99"),
+        (lambda: DDPM(timesteps=[5, 6, 100]).chain(T), "99"),
+        (lambda: DDPM(timesteps=[100]).chain(T), "99"),
+        (lambda: DDPM(timesteps=[-1, 5]).chain(T), "0 … 99"),
+        (lambda: DDPM(timesteps=[]).chain(T), "0 … 99"),
         (lambda: DDPM(10, timesteps=[5]), "not both"),
         (lambda: DDIM(10, eta=2.0), "eta"),
     ],

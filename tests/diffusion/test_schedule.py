@@ -62,6 +62,12 @@ def test_a_beta_of_one_is_allowed_and_more_is_an_error():
         Schedule(linear_betas(19))
 
 
+@pytest.mark.parametrize("betas", [[], [0.1, 0.0], [0.1, -0.1], [0.1, np.nan]])
+def test_betas_that_are_no_variances_are_an_error(betas):
+    with pytest.raises(UserError, match=r"in \(0, 1\]"):
+        Schedule(np.array(betas))
+
+
 def test_a_beta_of_one_is_warned_of():
     with pytest.warns(UserWarning, match="beta = 1 at t = 19"):
         Schedule(linear_betas(20))

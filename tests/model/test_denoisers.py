@@ -9,6 +9,7 @@ from lightning_nsd.errors import UserError
 from lightning_nsd.model.dit import DiT
 from lightning_nsd.model.patches import patchify, unpatchify
 from lightning_nsd.model.unet import UNet
+from lightning_nsd.model.unet_blocks import group_norm
 from tests.conftest import randomized
 
 DENOISERS = {
@@ -92,12 +93,18 @@ def test_dropout_of_the_unet_acts_in_training_alone(randn):
     assert torch.equal(denoiser(*arguments), denoiser(*arguments))
 
 
+@pytest.mark.parametrize(("channels", "groups"), [(64, 32), (48, 24), (66, 22), (37, 1), (8, 8)])
+def test_groups_are_the_largest_divisor_up_to_32(channels, groups):
+    assert group_norm(channels).num_groups == groups
+
+
 @pytest.mark.parametrize(
     ("factory", "message"),
     [
         (lambda: DiT(9, 3, 3, 12, patch_size=2), "9.*2"),
-        (lambda: DiT(8, 3, 3, 12, hidden_size=18, num_heads=4), "18.*4"),
-        (lambda: UNet(12, 3, 3, 12, channel_multipliers=(1, 1, 1, 1)), "halved"),
+        (lambda: DiT(8, 3, 3, 12, hidden_size=20, num_heads=8), "20.*8"),
+        (lambda: DiT(8, 3, 3, 12, hidden_size=18, num_heads=2), "18.*by 4"),
+        (lambda: UNet(12, 3, 3, 12, channel_multipliers=(1, 1, 1, 1)), "halved 3 times.*multiple of 8"),
         (lambda: UNet(8, 3, 3, 12, model_channels=6, channel_multipliers=(1,), attention_resolutions=(8,)), "heads"),
     ],
 )

@@ -121,7 +121,7 @@ def test_flatten_keeps_where_things_are_and_mean_does_not(randn):
         (lambda: ViT(8, 3, 3, patch_size=2, pool="max"), "max.*cls"),
         (lambda: SetViT(8, 3, 3, pool="mean_patch"), "mean_patch"),
         (lambda: UNetEncoder(8, 3, 3, pool="cls"), "cls"),
-        (lambda: UNetEncoder(10, 3, 3, channel_multipliers=(1, 2, 2)), "halved"),
+        (lambda: UNetEncoder(10, 3, 3, channel_multipliers=(1, 2, 2)), "halved 2 times"),
     ],
 )
 def test_impossible_settings_are_explained(factory, message):
