@@ -40,6 +40,22 @@ def test_a_new_network_predicts_zero(name, randn):
     assert torch.equal(denoiser(randn(2, 3, 8, 8), torch.tensor([0, 9]), randn(2, 12)), torch.zeros(2, 3, 8, 8))
 
 
+def test_projections_of_the_dit_that_share_a_linear_start_as_if_each_had_its_own():
+    torch.manual_seed(0)
+    block = DiT(8, 3, 3, 32, "cross_attention", hidden_size=64, depth=1, num_heads=2).blocks[0]
+    attention, cross = block.attention, block.cross_attention
+    for weight, fan_in, fan_out in (
+        (attention.to_qkv.weight, 64, 64),
+        (cross.to_kv.weight, 64, 64),
+        (cross.to_q.weight, 64, 64),
+        (block.mlp.linear_1.weight, 64, 256),
+    ):
+        bound = (
+            6 / (fan_in + fan_out)
+        ) ** 0.5  # of a uniform Xavier initialisation (Glorot & Bengio 2010, equation 16)
+        assert 0.99 * bound < float(weight.detach().abs().max()) < 1.0001 * bound
+
+
 @both
 @pytest.mark.parametrize("conditioning", ["film", "cross_attention"])
 def test_context_and_time_change_the_output(name, conditioning, randn):

@@ -1,9 +1,12 @@
 """Classifier-free guidance as the samplers see it."""
 
+from functools import partial
+
+import pytest
 import torch
 
 from lightning_nsd.model.guidance import guided_network
-from tests.conftest import make_model, randomized
+from tests.conftest import make_model, randomized, tiny_dit, tiny_set_vit
 
 
 def test_guidance_goes_from_the_null_context_through_the_conditional_and_beyond(randn):
@@ -17,3 +20,25 @@ def test_guidance_goes_from_the_null_context_through_the_conditional_and_beyond(
     for w in (0.0, 1.0, 2.5):
         expected = null + w * (conditional - null)
         torch.testing.assert_close(guided_network(model, support, 2, w)(x_t, t), expected)
+
+
+@pytest.mark.parametrize(("time_conditioned", "calls"), [(False, 1), (True, 3)])
+def test_a_context_is_computed_once_unless_it_depends_on_the_time(time_conditioned, calls, randn):
+    encoder = partial(tiny_set_vit, time_conditioned=time_conditioned)
+    model = randomized(make_model(encoder=encoder).model).eval()
+    seen = []
+    model.encoder.register_forward_hook(lambda module, arguments, output: seen.append(arguments[1]))
+    network = guided_network(model, randn(2, 3, 3, 8, 8).float(), 2, 1.0)
+    for t in (40, 20, 0):
+        network(randn(4, 3, 8, 8).float(), torch.full((4,), t))
+    assert len(seen) == calls
+    assert [t.tolist() for t in seen if t is not None] == [[40, 40], [20, 20], [0, 0]][
+        : calls if time_conditioned else 0
+    ]
+
+
+def test_a_null_context_is_learned_only_where_contexts_are_dropped():
+    unconditional = {"encoder": None, "denoiser": partial(tiny_dit, conditioning="none")}
+    assert make_model().model.null_context is None
+    assert make_model(context_dropout=0.1, **unconditional).model.null_context is None
+    assert tuple(make_model(context_dropout=0.1).model.null_context.shape) == (16,)
