@@ -214,8 +214,7 @@ class DPMSolverPP(Sampler):
         by_x_0 = alpha[1:] - alpha[:-1] * x_t  # −α' (e^(−h) − 1), written so that infinite h does no harm
         # D = (1 + 1/(2r)) x_0 − 1/(2r) x_0_before, with r = h_before / h
         half_inverse_r = np.zeros(len(schedule))
-        if len(schedule) > 2:
-            half_inverse_r[1:-1] = h[1:-1] / h[:-2] / 2
+        half_inverse_r[1:-1] = h[1:-1] / h[:-2] / 2
         return StepTable(x_t, by_x_0 * (1 + half_inverse_r), -by_x_0 * half_inverse_r, np.zeros(len(schedule)))
 
 

@@ -8,9 +8,9 @@ from lightning_nsd.diffusion.draws import Draws, NumPySource, TorchSource, draw
 SOURCES = [TorchSource, NumPySource]
 
 
-def drawn(source, episodes=2, dropout=0.25, context_shape=(5,), rank=0, world_size=1) -> Draws:
+def drawn(source, episodes=2, dropout=0.25, context_shape=(5,), **process) -> Draws:
     images = torch.zeros(episodes, 3, 1, 4, 6, dtype=torch.float64)
-    return draw(images, 10, context_shape, dropout, source(images, 7, 8), rank, world_size)
+    return draw(images, 10, context_shape, dropout, source(images, 7, 8), **process)
 
 
 @pytest.mark.parametrize("source", SOURCES)

@@ -80,3 +80,8 @@ def test_the_weight_of_the_bound_is_a_factor(randn):
 def test_impossible_settings_are_explained():
     with pytest.raises(UserError, match="num_steps"):
         GaussianDiffusion(0)
+
+
+def test_one_step_is_a_diffusion_too(randn):
+    x_0, t = randn(1, 3, 4, 4), torch.zeros(1, dtype=torch.int64)
+    assert torch.isfinite(GaussianDiffusion(1, "cosine").q_sample(x_0, t, x_0)).all()

@@ -1,6 +1,7 @@
 """Noise schedules: their tables against their definitions."""
 
 import math
+import warnings
 
 import numpy as np
 import pytest
@@ -68,6 +69,9 @@ def test_betas_that_are_no_variances_are_an_error(betas):
         Schedule(np.array(betas))
 
 
-def test_a_beta_of_one_is_warned_of():
+def test_a_beta_of_one_is_warned_of_and_less_is_not():
     with pytest.warns(UserWarning, match="beta = 1 at t = 19"):
         Schedule(linear_betas(20))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        Schedule(linear_betas(21))

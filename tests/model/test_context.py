@@ -23,14 +23,16 @@ def test_only_a_variational_context_draws_noise_one_number_for_each_of_its_own()
     assert make_model(context=VariationalContext, **unconditional).model.context_noise_shape(4) is None
 
 
-def test_a_variational_context_is_a_gaussian_and_costs_its_kl_to_the_prior_in_bits(randn):
+@pytest.mark.parametrize("shape", [(3, 6), (3, 4, 6)], ids=["vectors", "tokens"])
+def test_a_variational_context_is_a_gaussian_and_costs_its_kl_to_the_prior_in_bits(shape, randn):
     context = randomized(VariationalContext(6).double())
-    h, xi = randn(3, 6), randn(3, 6, seed=1)
-    mean, log_variance = context.linear_2(context.act(context.linear_1(h))).chunk(2, dim=1)
+    h, xi = randn(*shape), randn(*shape, seed=1)
+    parameters = context.linear_2(context.act(context.linear_1(h)))
+    mean, log_variance = parameters[..., :6], parameters[..., 6:]
     normal = Normal(mean, (log_variance / 2).exp())
     torch.testing.assert_close(context(h, xi).context, normal.mean + normal.stddev * xi)
     torch.testing.assert_close(context(h).context, mean)
-    nats = kl_divergence(normal, Normal(torch.zeros(()), torch.ones(()))).mean(dim=1)
+    nats = kl_divergence(normal, Normal(torch.zeros(()), torch.ones(()))).flatten(1).mean(dim=1)
     torch.testing.assert_close(context(h, xi).kl, nats / torch.tensor(2.0).log())
 
 

@@ -101,6 +101,16 @@ def test_patches_are_ordered_row_column_channel():
     assert torch.equal(unpatchify(patches, 2, 2), image)
 
 
+def test_a_patch_may_be_one_pixel(randn):
+    assert tuple(DiT(8, 3, 3, 12, patch_size=1, hidden_size=16, num_heads=2).position.like(randn(1)).shape) == (64, 16)
+
+
+def test_the_timestep_mlp_of_the_dit_starts_small():
+    embedding = DiT(8, 3, 3, 12, hidden_size=64, depth=1, num_heads=2).time_embedding
+    for linear in (embedding.linear_1, embedding.linear_2):
+        assert float(linear.weight.detach().std()) == pytest.approx(0.02, rel=0.1)
+
+
 def test_dropout_of_the_unet_acts_in_training_alone(randn):
     denoiser = randomized(make("UNet", dropout=0.5))
     arguments = (randn(2, 3, 8, 8), torch.tensor([3, 9]), randn(2, 12))

@@ -42,3 +42,13 @@ def test_a_null_context_is_learned_only_where_contexts_are_dropped():
     assert make_model().model.null_context is None
     assert make_model(context_dropout=0.1, **unconditional).model.null_context is None
     assert tuple(make_model(context_dropout=0.1).model.null_context.shape) == (16,)
+
+
+def test_a_dropped_query_sees_the_null_context_and_the_others_their_own(randn):
+    model = randomized(make_model(context_dropout=0.1).model).eval()
+    images, x_t, t = randn(1, 4, 3, 8, 8).float(), randn(4, 3, 8, 8, seed=1).float(), torch.tensor([7])
+    dropped = torch.tensor([False, True, False, False])
+    output, without = model(images, x_t, t, dropped=dropped).output, model(images, x_t, t).output
+    torch.testing.assert_close(output[~dropped], without[~dropped])
+    torch.testing.assert_close(output[dropped], model.denoiser(x_t[1:2], t, model.null_context[None]))
+    assert not torch.allclose(output[dropped], without[dropped])
