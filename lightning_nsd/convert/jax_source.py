@@ -147,6 +147,7 @@ def settings_of(checkpoint: SourceCheckpoint) -> dict[str, Any]:
     patch_size, _, _, hidden_size = shape(f"{DENOISER}PatchEmbed_0/Conv_0/kernel", 4)
     _, num_heads, _ = shape(f"{DENOISER}DiTBlock_0/MultiHeadDotProductAttention_0/query/kernel", 3)
     mlp_dim = shape(f"{DENOISER}DiTBlock_0/MlpBlock_0/Dense_0/kernel", 2)[1]
+    encoder_mlp_dim = shape(f"{ENCODER}transformer/layer_0/FeedForward_0/Dense_0/kernel", 2)[1]
     return {
         "image_size": image_size,
         "channels": channels,
@@ -159,7 +160,8 @@ def settings_of(checkpoint: SourceCheckpoint) -> dict[str, Any]:
                 "depth": _count(params, f"{ENCODER}transformer/layer_"),
                 "num_heads": ENCODER_HEADS,
                 "head_dim": ENCODER_HEAD_DIM,
-                "mlp_dim": shape(f"{ENCODER}transformer/layer_0/FeedForward_0/Dense_0/kernel", 2)[1],
+                # None where it is SetViT's default, as configs leave it: settings are compared as they are written.
+                "mlp_dim": None if encoder_mlp_dim == context_dim else encoder_mlp_dim,
                 "pool": config.get("pool", "cls"),
             },
         },

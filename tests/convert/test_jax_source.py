@@ -5,9 +5,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from lightning_nsd.checkpoint_io import read_checkpoint
 from lightning_nsd.cli import main
+from lightning_nsd.config_files import find_config
 from lightning_nsd.convert import load_jax_source
 from lightning_nsd.convert.orbax_io import flatten
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
@@ -67,6 +69,15 @@ def test_the_moving_average_is_what_is_loaded(tmp_path):
     np.testing.assert_array_equal(model.denoiser.final.linear.weight.detach(), expected)
 
 
+def small_cifar100_settings():
+    """The model section of cifar100.yaml, its sizes those of `source_tree`."""
+    settings = yaml.safe_load(Path(find_config("cifar100.yaml")).read_text(encoding="utf-8"))["model"]
+    settings["encoder"]["init_args"] |= {"patch_size": 4, "context_dim": 12}
+    settings["denoiser"]["init_args"] |= {"patch_size": 4, "hidden_size": 16, "depth": 2, "num_heads": 4}
+    settings["diffusion"]["num_steps"] = 50
+    return {**settings, "image_size": 8, "channels": 3, "n_shot": 3}
+
+
 def test_training_goes_on_with_weights_average_moments_and_step(tmp_path):
     tree = source_tree()
     source = save(tmp_path / "orbax", tree)
@@ -76,7 +87,7 @@ def test_training_goes_on_with_weights_average_moments_and_step(tmp_path):
     for ours, theirs in final.items():
         expected = tree[ours]["dit"]["params"]["FinalLayer_0"]["Dense_1"]["kernel"].T
         np.testing.assert_array_equal(checkpoint["state_dict"][f"{theirs}.denoiser.final.linear.weight"], expected)
-    module = build_model(checkpoint["lightning_nsd"], "test")
+    module = build_model(small_cifar100_settings(), "test")
     trainer = run(tmp_path / "run", 17, module, ckpt_path=tmp_path / "from_jax.ckpt")
     assert trainer.global_step == 17
     optimizer = trainer.optimizers[0]
