@@ -11,6 +11,7 @@ from lightning.fabric.utilities import move_data_to_device
 from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_nsd.errors import UserError
+from lightning_nsd.whole_file import temporary_name, whole_file
 
 LAST = "last.ckpt"
 CHECKPOINT_FOLDER = "checkpoints"
@@ -22,24 +23,16 @@ def write_atomically(checkpoint: dict[str, Any], path: Path) -> None:
     Raises:
         OSError: the file cannot be written; an earlier file at `path` is as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        with open(temporary, "wb") as file:
-            try:
-                torch.save(checkpoint, file)
-            except RuntimeError as error:  # torch's writer reports a full disk so
-                raise OSError(str(error)) from error
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        try:
+            torch.save(checkpoint, file)
+        except RuntimeError as error:  # torch's writer reports a full disk so
+            raise OSError(str(error)) from error
 
 
 def link_atomically(source: Path, path: Path) -> None:
     """Make `path` another name of the file `source`, in one step."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    temporary = temporary_name(path)
     temporary.unlink(missing_ok=True)
     os.link(source, temporary)
     os.replace(temporary, path)

@@ -4,13 +4,13 @@ import csv
 import io
 import json
 import math
-import os
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_nsd.evaluation.report import Report, Row
+from lightning_nsd.whole_file import write_text
 
 FOLDER = "distances"
 CSV_FILE = "per_class.csv"
@@ -46,8 +46,8 @@ def write_tables(folder: Path, report: Report) -> None:
     writer.writerows(cells(row) for row in [*report.rows, *report.mixture])
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        replace(folder / CSV_FILE, table.getvalue())
-        replace(folder / JSON_FILE, json.dumps(as_plain(report), indent=1, ensure_ascii=False) + "\n")
+        write_text(folder / CSV_FILE, table.getvalue())
+        write_text(folder / JSON_FILE, json.dumps(as_plain(report), indent=1, ensure_ascii=False) + "\n")
     except OSError as error:
         rank_zero_warn(f"The table of {report.distance} could not be written to {folder} ({error}).")
 
@@ -76,13 +76,3 @@ def as_plain(report: Report) -> dict[str, Any]:
 def without_nan(value: Any) -> Any:
     """None for NaN."""
     return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def replace(path: Path, text: str) -> None:
-    """Write a text file under another name and rename it."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        unfinished.write_text(text, encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
