@@ -1,23 +1,129 @@
 """What an exception says to a user."""
 
+import re
+from typing import NamedTuple
+
 from lightning_nsd.errors import UserError
+from lightning_nsd.numbers import cut
 
 UNION_ERROR = "Does not validate against any of the Union subtypes"
 
+_KEY = re.compile(r'^(?P<indent> *).*?Parser key "(?P<key>[^"]+)":', re.MULTILINE)
+_NESTED = re.compile(r"NestedArg\(key='(.*?)', val=(.*)\)$")
+_VALUES = (
+    re.compile(r"Got value: (?!Namespace\()(.*?)(?:\. Got value: .*)?$", re.MULTILINE),
+    re.compile(r"Given value: (?!Namespace\()(.*?)(?:\. Got value: .*)?$", re.MULTILINE),
+    re.compile(r"dot import path string: (.*)$", re.MULTILINE),
+    re.compile(r"class_path='([\w.]+)'"),
+)
+_CLASS = re.compile(r"class_path[ =]'([\w.]+)'")
+_NOT_ACCEPTED = re.compile(r"Option '([^']+)' is not accepted")
+_NO_SECTION = re.compile(r"Unable to load config '(.*)'")
+_ATTEMPT = re.compile(r"Type .* expects a function or a callable class: *")
+_NO_SUBCLASS = re.compile(r"Expected '([\w.]+)' to be .* <class '([\w.]+)'>")
+_REPEATS = (UNION_ERROR, "Subtypes:", "Errors:", "Given value", "Problem with given class_path", "Expected a path but",
+            "Subclass types expect one of", "a class path (str)", "a dict with", "Unable to load config")  # fmt: skip
+_KINDS = {
+    "bool": ("true", "false"),
+    "int": ("a whole number",),
+    "float": ("a number",),
+    "str": ("text",),
+    "list": ("a list",),
+    "Iterable": ("a list",),
+    "Sequence": ("a list",),
+    "dict": ("a mapping of names to values",),
+    "NoneType": ("null",),
+    "timedelta": ("a time",),
+}
+
+
+class _Setting(NamedTuple):
+    """What a parser says about one setting: its dotted name, and the lines about it."""
+
+    path: str
+    text: str
+
 
 def readable(message: str) -> str:
-    """A parser's message without the lines that repeat the whole configuration or say what else a union allows."""
-    noise = (
-        "Given value type",
-        "Given value: Namespace",
-        "Given value: NestedArg",
-        "- Expected a <class 'NoneType'>",
-        "- Expected a <class 'str'>",
-        UNION_ERROR,
-        "Subtypes:",
-        "Errors:",
-    )
-    return "\n".join(line for line in message.splitlines() if not line.strip().startswith(noise))
+    """A parser's message as one sentence: which setting, what it is, and what it must be.
+
+    What is of no form that the parser has for a wrong value is said in its own words, without the lines that repeat the
+    configuration or speak of Python's types.
+    """
+    path, text = _innermost(message)
+    unknown, no_section = _NOT_ACCEPTED.search(text), _NO_SECTION.search(text)
+    if not path:
+        return message
+    if unknown:
+        owner = _last_name((_CLASS.findall(message) or [path])[-1])
+        return f"{path}.{unknown[1]}: {owner} takes no {unknown[1]}. --{path}.help {owner} lists what it takes."
+    if no_section:
+        return f"{path} is {cut(no_section[1])}; it must be a mapping of names to values, or a file that holds one."
+    path, value = _value(path, text)
+    expected: list[str] = []
+    other: list[str] = []
+    for line in text.splitlines():
+        line = _ATTEMPT.sub("", line.strip(" -"))
+        if line and not line.startswith(_REPEATS):
+            kinds = _expected(line)
+            expected.extend(kinds or ())
+            other.extend([] if kinds is not None else [_in_our_words(line)])
+    if other or not expected:
+        return f"{path} is {value}: {'; '.join(dict.fromkeys(other)) or 'it cannot be that'}."
+    *others, last = dict.fromkeys(expected)
+    allowed = f"{', '.join(others)} or {last}" if others else last
+    return f"{path} is {value}; it must be {allowed}."
+
+
+def _innermost(message: str) -> _Setting:
+    """The innermost setting of which a parser speaks, at its first attempt."""
+    path = ""
+    depth, end = -1, 0
+    for found in _KEY.finditer(message):
+        if len(found["indent"]) <= depth:
+            break  # another attempt at the same setting
+        if found["key"] != path:
+            path = f"{path}.{found['key']}" if path else found["key"]
+            depth, end = len(found["indent"]), found.end()
+    about = []
+    for line in message[end:].splitlines():
+        if depth > 0 and line.strip() and len(line) - len(line.lstrip()) <= depth:
+            break  # about the setting that holds this one
+        about.append(line)
+    return _Setting(path, "\n".join(about))
+
+
+def _value(path: str, text: str) -> tuple[str, str]:
+    """The setting's value, and its name where the value is that of a part of it."""
+    found = next((match[1] for pattern in _VALUES if (match := pattern.search(text))), "").strip()
+    nested = _NESTED.match(found)
+    if nested:
+        path, found = f"{path}.{nested[1]}", nested[2].strip("'")
+    return path, cut(found) or "empty"
+
+
+def _expected(line: str) -> list[str] | None:
+    """What may stand there, of a line that says it; None for any other line."""
+    line = re.split(r"\.? Got value:", line)[0]
+    if line.startswith("it must be "):
+        return [line.removeprefix("it must be ")]
+    choice = re.match(r"Expected an? typing\.Literal\[(.*)\]", line)
+    if choice:
+        return [name.strip().strip("'") for name in choice[1].split(",")]
+    if line.startswith(("Expected a dot import path string", "Not a valid subclass")):
+        return ["the name of a class"]
+    kind = re.match(r"Expected an? (?:<class )?'?([\w.]+)'?>?", line)
+    return [*_KINDS.get(_last_name(kind[1]), (_last_name(kind[1]),))] if kind else None
+
+
+def _in_our_words(line: str) -> str:
+    line = re.split(r"\.* Got value:", line)[0]
+    wrong = _NO_SUBCLASS.match(line)
+    return f"{wrong[1]} is no {_last_name(wrong[2])}" if wrong else line
+
+
+def _last_name(path: str) -> str:
+    return path.rpartition(".")[2]
 
 
 def user_error_in(error: BaseException | None) -> UserError | None:

@@ -22,12 +22,14 @@ from lightning_nsd.hyperparameters import HYPERPARAMETERS, check_same, describe,
 from lightning_nsd.model.context import DeterministicContext
 from lightning_nsd.model.few_shot_denoiser import ContextFactory, DenoiserFactory, EncoderFactory, FewShotDenoiser
 from lightning_nsd.model.guidance import guided_network
+from lightning_nsd.numbers import Channels, Fraction, Pixels, Probability, Rate, Seed, Shots, Steps, Weight, bounded
 from lightning_nsd.optim.ema import ema_decay_at, update_ema
 from lightning_nsd.optim.groups import parameter_groups
 from lightning_nsd.optim.lr_schedule import LRSchedule
 from lightning_nsd.rng import Stream, device_generator, mix
 
 
+@bounded("model")
 class FewShotDiffusion(LightningModule):
     """A few-shot diffusion model and how it is trained.
 
@@ -61,27 +63,27 @@ class FewShotDiffusion(LightningModule):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
-        n_shot: int,
+        image_size: Pixels,
+        channels: Channels,
+        n_shot: Shots,
         denoiser: DenoiserFactory,
         encoder: EncoderFactory | None = None,
         context: ContextFactory = DeterministicContext,
         diffusion: GaussianDiffusion = GaussianDiffusion(),  # noqa: B008 (frozen)
         sampler: Sampler | None = None,
-        context_dropout: float = 0.0,
-        kl_weight: float = 1.0,
+        context_dropout: Probability = 0.0,
+        kl_weight: Weight = 1.0,
         optimizer: OptimizerCallable = AdamW,
-        encoder_lr: float | None = None,
-        denoiser_lr: float | None = None,
+        encoder_lr: Rate | None = None,
+        denoiser_lr: Rate | None = None,
         lr_schedule: LRSchedule = LRSchedule(),  # noqa: B008 (frozen)
-        freeze_encoder_steps: int = 0,
-        freeze_denoiser_steps: int = 0,
-        ema_decay: float = 0.9999,
+        freeze_encoder_steps: Steps = 0,
+        freeze_denoiser_steps: Steps = 0,
+        ema_decay: Fraction = 0.9999,
         ema_warmup: bool = False,
         compile: bool = False,
         parity: bool = False,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         super().__init__()
         self.image_size = image_size

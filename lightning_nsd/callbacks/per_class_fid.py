@@ -17,10 +17,12 @@ from lightning_nsd.evaluation.processes import Processes
 from lightning_nsd.evaluation.publish import publish
 from lightning_nsd.evaluation.report import Report
 from lightning_nsd.module import FewShotDiffusion
+from lightning_nsd.numbers import Batch, Classes, MixtureSamples, Samples, bounded
 
 SUMMARY = ("mean", "median", "worst5", "failed")
 
 
+@bounded("fid")
 class PerClassFID(Callback):
     """Fréchet and kernel distance, precision and recall of every class, and their floor.
 
@@ -59,14 +61,14 @@ class PerClassFID(Callback):
         self,
         when: Literal["never", "last", "every"] = "every",
         splits: Sequence[Split] = ("val",),
-        classes: int | list[str] | None = None,
-        num_samples: int = 1024,
-        min_samples: int = 2,
-        batch_size: int = 128,
+        classes: Classes | list[str] | None = None,
+        num_samples: Samples = 1024,
+        min_samples: Samples = 2,
+        batch_size: Batch = 128,
         extractor: str = "inception",
         extractor_args: dict[str, Any] | None = None,
         sampler: Sampler | None = None,
-        mixture_samples: int = 0,
+        mixture_samples: MixtureSamples = 0,
         strict: bool = False,
         cache_dir: str | None = None,
     ) -> None:

@@ -10,9 +10,10 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from lightning_nsd.checkpoint_io import CHECKPOINT_FOLDER, LAST, link_atomically
-from lightning_nsd.errors import UserError
+from lightning_nsd.numbers import Interval, Kept, bounded
 
 
+@bounded("checkpoint")
 class RunCheckpoint(Checkpoint):
     """Writes `checkpoints/step=….ckpt` in the run's folder; `last.ckpt` is the newest of them.
 
@@ -27,12 +28,7 @@ class RunCheckpoint(Checkpoint):
         UserError: a number that is too small.
     """
 
-    def __init__(self, every_n_train_steps: int = 1000, keep: int = 2) -> None:
-        if every_n_train_steps < 1 or keep < 2:
-            raise UserError(
-                f"checkpoint.every_n_train_steps must be at least 1 and checkpoint.keep at least 2; got "
-                f"{every_n_train_steps} and {keep}."
-            )
+    def __init__(self, every_n_train_steps: Interval = 1000, keep: Kept = 2) -> None:
         self.every_n_train_steps = every_n_train_steps
         self.keep = keep
         self._step = 0

@@ -12,12 +12,14 @@ from lightning_nsd.data.datamodule import SPLITS, EpisodeDataModule, Split
 from lightning_nsd.data.episodes import draw_episodes, spread_classes
 from lightning_nsd.data.transforms import to_unit_range
 from lightning_nsd.module import FewShotDiffusion
+from lightning_nsd.numbers import Images, bounded
 from lightning_nsd.pictures import grid
 from lightning_nsd.rng import Stream, device_generator, generator
 
 PICTURE_FOLDER = "samples"
 
 
+@bounded("SampleGrid")
 class SampleGrid(Callback):
     """One picture per split, each row a class: its support set, a rule, and what the EMA weights draw from it.
 
@@ -30,7 +32,9 @@ class SampleGrid(Callback):
         num_images: images drawn from each support set.
     """
 
-    def __init__(self, splits: Sequence[Split] = ("train", "val"), num_classes: int = 10, num_images: int = 8) -> None:
+    def __init__(
+        self, splits: Sequence[Split] = ("train", "val"), num_classes: Images = 10, num_images: Images = 8
+    ) -> None:
         self.splits = splits
         self.num_classes = num_classes
         self.num_images = num_images

@@ -13,8 +13,10 @@ from lightning_nsd.data.image_folder import read_classes
 from lightning_nsd.data.image_tree import SUFFIXES, ImageTree
 from lightning_nsd.data.splits import split_names
 from lightning_nsd.errors import UserError
+from lightning_nsd.numbers import Channels, Pixels, Probability, Seed, bounded
 
 
+@bounded("data")
 class ClassFolder(ClassDataModule):
     """Images in `<root>/<class>/`, divided by class at random; or in `<root>/{train,val,test}/<class>/`.
 
@@ -33,11 +35,11 @@ class ClassFolder(ClassDataModule):
     def __init__(
         self,
         root: str,
-        image_size: int = 32,
-        channels: int = 3,
-        val_fraction: float = 0.15,
-        test_fraction: float = 0.15,
-        split_seed: int = 0,
+        image_size: Pixels = 32,
+        channels: Channels = 3,
+        val_fraction: Probability = 0.15,
+        test_fraction: Probability = 0.15,
+        split_seed: Seed = 0,
         convert_colour: bool = False,
         **kwargs: Any,
     ) -> None:

@@ -12,6 +12,7 @@ from lightning_nsd.data.episodes import EpisodeBatch, draw_classes, draw_episode
 from lightning_nsd.data.image_set import ImageSet
 from lightning_nsd.data.transforms import apply_symmetries, flip_horizontally, to_unit_range
 from lightning_nsd.errors import UserError
+from lightning_nsd.numbers import Batch, Channels, Episodes, EpochEpisodes, Pixels, Seed, Shots, bounded
 from lightning_nsd.rng import Stream, generator, rows_of_rank
 
 Split = Literal["train", "val", "test"]
@@ -54,6 +55,7 @@ class FixedEpisodes:
             yield self.data.evaluation_batch(self.split, number)
 
 
+@bounded("data")
 class EpisodeDataModule(LightningDataModule):
     """Draws episodes of `n_shot + 1` images of one class. A data set is a subclass with `load_split`.
 
@@ -72,23 +74,19 @@ class EpisodeDataModule(LightningDataModule):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
-        n_shot: int = 5,
-        batch_size: int = 16,
-        episodes_per_epoch: int = 16_000,
-        eval_episodes: int = 256,
+        image_size: Pixels,
+        channels: Channels,
+        n_shot: Shots = 5,
+        batch_size: Batch = 16,
+        episodes_per_epoch: EpochEpisodes = 16_000,
+        eval_episodes: Episodes = 256,
         horizontal_flip: bool = False,
         episode_symmetries: bool = False,
-        seed: int = 0,
+        seed: Seed = 0,
     ) -> None:
         super().__init__()
         if channels not in (1, 3):
             raise UserError(f"data.channels is {channels}; images are grey (1) or RGB (3).")
-        for name, value in (("image_size", image_size), ("n_shot", n_shot), ("batch_size", batch_size),
-                            ("episodes_per_epoch", episodes_per_epoch), ("eval_episodes", eval_episodes)):  # fmt: skip
-            if value < 1:
-                raise UserError(f"data.{name} is {value}; it must be at least 1.")
         self.image_size = image_size
         self.channels = channels
         self.n_shot = n_shot

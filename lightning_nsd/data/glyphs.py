@@ -12,6 +12,7 @@ from torch import Tensor
 from lightning_nsd.data.datamodule import EpisodeDataModule, Split
 from lightning_nsd.data.image_set import ImageSet
 from lightning_nsd.errors import UserError
+from lightning_nsd.numbers import Pixels, bounded
 
 FOLDER = Path(__file__).parent.parent / "assets" / "glyphs"
 NATIVE_SIZE = 32
@@ -22,6 +23,7 @@ SCRIPTS_OF: dict[Split, tuple[str, ...]] = {
 }
 
 
+@bounded("data")
 class Glyphs(EpisodeDataModule):
     """A class is a character, `<script>/<code point>`, its images are fonts. Black (0) on white (255), grey.
 
@@ -35,7 +37,7 @@ class Glyphs(EpisodeDataModule):
         UserError: another size.
     """
 
-    def __init__(self, image_size: int = NATIVE_SIZE, **kwargs: Any) -> None:
+    def __init__(self, image_size: Pixels = NATIVE_SIZE, **kwargs: Any) -> None:
         if image_size not in (8, 16, 32):
             raise UserError(f"Glyphs: data.image_size is {image_size}; it can be 32, 16 or 8.")
         super().__init__(image_size=image_size, channels=1, **kwargs)

@@ -17,12 +17,14 @@ from lightning_nsd.data.image_folder import read_classes
 from lightning_nsd.data.image_tree import ImageTree
 from lightning_nsd.data.splits import split_names
 from lightning_nsd.errors import UserError
+from lightning_nsd.numbers import Pixels, Probability, Seed, bounded
 
 _OFFICIAL = torchvision.datasets.Omniglot
 _PART = re.compile(r"(?:.*omniglot.*)?(images_(?:background(?:_small[12])?|evaluation))(?:\.zip)?", re.IGNORECASE)
 _SMALL = ("images_background_small1", "images_background_small2")
 
 
+@bounded("data")
 class Omniglot(ClassDataModule):
     """Grey characters, black (0) on white (255), divided by alphabet; a class is `<alphabet>/<character>`.
 
@@ -44,10 +46,10 @@ class Omniglot(ClassDataModule):
     def __init__(
         self,
         root: str = "data/omniglot",
-        image_size: int = 28,
-        val_fraction: float = 0.15,
-        test_fraction: float = 0.15,
-        split_seed: int = 0,
+        image_size: Pixels = 28,
+        val_fraction: Probability = 0.15,
+        test_fraction: Probability = 0.15,
+        split_seed: Seed = 0,
         download: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -76,7 +78,7 @@ class Omniglot(ClassDataModule):
             return self._divide(background or evaluation, self.test_fraction)
         return {**self._divide(background, test_fraction=0), "test": evaluation}
 
-    def _divide(self, classes: Mapping[str, Tensor], test_fraction: float) -> dict[Split, dict[str, Tensor]]:
+    def _divide(self, classes: Mapping[str, Tensor], test_fraction: Probability) -> dict[Split, dict[str, Tensor]]:
         alphabets = sorted({_alphabet(name) for name in classes})
         split = split_names(alphabets, self.val_fraction, test_fraction, self.split_seed)
         return {part: {n: x for n, x in classes.items() if _alphabet(n) in split[part]} for part in SPLITS}

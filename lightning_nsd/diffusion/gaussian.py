@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple
 from torch import Tensor
 
 from lightning_nsd.diffusion.schedule import Schedule, ScheduleName, make_betas
-from lightning_nsd.errors import UserError
 from lightning_nsd.model.constant import Constant
+from lightning_nsd.numbers import Timesteps, Weight, bounded
 
 Prediction = Literal["eps", "x_0", "v"]
 Variance = Literal["fixed_large", "fixed_small", "learned"]
@@ -35,6 +35,7 @@ class Tables:
         return self._constants[name].like(like)[t][:, None, None, None]
 
 
+@bounded("model.diffusion")
 @dataclass(frozen=True)
 class GaussianDiffusion:
     """A diffusion process and what its network predicts.
@@ -49,15 +50,13 @@ class GaussianDiffusion:
         vlb_weight: weight of the variational bound, in bits per dimension, with a learned variance.
     """
 
-    num_steps: int = 1000
+    num_steps: Timesteps = 1000
     schedule: ScheduleName = "linear"
     prediction: Prediction = "eps"
     variance: Variance = "fixed_large"
-    vlb_weight: float = 1.0
+    vlb_weight: Weight = 1.0
 
     def __post_init__(self) -> None:
-        if self.num_steps < 1:
-            raise UserError(f"diffusion.num_steps is {self.num_steps}; it must be at least 1.")
         _ = self.tables  # an impossible schedule is an error at once
 
     @cached_property

@@ -11,6 +11,7 @@ from lightning_nsd.model.denoiser import Conditioning, Denoiser
 from lightning_nsd.model.embeddings import TimestepEmbedding, sincos_positions
 from lightning_nsd.model.patches import grid_size, unpatchify
 from lightning_nsd.model.transformer import LAYER_NORM_EPS, FeedForward
+from lightning_nsd.numbers import Channels, Depth, Heads, Pixels, Probability, Ratio, Width, bounded
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
@@ -62,6 +63,7 @@ class FinalLayer(nn.Module):
         return self.linear(modulate(self.norm(x), shift, scale))
 
 
+@bounded("model.denoiser")
 class DiT(Denoiser):
     """Patches of x_t, transformer blocks modulated by t (and a context vector), patches of the output.
 
@@ -84,17 +86,17 @@ class DiT(Denoiser):
 
     def __init__(
         self,
-        image_size: int,
-        in_channels: int,
-        out_channels: int,
+        image_size: Pixels,
+        in_channels: Channels,
+        out_channels: Channels,
         context_dim: int,
         conditioning: Conditioning = "film",
-        patch_size: int = 2,
-        hidden_size: int = 448,
-        depth: int = 6,
-        num_heads: int = 8,
-        mlp_ratio: float = 4.0,
-        dropout: float = 0.0,
+        patch_size: Pixels = 2,
+        hidden_size: Width = 448,
+        depth: Depth = 6,
+        num_heads: Heads = 8,
+        mlp_ratio: Ratio = 4.0,
+        dropout: Probability = 0.0,
     ) -> None:
         super().__init__(conditioning)
         if hidden_size % num_heads or hidden_size % 4:

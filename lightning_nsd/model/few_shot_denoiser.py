@@ -10,6 +10,7 @@ from lightning_nsd.errors import UserError
 from lightning_nsd.model.context import Context, ContextDraw, replace_by_null
 from lightning_nsd.model.denoiser import Denoiser
 from lightning_nsd.model.set_encoder import SetEncoder
+from lightning_nsd.numbers import Channels, Pixels, Probability, Shots, bounded
 
 EncoderFactory = Callable[[int, int, int], SetEncoder]
 ContextFactory = Callable[[int], Context]
@@ -23,6 +24,7 @@ class FewShotOutput(NamedTuple):
     kl_context: Tensor | None
 
 
+@bounded("model")
 class FewShotDenoiser(nn.Module):
     """Denoises an image given other images of its class (FSDM, arXiv 2205.15463).
 
@@ -43,18 +45,16 @@ class FewShotDenoiser(nn.Module):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
-        out_channels: int,
-        n_shot: int,
+        image_size: Pixels,
+        channels: Channels,
+        out_channels: Channels,
+        n_shot: Shots,
         encoder: EncoderFactory | None,
         context: ContextFactory,
         denoiser: DenoiserFactory,
-        context_dropout: float = 0.0,
+        context_dropout: Probability = 0.0,
     ) -> None:
         super().__init__()
-        if not 0.0 <= context_dropout < 1.0:
-            raise UserError(f"model.context_dropout is {context_dropout}; it must lie in [0, 1).")
         self.encoder = encoder(image_size, channels, n_shot) if encoder else None
         context_dim = self.encoder.context_dim if self.encoder else 0
         self.context = context(context_dim) if self.encoder else None

@@ -11,8 +11,10 @@ from lightning_nsd.model.patches import grid_size, patchify
 from lightning_nsd.model.set_encoder import check_pool
 from lightning_nsd.model.transformer import LAYER_NORM_EPS
 from lightning_nsd.model.vit_base import ViTBase
+from lightning_nsd.numbers import Channels, Depth, Heads, Pixels, Probability, Shots, Width, bounded
 
 
+@bounded("model.encoder")
 class SetViT(ViTBase):
     """Vision transformer over patches that hold all images of the set at one place.
 
@@ -39,19 +41,19 @@ class SetViT(ViTBase):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
-        n_shot: int,
-        patch_size: int = 2,
-        context_dim: int = 448,
-        hidden_size: int | None = None,
-        depth: int = 6,
-        num_heads: int = 12,
-        head_dim: int = 64,
-        mlp_dim: int | None = None,
+        image_size: Pixels,
+        channels: Channels,
+        n_shot: Shots,
+        patch_size: Pixels = 2,
+        context_dim: Width = 448,
+        hidden_size: Width | None = None,
+        depth: Depth = 6,
+        num_heads: Heads = 12,
+        head_dim: Width = 64,
+        mlp_dim: Width | None = None,
         pool: Literal["cls", "mean", "none"] = "cls",
         time_conditioned: bool = False,
-        dropout: float = 0.0,
+        dropout: Probability = 0.0,
     ) -> None:
         check_pool("SetViT", pool, ("cls", "mean", "none"))
         hidden_size = hidden_size or context_dim

@@ -18,6 +18,7 @@ from lightning_nsd.model.unet_blocks import (
     group_norm,
     zeroed,
 )
+from lightning_nsd.numbers import Channels, Depth, Heads, Multiplier, Pixels, Probability, Width, bounded
 
 
 class UNetStage(nn.Module):
@@ -34,6 +35,7 @@ class UNetStage(nn.Module):
         return x if self.attention is None else self.attention(x, context)
 
 
+@bounded("model.denoiser")
 class UNet(Denoiser):
     """Residual blocks down and up, with skip connections and attention at coarse resolutions.
 
@@ -57,17 +59,17 @@ class UNet(Denoiser):
 
     def __init__(
         self,
-        image_size: int,
-        in_channels: int,
-        out_channels: int,
+        image_size: Pixels,
+        in_channels: Channels,
+        out_channels: Channels,
         context_dim: int,
         conditioning: Conditioning = "film",
-        model_channels: int = 64,
-        channel_multipliers: Sequence[int] = (1, 2, 3, 4),
-        num_res_blocks: int = 2,
-        attention_resolutions: Sequence[int] = (16, 8),
-        num_heads: int = 4,
-        dropout: float = 0.0,
+        model_channels: Width = 64,
+        channel_multipliers: Sequence[Multiplier] = (1, 2, 3, 4),
+        num_res_blocks: Depth = 2,
+        attention_resolutions: Sequence[Pixels] = (16, 8),
+        num_heads: Heads = 4,
+        dropout: Probability = 0.0,
     ) -> None:
         super().__init__(conditioning)
         check_levels("UNet", image_size, len(channel_multipliers))

@@ -9,8 +9,10 @@ from torch import Tensor, nn
 from lightning_nsd.model.embeddings import TimestepEmbedding
 from lightning_nsd.model.set_encoder import SetEncoder, check_pool
 from lightning_nsd.model.unet_blocks import AttentionBlock, Downsample, ResBlock, check_levels, group_norm
+from lightning_nsd.numbers import Channels, Depth, Heads, Multiplier, Pixels, Probability, Shots, Width, bounded
 
 
+@bounded("model.encoder")
 class UNetEncoder(SetEncoder):
     """The down path of a UNet, pooled for each image; the context of a set is the mean over its images.
 
@@ -39,18 +41,18 @@ class UNetEncoder(SetEncoder):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
-        n_shot: int,
-        context_dim: int = 128,
-        model_channels: int = 32,
-        channel_multipliers: Sequence[int] = (1, 2, 3),
-        num_res_blocks: int = 1,
-        attention_resolutions: Sequence[int] = (),
-        num_heads: int = 4,
+        image_size: Pixels,
+        channels: Channels,
+        n_shot: Shots,
+        context_dim: Width = 128,
+        model_channels: Width = 32,
+        channel_multipliers: Sequence[Multiplier] = (1, 2, 3),
+        num_res_blocks: Depth = 1,
+        attention_resolutions: Sequence[Pixels] = (),
+        num_heads: Heads = 4,
         pool: Literal["mean", "flatten", "mean_patch"] = "mean",
         time_conditioned: bool = False,
-        dropout: float = 0.0,
+        dropout: Probability = 0.0,
     ) -> None:
         check_pool("UNetEncoder", pool, ("mean", "flatten", "mean_patch"))
         super().__init__(n_shot, context_dim, gives_tokens=pool == "mean_patch", time_conditioned=time_conditioned)

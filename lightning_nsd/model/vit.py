@@ -9,8 +9,10 @@ from lightning_nsd.model.attention import SelfAttention
 from lightning_nsd.model.patches import grid_size, patchify
 from lightning_nsd.model.set_encoder import check_pool
 from lightning_nsd.model.vit_base import ViTBase
+from lightning_nsd.numbers import Channels, Depth, Heads, Pixels, Probability, Shots, Width, bounded
 
 
+@bounded("model.encoder")
 class ViT(ViTBase):
     """All N·L patches of a set attend to one another; patch positions are shared between its images.
 
@@ -38,19 +40,19 @@ class ViT(ViTBase):
 
     def __init__(
         self,
-        image_size: int,
-        channels: int,
-        n_shot: int,
-        patch_size: int = 4,
-        context_dim: int = 448,
-        hidden_size: int | None = None,
-        depth: int = 6,
-        num_heads: int = 12,
-        head_dim: int = 64,
-        mlp_dim: int | None = None,
+        image_size: Pixels,
+        channels: Channels,
+        n_shot: Shots,
+        patch_size: Pixels = 4,
+        context_dim: Width = 448,
+        hidden_size: Width | None = None,
+        depth: Depth = 6,
+        num_heads: Heads = 12,
+        head_dim: Width = 64,
+        mlp_dim: Width | None = None,
         pool: Literal["cls", "mean", "none", "mean_patch"] = "cls",
         time_conditioned: bool = False,
-        dropout: float = 0.0,
+        dropout: Probability = 0.0,
     ) -> None:
         check_pool("ViT", pool, ("cls", "mean", "none", "mean_patch"))
         hidden_size = hidden_size or context_dim

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Literal
 
 from lightning_nsd.errors import UserError
+from lightning_nsd.numbers import Fraction, Steps, bounded
 
 
+@bounded("model.lr_schedule")
 @dataclass(frozen=True)
 class LRSchedule:
     """Linear warm-up, a plateau, then annealing to `final_factor` at the last step.
@@ -18,17 +20,10 @@ class LRSchedule:
         final_factor: where it ends, as a fraction of the base rate.
     """
 
-    warmup_steps: int = 0
+    warmup_steps: Steps = 0
     annealing: Literal["none", "linear", "cosine"] = "none"
-    annealing_start: float = 0.0
-    final_factor: float = 0.0
-
-    def __post_init__(self) -> None:
-        if self.warmup_steps < 0 or not 0 <= self.annealing_start <= 1 or not 0 <= self.final_factor <= 1:
-            raise UserError(
-                "lr_schedule: warmup_steps must be at least 0, annealing_start and final_factor lie in [0, 1]; got "
-                f"{self.warmup_steps}, {self.annealing_start}, {self.final_factor}."
-            )
+    annealing_start: Fraction = 0.0
+    final_factor: Fraction = 0.0
 
     def factor(self, step: int, total_steps: float) -> float:
         """The factor of optimiser step `step` (0 is the first) out of `total_steps`.

@@ -6,6 +6,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from lightning_nsd.errors import UserError
+from lightning_nsd.numbers import Steps, bounded
 from lightning_nsd.xla.device import is_xla, wait_for_device
 
 LOG_PREFIX = "xla"
@@ -46,6 +47,7 @@ def read_counters() -> Counters:
     )
 
 
+@bounded("TraceReport")
 class TraceReport(Callback):
     """Logs `xla/…` at every logging step and warns when a graph is compiled after warm-up.
 
@@ -55,14 +57,9 @@ class TraceReport(Callback):
 
     Args:
         warm_up_steps: optimiser steps in which compiling is expected.
-
-    Raises:
-        UserError: a negative number of steps.
     """
 
-    def __init__(self, warm_up_steps: int = 5) -> None:
-        if warm_up_steps < 0:
-            raise UserError(f"TraceReport.warm_up_steps is {warm_up_steps}; it must be at least 0.")
+    def __init__(self, warm_up_steps: Steps = 5) -> None:
         self.warm_up_steps = warm_up_steps
         self._before: Counters | None = None
         self._totals: dict[str, float] = {}
