@@ -2,13 +2,13 @@
 
 import os
 import pickle
+import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.fabric.utilities import move_data_to_device
-from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_nsd.errors import UserError
 from lightning_nsd.whole_file import temporary_name, whole_file
@@ -26,16 +26,25 @@ def write_atomically(checkpoint: dict[str, Any], path: Path) -> None:
     with whole_file(path) as file:
         try:
             torch.save(checkpoint, file)
-        except RuntimeError as error:  # torch's writer reports a full disk so
-            raise OSError(str(error)) from error
+        except RuntimeError as error:  # torch's writer fails once more while it closes the file
+            raise error.__context__ if isinstance(error.__context__, OSError) else OSError(str(error)) from error
 
 
 def link_atomically(source: Path, path: Path) -> None:
-    """Make `path` another name of the file `source`, in one step."""
+    """Make `path` another name of the file `source`, in one step; a copy of it where there are no hard links.
+
+    Raises:
+        OSError: it cannot be written; an earlier file at `path` is as it was.
+    """
     temporary = temporary_name(path)
     temporary.unlink(missing_ok=True)
-    os.link(source, temporary)
-    os.replace(temporary, path)
+    try:
+        os.link(source, temporary)
+    except OSError:
+        with whole_file(path) as copy, source.open("rb") as original:
+            shutil.copyfileobj(original, copy)
+    else:
+        os.replace(temporary, path)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
@@ -56,26 +65,6 @@ def read_checkpoint(path: str | Path) -> dict[str, Any]:
     if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
         raise UserError(f"{path} is not a checkpoint of a model: it has no state_dict.")
     return checkpoint
-
-
-def newest_readable(root: Path) -> Path:
-    """The newest checkpoint of a run that can be read; others are passed over with a warning.
-
-    Raises:
-        UserError: there is none.
-    """
-    numbered = sorted((root / CHECKPOINT_FOLDER).glob("*.ckpt"), key=lambda path: path.stat().st_mtime_ns, reverse=True)
-    for path in [root / LAST, *numbered]:
-        if path.exists():
-            try:
-                read_checkpoint(path)
-                return path
-            except UserError as error:
-                rank_zero_warn(f"Passed over a checkpoint that cannot be read. {error}")
-    raise UserError(
-        f"--ckpt_path last: no readable checkpoint in {root} ({LAST}, {CHECKPOINT_FOLDER}/*.ckpt). "
-        "Name the run's folder with --trainer.default_root_dir, or start without --ckpt_path."
-    )
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):

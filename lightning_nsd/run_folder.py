@@ -1,27 +1,96 @@
-"""The folder of a run: what lies in it, and how an earlier run makes room."""
+"""The folder of a run: what lies in it, and how earlier work makes room for a run that does not continue it.
 
+A run never removes what another run wrote. What it does not continue is moved to `earlier-1`, `earlier-2`, … in the
+same folder, each of them a run's folder again.
+"""
+
+import os
 import shutil
 from pathlib import Path
 
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_only
+from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_nsd.callbacks.sample_grid import PICTURE_FOLDER
-from lightning_nsd.checkpoint_io import CHECKPOINT_FOLDER, LAST
+from lightning_nsd.checkpoint_io import CHECKPOINT_FOLDER, LAST, link_atomically
 from lightning_nsd.evaluation.files import FOLDER as DISTANCE_FOLDER
+from lightning_nsd.run_branch import BRANCH_FILE, continued, numbered, record_branch
+from lightning_nsd.whole_file import unfinished
 
 LOG_FOLDER = "logs"
 CONFIG_FILE = "config.yaml"
 
 
-@rank_zero_only
-def set_aside(root: Path) -> None:
-    """Move an earlier run's checkpoints, figures and pictures to `root/earlier-1`, `earlier-2`, …"""
-    if not (root / LAST).exists():
-        return
-    number = 1 + max((int(p.name.split("-")[1]) for p in root.glob("earlier-*") if p.name[8:].isdigit()), default=0)
+def contents(root: Path) -> list[Path]:
+    """What a run left in `root`, its checkpoints last; nothing where no run has been.
+
+    Only what runs write is named: other files of these folders are none of ours.
+    """
+    if not (numbered(root) or (root / LAST).exists() or (root / BRANCH_FILE).exists()):
+        return []
+    logs = sorted((root / LOG_FOLDER).glob("*"))
+    names = (PICTURE_FOLDER, DISTANCE_FOLDER, CONFIG_FILE, CHECKPOINT_FOLDER, LAST, BRANCH_FILE)
+    return [path for path in (*logs, *(root / name for name in names)) if path.exists()]
+
+
+def take_over(root: Path, earlier: list[Path], ckpt_path: Path | None, step: int) -> None:
+    """Make the folder that of a run which starts at `step`, at the last moment before it trains.
+
+    Args:
+        root: the run's folder, locked.
+        earlier: its `contents` before this run wrote anything.
+        ckpt_path: the checkpoint that the run starts from.
+        step: of that checkpoint; 0 without one.
+
+    Raises:
+        OSError: a file cannot be moved or written.
+    """
+    for folder, names in ((root, LAST), (root, CONFIG_FILE), (root / CHECKPOINT_FOLDER, "*")):
+        for path in unfinished(folder, names):
+            path.unlink()
+    branch = continued(root, ckpt_path, step)
+    if branch is None:
+        _set_aside(root, earlier)
+        record_branch(root, [])
+    else:
+        record_branch(root, branch)
+        _go_back(root, Path(str(ckpt_path)), step)
+
+
+def _set_aside(root: Path, earlier: list[Path]) -> None:
+    """Move an earlier run to a folder of its own."""
+    if earlier:
+        target = _new_folder(root)
+        for path in earlier:
+            _move(path, root, target)
+        rank_zero_info(
+            f"{root} held an earlier run; it is now in {target}. (--ckpt_path last would have continued it.)"
+        )
+
+
+def _go_back(root: Path, ckpt_path: Path, step: int) -> None:
+    """Move the checkpoints after `step`, which are not continued, to a folder of their own."""
+    last = root / LAST
+    is_last = last.exists() and os.path.samefile(last, ckpt_path)
+    abandoned = [path for at, path in numbered(root).items() if at > step]
+    if abandoned:
+        target = _new_folder(root)
+        if last.exists() and not is_last:
+            _move(last, root, target)
+        for path in abandoned:
+            _move(path, root, target)
+        rank_zero_info(f"The run goes back to step {step}; its later checkpoints are now in {target}.")
+    if not is_last:
+        link_atomically(ckpt_path, last)
+
+
+def _new_folder(root: Path) -> Path:
+    number = 1 + max((int(p.name[8:]) for p in root.glob("earlier-*") if p.name[8:].isdecimal()), default=0)
     target = root / f"earlier-{number}"
     target.mkdir()
-    for name in (LAST, CHECKPOINT_FOLDER, PICTURE_FOLDER, DISTANCE_FOLDER, LOG_FOLDER, CONFIG_FILE):
-        if (root / name).exists():
-            shutil.move(str(root / name), str(target / name))
-    rank_zero_info(f"{root} held an earlier run; it is now in {target}. (--ckpt_path last would have continued it.)")
+    return target
+
+
+def _move(path: Path, root: Path, target: Path) -> None:
+    goal = target / path.relative_to(root)
+    goal.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(str(path), str(goal))

@@ -1,6 +1,8 @@
 """`fit`, `validate`, `test` and `predict`: LightningCLI with this package's options."""
 
+from contextlib import ExitStack
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from lightning.pytorch import Trainer
@@ -12,29 +14,30 @@ from lightning_nsd.callbacks.graceful_stop import GracefulStop
 from lightning_nsd.callbacks.per_class_fid import PerClassFID
 from lightning_nsd.callbacks.progress import ProgressBar
 from lightning_nsd.callbacks.run_checkpoint import RunCheckpoint
+from lightning_nsd.callbacks.run_start import RunStart
 from lightning_nsd.callbacks.run_summary import RunSummary
-from lightning_nsd.checkpoint_io import AtomicCheckpointIO, newest_readable, read_checkpoint
+from lightning_nsd.checkpoint_io import AtomicCheckpointIO, read_checkpoint
 from lightning_nsd.data.datamodule import EpisodeDataModule
 from lightning_nsd.errors import UserError
 from lightning_nsd.messages import UNION_ERROR, readable, user_error_in
 from lightning_nsd.module import FewShotDiffusion
-from lightning_nsd.run_folder import CONFIG_FILE, LOG_FOLDER, set_aside
+from lightning_nsd.run_branch import newest_readable
+from lightning_nsd.run_folder import LOG_FOLDER
+from lightning_nsd.run_lock import locked
 
 DESCRIPTION = "Few-shot diffusion: fit, validate, test and predict by LightningCLI, and commands of their own."
 LIGHTNING_COMMANDS = ("fit", "validate", "test", "predict")
 OTHER_COMMANDS = ("sample", "evaluate", "convert")  # each a module of this package with a `main`
+NOT_BAREBONES = ("log_every_n_steps", "num_sanity_val_steps", "enable_progress_bar", "enable_model_summary")
 LINKED_FROM_DATA = ("image_size", "channels", "n_shot")
 
 
-class SaveRunConfig(SaveConfigCallback):
-    """Writes the whole configuration to `config.yaml` in the run's folder, and hands it to loggers that show it."""
+class ShowConfig(SaveConfigCallback):
+    """Hands the whole configuration to loggers that show it."""
 
     def save_config(self, trainer: Trainer, pl_module: Any, stage: str) -> None:
         """Called on rank 0 only."""
         text = self.parser.dump(self.config, skip_unset=False)
-        root = Path(trainer.default_root_dir)
-        root.mkdir(parents=True, exist_ok=True)
-        (root / CONFIG_FILE).write_text(text, encoding="utf-8")
         for logger in trainer.loggers:
             if not isinstance(logger, CSVLogger):
                 logger.log_hyperparams({"config": text})
@@ -44,6 +47,10 @@ class FewShotCLI(LightningCLI):
     """`fit`, `validate`, `test` and `predict` of a FewShotDiffusion on an EpisodeDataModule."""
 
     def __init__(self, args: ArgsType = None) -> None:
+        with ExitStack() as self.until_the_end:
+            self._run(args)
+
+    def _run(self, args: ArgsType) -> None:
         super().__init__(
             FewShotDiffusion,
             EpisodeDataModule,
@@ -51,10 +58,10 @@ class FewShotCLI(LightningCLI):
             auto_configure_optimizers=False,
             load_from_checkpoint_support=False,
             seed_everything_default=0,
-            save_config_callback=SaveRunConfig,
-            save_config_kwargs={"overwrite": True},
+            save_config_callback=ShowConfig,
+            save_config_kwargs={"save_to_log_dir": False},
             trainer_defaults={
-                "callbacks": [GracefulStop(), FiniteLoss(), ProgressBar(), RunSummary()],
+                "callbacks": [GracefulStop(), FiniteLoss(), RunSummary()],
                 "num_sanity_val_steps": 1,
             },
             parser_kwargs={
@@ -98,19 +105,42 @@ class FewShotCLI(LightningCLI):
             raise UserError(readable(str(error)).strip(" -")) from error
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """A CSV of all figures is always written; other loggers come from the configuration."""
-        trainer = self._get(self.config_init, "trainer")
-        loggers = as_list(trainer.get("logger"))
+        """A CSV of all figures is always written; other loggers come from the configuration.
+
+        What the configuration turns off is left out. With `fast_dev_run` whatever is written is in a folder that is
+        gone at the end.
+        """
+        config = {**self._get(self.config_init, "trainer"), **kwargs}
+        if config["barebones"]:
+            config |= dict.fromkeys(NOT_BAREBONES)
+        if config["fast_dev_run"]:
+            self.root = Path(self.until_the_end.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)))
         csv = CSVLogger(str(self.root), name=LOG_FOLDER, flush_logs_every_n_steps=1)
-        plugins = [AtomicCheckpointIO(), *(trainer.get("plugins") or [])]
-        return super().instantiate_trainer(
-            logger=[csv, *loggers], plugins=plugins, default_root_dir=str(self.root), **kwargs
-        )
+        config["logger"] = None if config["barebones"] else [csv, *as_list(config["logger"])]
+        config["plugins"] = [AtomicCheckpointIO(), *(config["plugins"] or [])]
+        config["default_root_dir"] = str(self.root)
+        callbacks = [self._get(self.config_init, key) for key in self._parser(self.subcommand).callback_keys]
+        if config["fast_dev_run"] or config["barebones"] or config["enable_checkpointing"] is False:
+            config["enable_checkpointing"] = False
+            callbacks = [callback for callback in callbacks if not isinstance(callback, RunCheckpoint)]
+        if not (config["barebones"] or config["enable_progress_bar"] is False):
+            callbacks.append(ProgressBar())
+        return self._instantiate_trainer(config, callbacks)
 
     def before_fit(self) -> None:
-        """A new run in a used folder moves the earlier run's files aside."""
-        if not self._get(self.config, "ckpt_path"):
-            set_aside(self.root)
+        """The run's folder is locked, and becomes this run's when it trains."""
+        if self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        if self.trainer.is_global_zero:
+            self.until_the_end.enter_context(locked(self.root))
+        config = self._parser(self.subcommand).dump(self.config[self.config.subcommand], skip_unset=False)
+        self.trainer.callbacks.insert(0, RunStart(self.root, config))  # type: ignore[attr-defined]
+
+    def after_fit(self) -> None:
+        """A run whose end is not saved does not end well."""
+        for callback in self.trainer.checkpoint_callbacks:
+            if isinstance(callback, RunCheckpoint) and callback.failure:
+                raise UserError(callback.failure)
 
 
 def as_list(loggers: Any) -> list[Any]:

@@ -1,6 +1,7 @@
 """Files that are either whole or not there."""
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -39,3 +40,13 @@ def write_text(path: Path, text: str) -> None:
 def temporary_name(path: Path) -> Path:
     """Where this process writes what becomes `path`."""
     return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def unfinished(folder: Path, names: str = "*") -> list[Path]:
+    """Files of a folder whose writing was killed; nobody may be writing there now.
+
+    Args:
+        folder: where they lie.
+        names: what they would have become, as a pattern.
+    """
+    return [path for path in folder.glob(f".{names}.*.tmp") if re.fullmatch(r".+\.\d+\.tmp", path.name)]

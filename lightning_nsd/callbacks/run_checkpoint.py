@@ -9,8 +9,10 @@ from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
-from lightning_nsd.checkpoint_io import CHECKPOINT_FOLDER, LAST, link_atomically
+from lightning_nsd.checkpoint_io import LAST, link_atomically
+from lightning_nsd.errors import UserError
 from lightning_nsd.numbers import Interval, Kept, bounded
+from lightning_nsd.run_branch import checkpoint_path, continued, record_branch
 
 
 @bounded("checkpoint")
@@ -22,7 +24,11 @@ class RunCheckpoint(Checkpoint):
     Args:
         every_n_train_steps: optimiser steps between checkpoints; one more is written at the end, on Ctrl-C, SIGTERM
             or an exception.
-        keep: how many of the newest are kept, at least 2, so that one is left if the newest is damaged.
+        keep: how many of the newest of this run are kept, at least 2, so that one is left if the newest is damaged.
+
+    Attributes:
+        saved: the newest checkpoint of the run, None before there is one.
+        failure: why the state after the last step is not saved, None if it is.
 
     Raises:
         UserError: a number that is too small.
@@ -31,6 +37,9 @@ class RunCheckpoint(Checkpoint):
     def __init__(self, every_n_train_steps: Interval = 1000, keep: Kept = 2) -> None:
         self.every_n_train_steps = every_n_train_steps
         self.keep = keep
+        self.saved: Path | None = None
+        self.failure: str | None = None
+        self._branch: list[Path] = []
         self._step = 0
         self._written = -1
         self._loops: dict[str, Any] | None = None
@@ -40,6 +49,8 @@ class RunCheckpoint(Checkpoint):
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._step = self._written = trainer.global_step
+        self.saved = Path(str(trainer.ckpt_path)) if trainer.ckpt_path else None
+        self._branch = continued(Path(trainer.default_root_dir), trainer.ckpt_path, self._step) or []
         optimizer = trainer.optimizers[0]
         optimizer.register_step_post_hook(lambda *_: self._set_updating(False))
 
@@ -54,11 +65,11 @@ class RunCheckpoint(Checkpoint):
         self._step = trainer.global_step
         self._loops = copy.deepcopy(trainer.fit_loop.state_dict())
         if self._step % self.every_n_train_steps == 0:
-            self.save(trainer)
+            self._save_or_stop(trainer)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self._written != self._step:
-            self.save(trainer)
+            self._save_or_stop(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
         if (not trainer.training and not trainer.validating) or self._loops is None:
@@ -67,7 +78,14 @@ class RunCheckpoint(Checkpoint):
             rank_zero_warn("The run stopped while weights were being updated; the last checkpoint is left as it is.")
         elif self._written != self._step:
             self.save(trainer)
-        rank_zero_info("To go on from the last checkpoint, give the same command with --ckpt_path last.")
+        if self.saved:
+            rank_zero_info(self._how_to_go_on(trainer))
+
+    def _save_or_stop(self, trainer: Trainer) -> None:
+        """Raises UserError where the weights are not finite: nothing that comes after could be saved."""
+        self.save(trainer)
+        if self.failure and not _is_finite(trainer.lightning_module):
+            raise UserError(self.failure)
 
     def _set_updating(self, updating: bool) -> None:
         self._updating = updating
@@ -75,25 +93,57 @@ class RunCheckpoint(Checkpoint):
     # ---- how ----
 
     def save(self, trainer: Trainer) -> None:
-        """Write the state after the last optimiser step. A checkpoint that cannot be written is a warning."""
-        if not _is_finite(trainer.lightning_module):
-            rank_zero_warn(
-                f"The weights are not finite at step {self._step}; no checkpoint is written over a good one."
-            )
-            return
-        folder = Path(trainer.default_root_dir) / CHECKPOINT_FOLDER
-        path = folder / f"step={self._step:08d}.ckpt"
-        try:
-            trainer.save_checkpoint(path, weights_only=False)
-            if trainer.is_global_zero:
-                link_atomically(path, folder.parent / LAST)
-                for old in sorted(folder.glob("step=*.ckpt"))[: -self.keep]:
-                    old.unlink()
-        except OSError as error:
-            rank_zero_warn(f"The checkpoint of step {self._step} could not be written ({error}); training goes on.")
+        """Write the state after the last optimiser step; `failure` says why it is not written."""
+        path = checkpoint_path(Path(trainer.default_root_dir), self._step)
+        self.failure = self._write(trainer, path)
+        if self.failure:
+            rank_zero_warn(self.failure)
             return
         self._written = self._step
-        rank_zero_info(f"Checkpoint of step {self._step}: {folder.parent / LAST}")
+        self.saved = path
+        if trainer.is_global_zero:
+            self._renew_last(Path(trainer.default_root_dir), path)
+
+    def _write(self, trainer: Trainer, path: Path) -> str | None:
+        """Write one checkpoint; why it is not written, where it is not."""
+        if not _is_finite(trainer.lightning_module):
+            return f"The weights are not finite at step {self._step}; this state is not saved. {self._what_is_saved()}"
+        try:
+            if trainer.is_global_zero:
+                record_branch(Path(trainer.default_root_dir), [*self._branch, path])
+            trainer.save_checkpoint(path, weights_only=False)
+        except OSError as error:
+            why = error.strerror or error
+            return f"The checkpoint of step {self._step} could not be written: {path}: {why}. {self._what_is_saved()}"
+        return None
+
+    def _renew_last(self, root: Path, path: Path) -> None:
+        """Make the new checkpoint `last.ckpt`, and remove this run's oldest. What cannot be done is a warning."""
+        self._branch = [*self._branch, path]
+        try:
+            link_atomically(path, root / LAST)
+            self.saved = root / LAST
+        except OSError as error:
+            rank_zero_warn(
+                f"{root / LAST} could not be renewed: {error.strerror or error}. --ckpt_path last finds {path}."
+            )
+        try:
+            for old in self._branch[: -self.keep]:
+                old.unlink(missing_ok=True)
+        except OSError as error:
+            rank_zero_warn(f"{old} could not be removed: {error.strerror or error}.")
+        self._branch = self._branch[-self.keep :]
+        rank_zero_info(f"Checkpoint of step {self._step}: {self.saved}")
+
+    def _how_to_go_on(self, trainer: Trainer) -> str:
+        own = continued(Path(trainer.default_root_dir), self.saved, self._step) is not None
+        name = "last" if own else self.saved
+        return f"To go on from the last checkpoint, give the same command with --ckpt_path {name}."
+
+    def _what_is_saved(self) -> str:
+        if self.saved is None or not self.saved.exists():
+            return "There is no checkpoint."
+        return f"The last checkpoint is that of step {self._written}: {self.saved}."
 
     def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
         """Put the counters of the last optimiser step in place of those of a batch that was broken off."""

@@ -7,9 +7,10 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 
-from lightning_nsd.checkpoint_io import newest_readable, read_checkpoint
+from lightning_nsd.checkpoint_io import read_checkpoint
 from lightning_nsd.model.context import VariationalContext
 from lightning_nsd.optim.lr_schedule import LRSchedule
+from lightning_nsd.run_branch import newest_readable
 from tests.conftest import make_model
 from tests.training.conftest import assert_same_end, run
 
