@@ -11,6 +11,7 @@ from lightning_nsd.data.class_data import ClassDataModule
 from lightning_nsd.data.datamodule import SPLITS, Split
 from lightning_nsd.data.image_folder import read_classes
 from lightning_nsd.data.image_tree import SUFFIXES, ImageTree
+from lightning_nsd.data.split_folders import find_split_folders
 from lightning_nsd.data.splits import split_names
 from lightning_nsd.errors import UserError
 from lightning_nsd.numbers import Channels, Pixels, Probability, Seed, bounded
@@ -20,7 +21,9 @@ from lightning_nsd.numbers import Channels, Pixels, Probability, Seed, bounded
 class ClassFolder(ClassDataModule):
     """Images in `<root>/<class>/`, divided by class at random; or in `<root>/{train,val,test}/<class>/`.
 
-    Where the three folders exist, the division is theirs. Images are cut to their middle square and resized.
+    Where the three folders exist, the division is theirs; they may also be called training, valid, validation or
+    testing, in any case. Images are cut to their middle square and resized. A class folder may be a link to a folder,
+    an image a link to a file; links to folders inside of a class are not followed.
 
     Args:
         root: the folder.
@@ -50,18 +53,15 @@ class ClassFolder(ClassDataModule):
         self.convert_colour = convert_colour
 
     def read_splits(self) -> Mapping[Split, Mapping[str, Tensor]]:
-        divided = all((self.root / split).is_dir() for split in SPLITS)
-        if divided:
-            tree = ImageTree.of_folder(self.root, depth=2, within=SPLITS)
-        elif self.root.is_dir():
-            tree = ImageTree.of_folder(self.root, depth=1)
-        else:
+        if not self.root.is_dir():
             raise UserError(f"No folder {self.root.absolute()}. {self._expected()}")
+        folders = find_split_folders(self.root)
+        tree = ImageTree.of_folder(self.root, depth=2 if folders else 1, within=tuple(folders.values()))
         if not tree.classes:
             raise UserError(f"No class folder with images in {self.root.absolute()}. {self._expected()}")
         classes = read_classes(tree, self.image_size, self.channels, self.convert_colour)
-        if divided:
-            return _as_divided(classes)
+        if folders:
+            return _as_divided(classes, folders)
         names = split_names(list(classes), self.val_fraction, self.test_fraction, self.split_seed)
         return {split: {name: classes[name] for name in names[split]} for split in SPLITS}
 
@@ -73,11 +73,11 @@ class ClassFolder(ClassDataModule):
         )
 
 
-def _as_divided(classes: Mapping[str, Tensor]) -> dict[Split, dict[str, Tensor]]:
-    """Take the names `<split>/<class>` apart."""
+def _as_divided(classes: Mapping[str, Tensor], folders: Mapping[Split, str]) -> dict[Split, dict[str, Tensor]]:
+    """Take the names `<folder of a split>/<class>` apart."""
     splits: dict[Split, dict[str, Tensor]] = {
-        split: {path.split("/")[1]: images for path, images in classes.items() if path.startswith(f"{split}/")}
-        for split in SPLITS
+        split: {path.split("/")[1]: images for path, images in classes.items() if path.startswith(f"{folder}/")}
+        for split, folder in folders.items()
     }
     appearances: defaultdict[str, int] = defaultdict(int)
     for names in splits.values():

@@ -1,6 +1,7 @@
 """Image files to tensors: square, of one size, grey or RGB."""
 
 import io
+import math
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -12,10 +13,15 @@ from PIL import Image, ImageOps
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from lightning_nsd.data.cache import cached_classes
+from lightning_nsd.data.cache import cached_images
 from lightning_nsd.data.image_tree import ImageTree
 from lightning_nsd.errors import UserError
 
+FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "PPM")
+"""All that is decoded, whatever a file is called: Pillow would hand PostScript to an interpreter."""
+MAX_PIXELS = 1 << 26
+"""Of one image, 67 million: more than cameras have, and a second to decode."""
+_REDUCING_GAP = 3  # a JPEG is decoded at an eighth of its size or more, where that is still so many times too large
 _FILES_PER_TASK = 64  # tiny images are decoded faster than a thread pool hands out tasks
 
 
@@ -29,8 +35,9 @@ def read_classes(tree: ImageTree, image_size: int, channels: int, convert_colour
         UserError: see `decode_classes`.
     """
     variant = f"{image_size}x{image_size}x{channels}{'_converted' if convert_colour else ''}"
-    decode = partial(decode_classes, tree, image_size, channels, convert_colour)
-    return cached_classes(tree.source, tree.fingerprint(), variant, decode)
+    shape = (len(tree.files), channels, image_size, image_size)
+    decode = partial(_decode, tree, image_size, channels, convert_colour)
+    return _by_class(tree, cached_images(tree.source, tree.fingerprint(), variant, shape, decode))
 
 
 def decode_classes(tree: ImageTree, image_size: int, channels: int, convert_colour: bool = False) -> dict[str, Tensor]:
@@ -44,10 +51,20 @@ def decode_classes(tree: ImageTree, image_size: int, channels: int, convert_colo
         Class name → uint8 `(n, C, H, W)` in 0…255.
 
     Raises:
-        UserError: a broken image, colour images where grey ones are configured, or grey ones only where RGB is.
+        UserError: a broken or oversized image, one that is no regular file, more images than the memory holds, colour
+            images where grey ones are configured, or grey ones only where RGB is.
     """
+    return _by_class(tree, _decode(tree, image_size, channels, convert_colour))
+
+
+def _by_class(tree: ImageTree, images: Tensor) -> dict[str, Tensor]:
+    return dict(zip(tree.classes, images.split([len(names) for names in tree.classes.values()]), strict=True))
+
+
+def _decode(tree: ImageTree, image_size: int, channels: int, convert_colour: bool) -> Tensor:
+    """uint8 `(M, C, H, W)`, class after class."""
     files = tree.files
-    images = np.empty((len(files), channels, image_size, image_size), np.uint8)
+    images = _room_for(tree, (len(files), channels, image_size, image_size))
     coloured = np.zeros(len(files), bool)
 
     def decode(read: Callable[[str], bytes], start: int) -> int:
@@ -69,8 +86,17 @@ def decode_classes(tree: ImageTree, image_size: int, channels: int, convert_colo
 
     if not convert_colour:
         _check_colour(tree, coloured, channels)
-    counts = [len(names) for names in tree.classes.values()]
-    return dict(zip(tree.classes, torch.from_numpy(images).split(counts), strict=True))
+    return torch.from_numpy(images)
+
+
+def _room_for(tree: ImageTree, shape: tuple[int, ...]) -> np.ndarray:
+    try:
+        return np.empty(shape, np.uint8)
+    except (MemoryError, ValueError) as error:
+        raise UserError(
+            f"{tree.source}: {shape[0]} images of {shape[2]} × {shape[3]} pixels and {shape[1]} channels take "
+            f"{math.prod(shape) / 1e12:.3g} TB of memory. Set a smaller image_size or take fewer images."
+        ) from error
 
 
 def _check_colour(tree: ImageTree, coloured: np.ndarray, channels: int) -> None:
@@ -89,8 +115,13 @@ def decode_image(data: bytes, image_size: int, channels: int) -> tuple[np.ndarra
     The middle square is cut out and resized by Lanczos' filter, which averages when it makes an image smaller.
     Transparent parts become white, 16-bit grey keeps its upper eight bits, an animation gives its first frame,
     and a photo is turned as its camera noted.
+
+    Raises:
+        ValueError: more pixels than `MAX_PIXELS`.
+        Exception: whatever Pillow raises for a file that is no image.
     """
-    with Image.open(io.BytesIO(data)) as opened:
+    with _opened(data) as opened:
+        opened.draft(None, 2 * (_REDUCING_GAP * image_size,))  # of JPEG; nothing where the format cannot
         image = _opaque(ImageOps.exif_transpose(opened))  # L or RGB
     side = min(image.size)
     if image.size != (image_size, image_size):
@@ -100,6 +131,25 @@ def decode_image(data: bytes, image_size: int, channels: int) -> tuple[np.ndarra
     has_colour = image.mode == "RGB" and _has_colour(np.asarray(image))
     pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
     return pixels.reshape(image_size, image_size, channels).transpose(2, 0, 1), has_colour
+
+
+def shorter_side(data: bytes) -> int:
+    """Pixels of an image file's shorter side, from its header.
+
+    Raises:
+        ValueError: more pixels than `MAX_PIXELS`.
+        Exception: whatever Pillow raises for a file that is no image.
+    """
+    with _opened(data) as opened:
+        return min(opened.size)
+
+
+def _opened(data: bytes) -> Image.Image:
+    """An image of which the header alone was read."""
+    opened = Image.open(io.BytesIO(data), formats=FORMATS)
+    if opened.width * opened.height > MAX_PIXELS:
+        raise ValueError(f"it has {opened.width} × {opened.height} pixels, more than {MAX_PIXELS / 1e6:.0f} million")
+    return opened
 
 
 def _opaque(image: Image.Image) -> Image.Image:

@@ -2,20 +2,33 @@
 
 import hashlib
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
-from zipfile import BadZipFile, ZipFile
+from zipfile import ZIP_DEFLATED, ZIP_STORED, BadZipFile, ZipFile
 
+from lightning.pytorch.utilities import rank_zero_warn
+
+from lightning_nsd.data.regular_file import check_size, open_regular, read_regular
 from lightning_nsd.errors import UserError
 
 SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".webp", ".gif", ".ppm"})
 
 
+def is_image(name: str) -> bool:
+    """Whether a file of this name is read; hidden ones are not."""
+    return not name.startswith(".") and os.path.splitext(name)[1].lower() in SUFFIXES
+
+
 @dataclass(frozen=True)
 class ImageTree:
     """Where the images of every class are; nothing is decoded.
+
+    A class folder may be a link, and so may the folders above it and every image. Below a class folder links to
+    folders are not followed: they would give a class the images of others, or never end.
 
     Attributes:
         source: a folder or a zip file, which is read without being unpacked.
@@ -34,23 +47,30 @@ class ImageTree:
             within: the only folders of the first level that count; empty for all.
 
         Raises:
-            UserError: a folder that cannot be listed.
+            UserError: a folder that cannot be listed, classes that share a folder, or a class name that is not UTF-8.
         """
-        return cls(folder, _classes(((name, name) for name in _files_below(folder, within)), depth, within))
+        names = _files_below(folder, depth, within)
+        classes = _classes(((name, name) for name in names), depth, within)
+        _check_apart(folder, classes)
+        return cls(folder, classes)
 
     @classmethod
     def of_zip(cls, path: Path, depth: int, within: tuple[str, ...] = ()) -> "ImageTree":
         """The images of a zip whose last `depth` folders before a file make the class; outer folders do not matter.
 
+        Names that lead out of the zip (`../…`, `/…`) are left out.
+
         Raises:
             UserError: no readable zip.
         """
         try:
-            with ZipFile(path) as archive:
-                members = archive.namelist()
-        except (OSError, BadZipFile) as error:
+            with open_regular(path) as stream, ZipFile(stream) as archive:
+                members = dict.fromkeys(archive.namelist())
+        except (OSError, ValueError, NotImplementedError, BadZipFile) as error:
             raise UserError(f"{path} is no complete zip file ({error}). Delete it and get it again.") from error
-        inner = (("/".join(member.split("/")[-depth - 1 :]), member) for member in members)
+        parts = {member: member.split("/") for member in members}
+        inside = [member for member in members if ".." not in parts[member] and parts[member][0]]
+        inner = (("/".join(parts[member][-depth - 1 :]), member) for member in inside)
         return cls(path, _classes(inner, depth, within))
 
     @property
@@ -60,12 +80,12 @@ class ImageTree:
 
     @contextmanager
     def open(self) -> Iterator[Callable[[str], bytes]]:
-        """A function from file name to its bytes, which threads may share."""
+        """A function from file name to its bytes, which threads may share; it raises UserError for no regular file."""
         if self.source.is_dir():
-            yield lambda name: (self.source / name).read_bytes()
+            yield lambda name: read_regular(self.source / name)
         else:
-            with ZipFile(self.source) as archive:
-                yield archive.read
+            with open_regular(self.source) as stream, ZipFile(stream) as archive:
+                yield lambda name: _read_member(archive, name)
 
     def fingerprint(self) -> str:
         """A hash of every byte that decoding would read, and of the names and classes.
@@ -74,39 +94,69 @@ class ImageTree:
         unzip and rsync set it). Reading and hashing 42,000 small PNGs takes a tenth of the time of decoding them.
 
         Raises:
-            UserError: a file that cannot be read.
+            UserError: a file that cannot be read, or is no regular one.
         """
         digest = hashlib.blake2b(digest_size=16)
-        if self.source.is_file():
+        if not self.source.is_dir():
             digest.update(repr(self.classes).encode("utf-8", "backslashreplace"))
-            with self.source.open("rb") as stream:
+            with open_regular(self.source) as stream:
                 while block := stream.read(1 << 20):
                     digest.update(block)
             return digest.hexdigest()
         with self.open() as read:
             for class_name, names in self.classes.items():
                 for name in names:
-                    try:
-                        data = read(name)
-                    except OSError as error:
-                        raise UserError(f"{self.source / name} cannot be read: {error}") from error
+                    data = read(name)
                     digest.update(f"{class_name}\0{name}\0{len(data)}\0".encode("utf-8", "surrogateescape"))
                     digest.update(data)
         return digest.hexdigest()
 
 
-def _files_below(folder: Path, within: tuple[str, ...]) -> Iterator[str]:
-    """Relative names with slashes, followed through links; hidden folders are not entered."""
+def _files_below(folder: Path, depth: int, within: tuple[str, ...]) -> Iterator[str]:
+    """Relative names with slashes; hidden folders are not entered, nor links below a class folder."""
 
     def unlisted(error: OSError) -> None:
         raise UserError(f"{error.filename} cannot be listed: {error.strerror}") from error
 
-    top = os.fspath(folder)
+    top, real_top = os.fspath(folder), os.path.realpath(folder)
+    left_out: list[str] = []
     for path, folders, files in os.walk(top, onerror=unlisted, followlinks=True):
         inner = path[len(top) :].replace(os.sep, "/").strip("/")  # "" for the folder itself
-        entered = within if not inner and within else folders
-        folders[:] = [name for name in folders if name in entered and not name.startswith(".")]
+        level = inner.count("/") + 1 if inner else 0
+        if level == depth and _contains(os.path.realpath(path), real_top):
+            raise UserError(
+                f"The class {inner} of {folder} is a link to the same folder as {folder} lies in, or to {folder} "
+                "itself: it would hold the images of all classes. Remove the link."
+            )
+        entered = [name for name in folders if not name.startswith(".") and (level or not within or name in within)]
+        links = [name for name in entered if level >= depth and os.path.islink(os.path.join(path, name))]
+        left_out += [f"{inner}/{name}" for name in links]
+        folders[:] = [name for name in entered if name not in links]
         yield from (f"{inner}/{name}" if inner else name for name in files)
+    if left_out:
+        rank_zero_warn(
+            f"{folder}: links to folders inside of a class are not followed: {', '.join(left_out[:10])}"
+            f"{f' and {len(left_out) - 10} more' if len(left_out) > 10 else ''}"
+        )
+
+
+def _contains(outer: str, inner: str) -> bool:
+    return Path(inner).is_relative_to(outer)
+
+
+def _check_apart(folder: Path, classes: Iterable[str]) -> None:
+    """Whether no class folder is another's, or lies in another's: links can make it so.
+
+    Raises:
+        UserError: two classes share images; names both.
+    """
+    places = sorted((Path(os.path.realpath(folder / name)).parts, name) for name in classes)
+    for (outer, one), (inner, other) in pairwise(places):  # what lies in a folder follows it
+        if inner[: len(outer)] == outer:
+            raise UserError(
+                f"The classes {one} and {other} of {folder} lie in the same folder, {Path(*outer)}, so that they share "
+                "images. Remove the link that makes it so."
+            )
 
 
 def _classes(names: Iterable[tuple[str, str]], depth: int, within: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
@@ -116,9 +166,38 @@ def _classes(names: Iterable[tuple[str, str]], depth: int, within: tuple[str, ..
         parts = inner.split("/")
         if (
             len(parts) > depth
-            and os.path.splitext(inner)[1].lower() in SUFFIXES
+            and is_image(parts[-1])
             and not any(part.startswith(".") for part in parts)
             and (not within or parts[0] in within)
         ):
             classes.setdefault("/".join(parts[:depth]), []).append(name)
+    for class_name in classes:
+        _check_text(class_name)
     return {class_name: tuple(classes[class_name]) for class_name in sorted(classes)}
+
+
+def _check_text(class_name: str) -> None:
+    """Whether a class name can be written into tables.
+
+    Raises:
+        UserError: it is not UTF-8.
+    """
+    readable = os.fsencode(class_name).decode("utf-8", "backslashreplace")
+    if readable != class_name:
+        raise UserError(f"The name of the class folder {readable} is not UTF-8. Rename it.")
+
+
+def _read_member(archive: ZipFile, name: str) -> bytes:
+    """The bytes of a file in a zip: no more than it declares, and that is checked first.
+
+    Raises:
+        UserError: a link, too many bytes, or a compression whose output cannot be bounded.
+    """
+    entry = archive.getinfo(name)
+    if stat.S_ISLNK(entry.external_attr >> 16):
+        raise UserError("it is a link, and links in a zip are not followed")
+    if entry.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
+        raise UserError("it is compressed neither by deflate nor not at all. Pack the zip anew")
+    check_size(name, entry.file_size)
+    with archive.open(entry) as stream:
+        return stream.read(entry.file_size)

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from lightning_nsd.data.regular_file import open_regular
 from lightning_nsd.errors import UserError
 
 
@@ -114,15 +115,15 @@ def read_pickle(path: Path) -> Any:
             but arrays and containers (nothing is executed then).
     """
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             return _Unpickler(stream, encoding="latin1").load()
     except _RefusedError as error:
         raise UserError(
             f"{path}: {error}. Only NumPy arrays of numbers, text, lists, tuples, sets and dicts are read; nothing of "
             "this file was used. Do not open it by other means unless you trust who made it."
         ) from error
-    except OSError as error:
-        raise UserError(f"{path} cannot be read: {error}") from error
+    except UserError:
+        raise
     except Exception as error:  # a damaged or forged pickle may make the unpickler raise anything
         raise UserError(
             f"{path}: damaged, cut short or no pickle of arrays ({type(error).__name__}: {error}). "

@@ -4,11 +4,10 @@ from pathlib import Path
 
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
-from PIL import Image
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from lightning_nsd.data.image_folder import decode_classes
+from lightning_nsd.data.image_folder import decode_classes, shorter_side
 from lightning_nsd.data.image_tree import ImageTree
 from lightning_nsd.errors import UserError
 from lightning_nsd.evaluation.evaluator import STRIP, Settings
@@ -91,9 +90,9 @@ def _tree(folder: Path) -> ImageTree:
 
 
 def _size_of_first(tree: ImageTree) -> int:
-    path = tree.source / tree.files[0]
+    name = tree.files[0]
     try:
-        with Image.open(path) as image:
-            return min(image.size)
-    except OSError as error:
-        raise UserError(f"{path} is no image that can be read: {error}") from error
+        with tree.open() as read:
+            return shorter_side(read(name))
+    except Exception as error:  # decoders raise what they like on a broken file
+        raise UserError(f"{tree.source / name} is no image that can be read: {error}") from error

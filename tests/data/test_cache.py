@@ -6,29 +6,25 @@ import torch
 from torch import Tensor
 
 from lightning_nsd.data import cache
-from lightning_nsd.data.cache import cached_classes
+from lightning_nsd.data.cache import cached_images
 
-CLASSES = {
-    "b/é": torch.arange(24, dtype=torch.uint8).reshape(2, 3, 2, 2),
-    "a": torch.ones(1, 3, 2, 2, dtype=torch.uint8),
-}
+IMAGES = torch.arange(36, dtype=torch.uint8).reshape(3, 3, 2, 2)
+SHAPE = (3, 3, 2, 2)
 
 
 class Decoder:
-    """Gives the classes and counts how often it was asked."""
+    """Gives the images and counts how often it was asked."""
 
     def __init__(self) -> None:
         self.calls = 0
 
-    def __call__(self) -> dict[str, Tensor]:
+    def __call__(self) -> Tensor:
         self.calls += 1
-        return CLASSES
+        return IMAGES
 
 
-def assert_same(ours: dict[str, Tensor]) -> None:
-    assert list(ours) == list(CLASSES)
-    for name, images in CLASSES.items():
-        assert ours[name].dtype == torch.uint8 and torch.equal(ours[name], images)
+def assert_same(ours: Tensor) -> None:
+    assert ours.dtype == torch.uint8 and torch.equal(ours, IMAGES)
 
 
 def only_cache(folder: Path) -> Path:
@@ -38,30 +34,30 @@ def only_cache(folder: Path) -> Path:
 
 def test_second_start_reads_the_cache(tmp_path: Path) -> None:
     decode = Decoder()
-    assert_same(cached_classes(tmp_path, "f", "2x2x3", decode))
-    assert_same(cached_classes(tmp_path, "f", "2x2x3", decode))
+    assert_same(cached_images(tmp_path, "f", "2x2x3", SHAPE, decode))
+    assert_same(cached_images(tmp_path, "f", "2x2x3", SHAPE, decode))
     assert decode.calls == 1
 
 
 def test_cache_of_a_file_lies_beside_it(tmp_path: Path) -> None:
     source = tmp_path / "images.zip"
     source.touch()
-    cached_classes(source, "f", "2x2x3", Decoder())
+    cached_images(source, "f", "2x2x3", SHAPE, Decoder())
     assert only_cache(tmp_path).name == ".lightning_nsd_cache_images.zip_2x2x3.npz"
 
 
 def test_other_content_or_other_size_misses_the_cache(tmp_path: Path) -> None:
     decode = Decoder()
     for fingerprint, variant in (("f", "2x2x3"), ("g", "2x2x3"), ("g", "4x4x3")):
-        cached_classes(tmp_path, fingerprint, variant, decode)
+        cached_images(tmp_path, fingerprint, variant, SHAPE, decode)
     assert decode.calls == 3
 
 
 def test_changed_content_replaces_the_old_cache_without_leaving_files(tmp_path: Path) -> None:
-    cached_classes(tmp_path, "f", "2x2x3", Decoder())
-    cached_classes(tmp_path, "g", "2x2x3", Decoder())
+    cached_images(tmp_path, "f", "2x2x3", SHAPE, Decoder())
+    cached_images(tmp_path, "g", "2x2x3", SHAPE, Decoder())
     decode = Decoder()
-    cached_classes(tmp_path, "g", "2x2x3", decode)
+    cached_images(tmp_path, "g", "2x2x3", SHAPE, decode)
     assert decode.calls == 0
     assert [file.name for file in tmp_path.iterdir()] == [only_cache(tmp_path).name]
 
@@ -69,10 +65,10 @@ def test_changed_content_replaces_the_old_cache_without_leaving_files(tmp_path: 
 @pytest.mark.parametrize("damage", ["truncated", "emptied", "garbled", "flipped bit"])
 def test_damaged_cache_is_rebuilt_with_a_warning(damage: str, tmp_path: Path) -> None:
     decode = Decoder()
-    cached_classes(tmp_path, "f", "2x2x3", decode)
+    cached_images(tmp_path, "f", "2x2x3", SHAPE, decode)
     file = only_cache(tmp_path)
     content = file.read_bytes()
-    pixel = content.index(CLASSES["b/é"].numpy().tobytes())
+    pixel = content.index(IMAGES.numpy().tobytes())
     file.write_bytes(
         {
             "truncated": content[: len(content) // 2],
@@ -82,8 +78,8 @@ def test_damaged_cache_is_rebuilt_with_a_warning(damage: str, tmp_path: Path) ->
         }[damage]
     )
     with pytest.warns(UserWarning, match="damaged and is made anew"):
-        assert_same(cached_classes(tmp_path, "f", "2x2x3", decode))
-    assert_same(cached_classes(tmp_path, "f", "2x2x3", decode))
+        assert_same(cached_images(tmp_path, "f", "2x2x3", SHAPE, decode))
+    assert_same(cached_images(tmp_path, "f", "2x2x3", SHAPE, decode))
     assert decode.calls == 2
 
 
@@ -94,10 +90,10 @@ def test_cache_with_a_pickle_in_it_is_not_unpickled(tmp_path: Path) -> None:
         def __reduce__(self) -> tuple:
             return os.mkdir, (str(tmp_path / "made"),)
 
-    cached_classes(tmp_path, "f", "2x2x3", Decoder())
+    cached_images(tmp_path, "f", "2x2x3", SHAPE, Decoder())
     np.savez(only_cache(tmp_path), key=np.array([Runs()], dtype=object))
     with pytest.warns(UserWarning, match="damaged"):
-        assert_same(cached_classes(tmp_path, "f", "2x2x3", Decoder()))
+        assert_same(cached_images(tmp_path, "f", "2x2x3", SHAPE, Decoder()))
     assert not (tmp_path / "made").exists()
 
 
@@ -118,7 +114,7 @@ def test_unwritable_source_is_cached_in_the_users_folder(tmp_path: Path, monkeyp
     refuse_to_save_below(monkeypatch, source)
     decode = Decoder()
     for _ in range(2):
-        assert_same(cached_classes(source, "f", "2x2x3", decode))
+        assert_same(cached_images(source, "f", "2x2x3", SHAPE, decode))
     assert decode.calls == 1
     assert len(list((tmp_path / "user_cache" / "lightning_nsd").iterdir())) == 1
 
@@ -126,7 +122,7 @@ def test_unwritable_source_is_cached_in_the_users_folder(tmp_path: Path, monkeyp
 def test_nowhere_to_write_gives_a_warning_and_the_images(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     refuse_to_save_below(monkeypatch, tmp_path, tmp_path / "user_cache" / "lightning_nsd")
     with pytest.warns(UserWarning, match="could not be cached"):
-        assert_same(cached_classes(tmp_path, "f", "2x2x3", Decoder()))
+        assert_same(cached_images(tmp_path, "f", "2x2x3", SHAPE, Decoder()))
 
 
 def test_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -136,5 +132,5 @@ def test_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
 
     monkeypatch.setattr(cache.np, "savez", disk_full)
     with pytest.warns(UserWarning, match="No space left"):
-        cached_classes(tmp_path, "f", "2x2x3", Decoder())
+        cached_images(tmp_path, "f", "2x2x3", SHAPE, Decoder())
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == []

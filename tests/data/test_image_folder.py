@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from lightning_nsd.data import image_folder
 from lightning_nsd.data.image_folder import decode_classes, decode_image, read_classes
@@ -48,6 +49,26 @@ def test_middle_square_is_kept_and_averaged_when_it_shrinks() -> None:
     image[:, 4:12] = np.indices((8, 8)).sum(0) % 2 * 200  # a chessboard between black sides
     pixels, _ = decode_image(encoded(Image.fromarray(image)), 2, 1)
     np.testing.assert_allclose(pixels, 100, atol=10)
+
+
+def test_large_jpeg_is_decoded_at_a_part_of_its_size_and_looks_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    x, y = np.meshgrid(*2 * [np.linspace(0, 9, 640)])
+    waves = np.stack([128 + 100 * np.sin(x + i) * np.cos(y - i) for i in range(3)], axis=2).astype(np.uint8)
+    data = encoded(Image.fromarray(waves), "JPEG", quality=95)
+    opened: list[Image.Image] = []
+    opaque = image_folder._opaque
+    monkeypatch.setattr(image_folder, "_opaque", lambda image: opened.append(image) or opaque(image))
+    reduced, _ = decode_image(data, 16, 3)
+    monkeypatch.setattr(JpegImageFile, "draft", lambda *_: None)
+    whole, _ = decode_image(data, 16, 3)
+    assert [image.size for image in opened] == [(80, 80), (640, 640)]
+    np.testing.assert_allclose(reduced.astype(int), whole.astype(int), atol=2)
+
+
+def test_only_the_named_formats_are_opened_whatever_a_file_is_called(tmp_path: Path) -> None:
+    for kind in ("EPS", "TIFF", "ICO"):
+        with pytest.raises(OSError, match="cannot identify"):
+            decode_image(encoded(Image.new("RGB", (16, 16)), kind), 16, 3)
 
 
 def test_animation_gives_its_first_frame() -> None:

@@ -1,0 +1,71 @@
+"""Folders of a data set that are named after its splits."""
+
+import os
+from pathlib import Path
+
+from lightning.pytorch.utilities import rank_zero_warn
+
+from lightning_nsd.data.datamodule import SPLITS, Split
+from lightning_nsd.data.image_tree import is_image
+from lightning_nsd.errors import UserError
+
+NAMES: dict[str, Split] = {
+    "train": "train", "training": "train",
+    "val": "val", "valid": "val", "validation": "val",
+    "test": "test", "testing": "test",
+}  # fmt: skip
+"""What splits are called, in any case."""
+
+
+def find_split_folders(root: Path) -> dict[Split, str]:
+    """Split → its folder in `root`; empty where the folders are classes.
+
+    A class may bear such a name too (CIFAR-100 has a class `train`): it holds images itself, or is the only one of
+    such a name among folders that do. A further folder beside the three is left out with a warning.
+
+    Raises:
+        UserError: one of the three is missing, two are of one split, or none has class folders.
+    """
+    folders = _folders(root)
+    named = [name for name in folders if name.lower() in NAMES]
+    if not named:
+        return {}
+    with_images = {name for name in folders if _holds_images(root / name)}
+    splits = [name for name in named if name not in with_images]
+    others = [name for name in folders if name not in splits]
+    if len(splits) <= 1 and with_images and (splits or len(named) < len(folders)):
+        return {}  # the names are those of classes
+    found: dict[Split, str] = {}
+    for name in splits:
+        split = NAMES[name.lower()]
+        if split in found:
+            raise UserError(
+                f"{root.absolute()} has two folders of the {split} split, {found[split]} and {name}. "
+                "Rename or join them."
+            )
+        found[split] = name
+    missing = [split for split in SPLITS if split not in found]
+    if missing:
+        raise UserError(
+            f"{root.absolute()} holds {', '.join(named)}, names of splits and not of classes, but no class folders in "
+            f"{', '.join(missing)}. Make all three, <root>/{{train,val,test}}/<class>/<image> (with no class in two of "
+            "them), or put the class folders of all splits side by side, and they are divided by class."
+        )
+    if others:
+        rank_zero_warn(f"{root} is divided into {', '.join(splits)}; {', '.join(others)} beside them are left out.")
+    return found
+
+
+def _folders(root: Path) -> list[str]:
+    try:
+        return sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
+    except OSError as error:
+        raise UserError(f"{root} cannot be listed: {error.strerror}") from error
+
+
+def _holds_images(folder: Path) -> bool:
+    try:
+        with os.scandir(folder) as entries:
+            return any(is_image(entry.name) for entry in entries)
+    except OSError as error:
+        raise UserError(f"{folder} cannot be listed: {error.strerror}") from error
