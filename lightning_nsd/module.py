@@ -10,7 +10,6 @@ from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
-from torch.optim.lr_scheduler import LambdaLR
 
 from lightning_nsd.data.episodes import EpisodeBatch
 from lightning_nsd.diffusion.draws import Draws, NumPySource, TorchSource, draw
@@ -26,6 +25,7 @@ from lightning_nsd.numbers import Channels, Fraction, Pixels, Probability, Rate,
 from lightning_nsd.optim.ema import ema_decay_at, update_ema
 from lightning_nsd.optim.groups import parameter_groups
 from lightning_nsd.optim.lr_schedule import LRSchedule
+from lightning_nsd.optim.resume import ResumableLR, keep_settings
 from lightning_nsd.rng import Stream, device_generator, mix
 
 
@@ -244,9 +244,10 @@ class FewShotDiffusion(LightningModule):
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimiser, with the EMA update hooked into its step, and the rate's schedule by step."""
         optimizer = self.optimizer(parameter_groups(self.model, self.encoder_lr, self.denoiser_lr))
+        keep_settings(optimizer, self.optimizer)
         optimizer.register_step_post_hook(lambda *_: self._after_optimizer_step())
         total = self.trainer.estimated_stepping_batches
-        scheduler = LambdaLR(optimizer, lambda step: self.lr_schedule.factor(step, total))
+        scheduler = ResumableLR(optimizer, lambda step: self.lr_schedule.factor(step, total))
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
     def _after_optimizer_step(self) -> None:
