@@ -9,46 +9,102 @@ from collections.abc import Sequence
 from jsonargparse import ArgumentError
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
+from lightning_nsd import __version__
 from lightning_nsd.config_files import with_config_paths
 from lightning_nsd.errors import UserError
 from lightning_nsd.messages import readable, user_error_in
+from lightning_nsd.stopping import StoppedError
+from lightning_nsd.terminal import drop_output, prepare_streams, reader_is_gone
 from lightning_nsd.training_cli import LIGHTNING_COMMANDS, OTHER_COMMANDS, FewShotCLI
 
 UNFOUNDED_WARNINGS = (
     r"Found \d+ module\(s\) in eval mode",  # the moving average is always in evaluation mode
     r"You're resuming from a checkpoint that ended before the epoch ended",  # episodes follow from the step
 )
+COMMANDS = ", ".join((*LIGHTNING_COMMANDS, *OTHER_COMMANDS))
+USAGE = """\
+usage: python -m lightning_nsd COMMAND [options]
+
+Few-shot diffusion: five pictures of something in, new pictures of the same thing out.
+
+  fit       train a model; --config names a file or a shipped config
+  validate  loss, pictures and distances of a checkpoint on the validation classes
+  test      the same on the test classes
+  predict   draw images of the test classes
+  sample    a few pictures of anything in, new ones of the same kind out
+  evaluate  the distance of every class, of a checkpoint or of two folders of images
+  convert   checkpoints between Lightning, safetensors and the JAX reference
+
+COMMAND --help shows a command's options, --version the version."""
 
 
 def run(arguments: Sequence[str]) -> None:
-    """Run one command."""
+    """Run one command.
+
+    Raises:
+        UserError: no command, or one that there is not.
+    """
     for message in UNFOUNDED_WARNINGS:
         warnings.filterwarnings("ignore", message=message)
     command = arguments[0] if arguments else ""
-    if command in OTHER_COMMANDS:
+    if not command:
+        raise UserError(f"Name a command: {COMMANDS}. --help says what each does.")
+    if command in ("-h", "--help"):
+        print(USAGE)
+    elif command == "--version":
+        print(f"lightning-nsd {__version__}")
+    elif command in OTHER_COMMANDS:
         module = importlib.import_module(f"lightning_nsd.{command}")
         module.main(arguments[1:])
-    elif command and not command.startswith("-") and command not in LIGHTNING_COMMANDS:
-        known = ", ".join((*LIGHTNING_COMMANDS, *OTHER_COMMANDS))
-        raise UserError(f"There is no command {command}. Commands: {known}.")
+    elif not command.startswith("-") and command not in LIGHTNING_COMMANDS:
+        raise UserError(f"There is no command {command}. Commands: {COMMANDS}.")
     else:
         sys.argv = [sys.argv[0], *with_config_paths(arguments)]
         FewShotCLI()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; the exit status is 0, 2 for an error that the user can mend, or Lightning's own."""
+    """Run one command.
+
+    Returns:
+        The exit status: 0; 2 for an error that the user can mend; 128 + the number of the signal that ended it, SIGPIPE
+        where nobody reads the output any more; or Lightning's own.
+    """
     try:
-        run(sys.argv[1:] if arguments is None else arguments)
+        status = _status_of(sys.argv[1:] if arguments is None else arguments)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        if not reader_is_gone():
+            raise
+        drop_output()
+        return 128 + signal.SIGPIPE
+    return status
+
+
+def _status_of(arguments: Sequence[str]) -> int:
+    try:
+        prepare_streams()
+        run(arguments)
+    except SystemExit as stop:  # --help, --print_config, and Lightning's way to end an interrupted run
+        return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
     except SIGTERMException:
         return 128 + signal.SIGTERM
+    except (KeyboardInterrupt, StoppedError) as stop:
+        number = stop.number if isinstance(stop, StoppedError) else signal.SIGINT
+        print(f"Stopped by {signal.Signals(number).name}.", file=sys.stderr)
+        return 128 + number
     except ArgumentError as error:
-        print(f"error: {readable(str(user_error_in(error) or error))}", file=sys.stderr)
-        return 2
+        return _refuse(readable(str(user_error_in(error) or error)))
+    except MemoryError as error:
+        return _refuse(f"There is not enough memory. {error}".strip())
     except Exception as error:
         explained = user_error_in(error)
         if explained is None:
             raise
-        print(f"error: {explained}", file=sys.stderr)
-        return 2
+        return _refuse(str(explained))
     return 0
+
+
+def _refuse(message: str) -> int:
+    print(f"error: {message}", file=sys.stderr)
+    return 2

@@ -6,7 +6,7 @@ from typing import Any
 
 import torch
 import yaml
-from jsonargparse import ArgumentError, ArgumentParser, auto_cli
+from jsonargparse import ArgumentError, ArgumentParser
 
 from lightning_nsd.callbacks.per_class_fid import PerClassFID
 from lightning_nsd.checkpoint_io import read_checkpoint
@@ -18,6 +18,7 @@ from lightning_nsd.evaluation.folders import compare_folders
 from lightning_nsd.evaluation.processes import Processes
 from lightning_nsd.evaluation.publish import publish
 from lightning_nsd.evaluation.report import Report
+from lightning_nsd.function_cli import run_function
 from lightning_nsd.hyperparameters import check_importable
 from lightning_nsd.loading import load_checkpoint
 
@@ -144,11 +145,5 @@ def _device() -> torch.device:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """The command line of `evaluate`; options may be written with hyphens or underscores."""
-    normal = []
-    for argument in arguments:
-        name, equals, value = argument.partition("=")
-        normal.append(
-            f"{name.replace('-', '_').replace('__', '--', 1)}{equals}{value}" if name[:2] == "--" else argument
-        )
-    auto_cli(evaluate, args=normal, as_positional=False, exit_on_error=False)
+    """The command line of `evaluate`."""
+    run_function(evaluate, arguments)

@@ -5,9 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from jsonargparse import auto_cli
 from PIL import Image
-from rich.console import Console
 from torch import Tensor
 from tqdm import tqdm
 
@@ -16,10 +14,12 @@ from lightning_nsd.data.image_tree import SUFFIXES
 from lightning_nsd.data.transforms import to_unit_range
 from lightning_nsd.diffusion.sampler import SAMPLERS, Sampler
 from lightning_nsd.errors import UserError
+from lightning_nsd.function_cli import run_function
 from lightning_nsd.loading import load_checkpoint
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.pictures import grid, to_image
 from lightning_nsd.rng import Stream, device_generator
+from lightning_nsd.terminal import console
 
 IMAGES_AT_ONCE = 64
 GRID_COLUMNS = 6
@@ -123,9 +123,9 @@ def write(support: Tensor, drawn: Tensor, out: Path) -> None:
         to_image(image).save(folder / f"{number:03d}.png")
     columns = max(GRID_COLUMNS, len(support))
     grid([support, *drawn.split(columns)]).save(out)
-    Console(soft_wrap=True).print(f"{out}: the support set above, {len(drawn)} images below; each in {folder}/")
+    console().print(f"{out}: the support set above, {len(drawn)} images below; each in {folder}/")
 
 
 def main(arguments: Sequence[str]) -> None:
     """The command line of `sample`."""
-    auto_cli(sample, args=list(arguments), as_positional=False, exit_on_error=False)
+    run_function(sample, arguments)

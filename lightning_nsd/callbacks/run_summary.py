@@ -4,11 +4,10 @@ from pathlib import Path
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_only
-from rich.console import Console
 from rich.measure import Measurement
 from rich.table import Table
-from rich.text import Text
 
+from lightning_nsd import terminal
 from lightning_nsd.callbacks.run_checkpoint import RunCheckpoint
 from lightning_nsd.callbacks.sample_grid import PICTURE_FOLDER
 
@@ -32,8 +31,8 @@ class RunSummary(Callback):
                 rows.append((name, f"{float(value):.5f}"))
         table = Table(title=f"Run finished after {trainer.global_step} steps", title_justify="left", show_header=False)
         for name, text in rows:
-            table.add_row(name, Text(text))
-        console = Console()  # as wide as the longest path, which would be cut off otherwise
+            table.add_row(name, text)
+        console = terminal.console()  # as wide as the longest path, which would be cut off otherwise
         console.width = max(console.width, Measurement.get(console, console.options.update_width(1000), table).maximum)
         console.print(table)
 

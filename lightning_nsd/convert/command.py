@@ -9,8 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jsonargparse import auto_cli
-from rich.console import Console
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -21,8 +19,10 @@ from lightning_nsd.convert.jax_source import is_jax_source, read_jax_source
 from lightning_nsd.convert.lightning_checkpoint import continue_from
 from lightning_nsd.convert.orbax_io import flatten, read_orbax, unflatten, write_orbax
 from lightning_nsd.errors import UserError
+from lightning_nsd.function_cli import run_function
 from lightning_nsd.hyperparameters import HYPERPARAMETERS
 from lightning_nsd.loading import build_model
+from lightning_nsd.terminal import console
 
 NETWORKS = ("model", "ema")
 
@@ -63,7 +63,7 @@ def convert(input: Path, output: Path) -> None:
     weights = read(input)
     write(weights, output)
     count = sum(value.numel() for key, value in weights.state.items() if key.startswith("model."))
-    Console(soft_wrap=True).print(f"{output}: {count:,} parameters and their moving average, step {weights.step}")
+    console().print(f"{output}: {count:,} parameters and their moving average, step {weights.step}")
 
 
 def read(path: Path) -> Weights:
@@ -188,4 +188,4 @@ def _from_jax_reference(path: Path) -> Weights:
 
 def main(arguments: Sequence[str]) -> None:
     """The command line of `convert`."""
-    auto_cli(convert, args=list(arguments), as_positional=False, exit_on_error=False)
+    run_function(convert, arguments)

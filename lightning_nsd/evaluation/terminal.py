@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from lightning_nsd.evaluation.files import CSV_FILE
 from lightning_nsd.evaluation.report import WORST, Report, Row
+from lightning_nsd.terminal import console
 
 ALL_UP_TO = 12
 
@@ -37,14 +37,14 @@ def print_report(report: Report, folder: Path) -> None:
         "mean", sizes, *map(_show, (summary["mean"], kernel, summary["floor"], summary["precision"], summary["recall"]))
     )
     table.add_row("median", "", _show(summary["median"]))
-    console = Console(soft_wrap=True)
-    console.print(table)
+    out = console()
+    out.print(table)
     for row in report.rows:
         if row.reason:
-            console.print(f"{row.name}: {row.reason}", markup=False, highlight=False)
+            out.print(f"{row.name}: {row.reason}")
     if summary["failed"]:
-        console.print(f"{summary['failed']:.0f} of {len(report.rows)} classes failed; see the traceback above.")
-    console.print(f"{report.distance} of every class: {folder / CSV_FILE}", highlight=False)
+        out.print(f"{summary['failed']:.0f} of {len(report.rows)} classes failed; see the traceback above.")
+    out.print(f"{report.distance} of every class: {folder / CSV_FILE}")
 
 
 def _add(table: Table, rows: list[Row]) -> None:
