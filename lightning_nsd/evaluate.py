@@ -21,6 +21,8 @@ from lightning_nsd.evaluation.report import Report
 from lightning_nsd.function_cli import run_function
 from lightning_nsd.hyperparameters import check_importable
 from lightning_nsd.loading import load_checkpoint
+from lightning_nsd.messages import reason
+from lightning_nsd.shown import Shown
 
 CONFIG_FILE = "config.yaml"
 
@@ -82,7 +84,13 @@ def evaluate(
         report = compare_folders(real_dir, generated_dir, settings, image_size, _device())
     else:
         raise UserError("evaluate needs --ckpt_path, or --real-dir and --generated-dir, and not both.")
-    publish(report, root, [])
+    try:
+        publish(report, root)
+    except OSError as error:
+        raise UserError(
+            f"The distances above cannot be written to {folder_of(root, report)} ({reason(error)}). Name another "
+            "folder with --out."
+        ) from error
 
 
 def _of_checkpoint(
@@ -100,7 +108,14 @@ def _of_checkpoint(
         )
     root = out or found.parent
     data.prepare_data()
-    evaluator = Evaluator(settings, on_row=lambda report: write_tables(folder_of(root, report), report))
+    shown = Shown("The table of the classes so far")
+
+    def write_partial(report: Report) -> None:
+        with shown:
+            write_tables(folder_of(root, report), report)
+
+    evaluator = Evaluator(settings, on_row=write_partial)
+    evaluator.check(module)
     evaluator.extractor()  # one that cannot be loaded is an error here, before anything is drawn
     return root, evaluator.run(module, data, split, step, Processes())
 

@@ -16,11 +16,10 @@ from lightning_nsd.diffusion.draws import Draws, NumPySource, TorchSource, draw
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.loss import diffusion_loss_terms
 from lightning_nsd.diffusion.sampler import DDIM, Sampler
-from lightning_nsd.errors import UserError
 from lightning_nsd.hyperparameters import HYPERPARAMETERS, check_same, describe, describe_factory
 from lightning_nsd.model.context import DeterministicContext
 from lightning_nsd.model.few_shot_denoiser import ContextFactory, DenoiserFactory, EncoderFactory, FewShotDenoiser
-from lightning_nsd.model.guidance import guided_network
+from lightning_nsd.model.guidance import check_guidance, guided_network
 from lightning_nsd.numbers import Channels, Fraction, Pixels, Probability, Rate, Seed, Shots, Steps, Weight, bounded
 from lightning_nsd.optim.ema import ema_decay_at, update_ema
 from lightning_nsd.optim.groups import parameter_groups
@@ -56,6 +55,7 @@ class FewShotDiffusion(LightningModule):
         compile: compile the network with torch.compile for training.
         parity: draw timesteps and noise from NumPy's Philox on the host, as the JAX reference does.
         seed: key of all noise and timesteps, together with the number of the batch.
+        eval_seed: the same of evaluation; the data decides it.
 
     Raises:
         UserError: parts that do not fit together.
@@ -84,6 +84,7 @@ class FewShotDiffusion(LightningModule):
         compile: bool = False,
         parity: bool = False,
         seed: Seed = 0,
+        eval_seed: Seed = 0,
     ) -> None:
         super().__init__()
         self.image_size = image_size
@@ -92,11 +93,8 @@ class FewShotDiffusion(LightningModule):
         self.diffusion = diffusion
         self.sampler = sampler or DDIM(min(50, diffusion.num_steps))
         self.sampler.chain(diffusion.num_steps)  # impossible steps are an error at once
-        if self.sampler.guidance != 1.0 and not (context_dropout > 0 and encoder is not None):
-            raise UserError(
-                f"model.sampler.guidance is {self.sampler.guidance}, which needs an encoder and a null context: set "
-                "model.context_dropout above 0 (0.1 is usual), or guidance to 1."
-            )
+        has_null_context = context_dropout > 0 and encoder is not None
+        check_guidance(self.sampler.guidance, has_null_context, "model.sampler.guidance")
         self.context_dropout = context_dropout
         self.kl_weight = kl_weight
         self.optimizer = optimizer
@@ -109,6 +107,7 @@ class FewShotDiffusion(LightningModule):
         self.compiled = compile
         self.parity = parity
         self.seed = seed
+        self.eval_seed = eval_seed
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(mix(seed, Stream.INIT))
             self.model = FewShotDenoiser(
@@ -122,7 +121,7 @@ class FewShotDiffusion(LightningModule):
                 context_dropout,
             )
         self.ema: FewShotDenoiser | None = copy.deepcopy(self.model).requires_grad_(False).eval()
-        self.trained_steps = 0  # of the checkpoint that was loaded, for names of what is made of it
+        self._loaded_steps = 0
         self.hyperparameters: dict[str, Any] = {
             "image_size": image_size,
             "channels": channels,
@@ -143,6 +142,11 @@ class FewShotDiffusion(LightningModule):
     def evaluation_model(self) -> FewShotDenoiser:
         """The network that evaluation and sampling use: the moving average, or the only one there is."""
         return self.model if self.ema is None else self.ema
+
+    @property
+    def trained_steps(self) -> int:
+        """Optimiser steps that the weights have taken: in this run, or before the checkpoint that was loaded."""
+        return max(self._loaded_steps, self.trainer.global_step if self._trainer else 0)
 
     def contexts(self, images: Tensor, context_noise: Tensor | None = None, t: Tensor | None = None) -> Tensor | None:
         """Leave-one-out contexts of episodes.
@@ -283,10 +287,21 @@ class FewShotDiffusion(LightningModule):
     def test_step(self, batch: EpisodeBatch, batch_idx: int) -> None:
         self._evaluation_step(batch, "test")
 
+    def on_validation_epoch_end(self) -> None:
+        self._log_step()
+
+    def on_test_epoch_end(self) -> None:
+        self._log_step()
+
+    def _log_step(self) -> None:
+        """Loggers show an evaluation's figures at this step; by itself Lightning takes the one before in `fit`."""
+        self.log("step", float(self.trained_steps), batch_size=1)
+
     def predict_step(self, batch: EpisodeBatch, batch_idx: int) -> Tensor:
         """One image drawn for every episode from its first n_shot images: `(B, 1, C, H, W)` in [-1, 1]."""
         support = batch.images[:, : self.n_shot]
-        return self.sample(support, 1, device_generator(support.device, self.seed, Stream.SAMPLING, batch.number))
+        key = (self.eval_seed, Stream.SAMPLING, batch.number, self.global_rank)
+        return self.sample(support, 1, device_generator(support.device, *key))
 
     def _evaluation_step(self, batch: EpisodeBatch, split: str) -> None:
         """The loss on held-out classes with EMA weights; padding episodes do not count."""
@@ -305,7 +320,7 @@ class FewShotDiffusion(LightningModule):
             self.diffusion.num_steps,
             self.model.context_noise_shape(batch.images.shape[1]) if self.training else None,
             context_dropout,
-            source(batch.images, self.seed, stream, batch.number),
+            source(batch.images, self.eval_seed if stream is Stream.EVAL_NOISE else self.seed, stream, batch.number),
             self.global_rank,
             self.trainer.world_size,
         )
@@ -316,4 +331,4 @@ class FewShotDiffusion(LightningModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Raises UserError where the checkpoint is of another architecture than the configuration."""
         check_same(checkpoint.get(HYPERPARAMETERS), self.hyperparameters)
-        self.trained_steps = checkpoint["global_step"]
+        self._loaded_steps = checkpoint["global_step"]

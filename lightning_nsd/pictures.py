@@ -1,10 +1,13 @@
 """Grids of images, as pictures."""
 
+from pathlib import Path
+
 import torch
 from PIL import Image
 from torch import Tensor
 
 from lightning_nsd.data.transforms import to_bytes
+from lightning_nsd.whole_file import whole_file
 
 GAP = 1
 RULE = 3
@@ -40,3 +43,13 @@ def grid(rows: list[Tensor], rule_after: int = 0) -> Image.Image:
     factor = max(1, -(-SMALLEST_CELL // w))
     picture = to_image(canvas)
     return picture.resize((picture.width * factor, picture.height * factor), Image.Resampling.NEAREST)
+
+
+def write_picture(path: Path, picture: Image.Image) -> None:
+    """Write a PNG whole.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    with whole_file(path) as file:
+        picture.save(file, format="png")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from lightning.pytorch.utilities import rank_zero_info
 
+from lightning_nsd.callbacks.prediction_writer import PREDICTION_FOLDER
 from lightning_nsd.callbacks.sample_grid import PICTURE_FOLDER
 from lightning_nsd.checkpoint_io import CHECKPOINT_FOLDER, LAST, link_atomically
 from lightning_nsd.evaluation.files import FOLDER as DISTANCE_FOLDER
@@ -28,7 +29,7 @@ def contents(root: Path) -> list[Path]:
     if not (numbered(root) or (root / LAST).exists() or (root / BRANCH_FILE).exists()):
         return []
     logs = sorted((root / LOG_FOLDER).glob("*"))
-    names = (PICTURE_FOLDER, DISTANCE_FOLDER, CONFIG_FILE, CHECKPOINT_FOLDER, LAST, BRANCH_FILE)
+    names = (PICTURE_FOLDER, DISTANCE_FOLDER, PREDICTION_FOLDER, CONFIG_FILE, CHECKPOINT_FOLDER, LAST, BRANCH_FILE)
     return [path for path in (*logs, *(root / name for name in names)) if path.exists()]
 
 
@@ -68,7 +69,7 @@ def _set_aside(root: Path, earlier: list[Path]) -> None:
 
 
 def _go_back(root: Path, ckpt_path: Path, step: int) -> None:
-    """Move the checkpoints after `step`, which are not continued, to a folder of their own."""
+    """Move the checkpoints after `step`, which are not continued, to a folder of their own, with all figures."""
     last = root / LAST
     is_last = last.exists() and os.path.samefile(last, ckpt_path)
     abandoned = [path for at, path in numbered(root).items() if at > step]
@@ -78,6 +79,9 @@ def _go_back(root: Path, ckpt_path: Path, step: int) -> None:
             _move(last, root, target)
         for path in abandoned:
             _move(path, root, target)
+        for path in (root / LOG_FOLDER).glob("*.csv"):  # the run's own goes on from before its later lines
+            (target / LOG_FOLDER).mkdir(exist_ok=True)
+            shutil.copy2(path, target / LOG_FOLDER / path.name)
         rank_zero_info(f"The run goes back to step {step}; its later checkpoints are now in {target}.")
     if not is_last:
         link_atomically(ckpt_path, last)

@@ -7,11 +7,12 @@ from typing import Any
 
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
-from lightning.pytorch.loggers import CSVLogger
+from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_nsd.callbacks.finite_loss import FiniteLoss
 from lightning_nsd.callbacks.graceful_stop import GracefulStop
 from lightning_nsd.callbacks.per_class_fid import PerClassFID
+from lightning_nsd.callbacks.prediction_writer import PredictionWriter
 from lightning_nsd.callbacks.progress import ProgressBar
 from lightning_nsd.callbacks.run_checkpoint import RunCheckpoint
 from lightning_nsd.callbacks.run_start import RunStart
@@ -19,6 +20,8 @@ from lightning_nsd.callbacks.run_summary import RunSummary
 from lightning_nsd.checkpoint_io import AtomicCheckpointIO, read_checkpoint
 from lightning_nsd.data.datamodule import EpisodeDataModule
 from lightning_nsd.errors import UserError
+from lightning_nsd.loggers.forgiving import forgiving
+from lightning_nsd.loggers.metrics_file import MetricsFile
 from lightning_nsd.messages import UNION_ERROR, readable, user_error_in
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.run_branch import newest_readable
@@ -29,7 +32,7 @@ DESCRIPTION = "Few-shot diffusion: fit, validate, test and predict by LightningC
 LIGHTNING_COMMANDS = ("fit", "validate", "test", "predict")
 OTHER_COMMANDS = ("sample", "evaluate", "convert")  # each a module of this package with a `main`
 NOT_BAREBONES = ("log_every_n_steps", "num_sanity_val_steps", "enable_progress_bar", "enable_model_summary")
-LINKED_FROM_DATA = ("image_size", "channels", "n_shot")
+LINKED_FROM_DATA = ("image_size", "channels", "n_shot", "eval_seed")
 
 
 class ShowConfig(SaveConfigCallback):
@@ -39,8 +42,7 @@ class ShowConfig(SaveConfigCallback):
         """Called on rank 0 only."""
         text = self.parser.dump(self.config, skip_unset=False)
         for logger in trainer.loggers:
-            if not isinstance(logger, CSVLogger):
-                logger.log_hyperparams({"config": text})
+            logger.log_hyperparams({"config": text})
 
 
 class FewShotCLI(LightningCLI):
@@ -73,10 +75,11 @@ class FewShotCLI(LightningCLI):
         )
 
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
-        """Checkpoints and distances have options of their own; what the data decides is linked, not written twice."""
+        """Checkpoints, distances and predictions have options of their own; what the data decides is linked."""
         parser.add_lightning_class_args(RunCheckpoint, "checkpoint")
         parser.add_lightning_class_args(PerClassFID, "fid")
         parser.set_defaults({"fid.when": "never"})
+        parser.add_lightning_class_args(PredictionWriter, "predictions")
         for name in LINKED_FROM_DATA:
             parser.link_arguments(f"data.{name}", f"model.{name}", apply_on="instantiate")
         parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
@@ -115,8 +118,10 @@ class FewShotCLI(LightningCLI):
             config |= dict.fromkeys(NOT_BAREBONES)
         if config["fast_dev_run"]:
             self.root = Path(self.until_the_end.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)))
-        csv = CSVLogger(str(self.root), name=LOG_FOLDER, flush_logs_every_n_steps=1)
-        config["logger"] = None if config["barebones"] else [csv, *as_list(config["logger"])]
+        fits = self.subcommand == "fit"
+        figures = MetricsFile(self.root / LOG_FOLDER, "metrics" if fits else str(self.subcommand), one_run=fits)
+        loggers = [forgiving(logger) for logger in (figures, *as_list(config["logger"]))]
+        config["logger"] = None if config["barebones"] else loggers
         config["plugins"] = [AtomicCheckpointIO(), *(config["plugins"] or [])]
         config["default_root_dir"] = str(self.root)
         callbacks = [self._get(self.config_init, key) for key in self._parser(self.subcommand).callback_keys]
@@ -141,6 +146,22 @@ class FewShotCLI(LightningCLI):
         for callback in self.trainer.checkpoint_callbacks:
             if isinstance(callback, RunCheckpoint) and callback.failure:
                 raise UserError(callback.failure)
+
+    def before_validate(self) -> None:
+        self._warn_of_untrained()
+
+    def before_test(self) -> None:
+        self._warn_of_untrained()
+
+    def before_predict(self) -> None:
+        self._warn_of_untrained()
+
+    def _warn_of_untrained(self) -> None:
+        if not self._get(self.config, "ckpt_path"):
+            rank_zero_warn(
+                f"{self.subcommand} uses an untrained model, because no checkpoint is named: give --ckpt_path last, or "
+                "the path of one."
+            )
 
 
 def as_list(loggers: Any) -> list[Any]:

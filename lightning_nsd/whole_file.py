@@ -28,13 +28,13 @@ def whole_file(path: Path) -> Iterator[IO[Any]]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole, as UTF-8.
+    """Write a text file whole, as UTF-8; names of files that are not UTF-8 keep their bytes.
 
     Raises:
         OSError: it cannot be written; an earlier file at `path` is as it was.
     """
     with whole_file(path) as file:
-        file.write(text.encode("utf-8"))
+        file.write(text.encode("utf-8", errors="surrogateescape"))
 
 
 def temporary_name(path: Path) -> Path:

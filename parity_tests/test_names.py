@@ -20,6 +20,7 @@ ONLY_TORCH = {
     "diffusion.gaussian": {"Tables"},  # tables on devices
     "diffusion.sampler": {"StepTable"},  # one loop for all samplers; the reference has each paper's equation
     "optim.resume": None,  # what Lightning restores
+    "model.guidance": {"check_guidance"},  # a sentence before training
     "metrics.feature_cache": None,  # features on disk
     "metrics.feature_distances": None,  # the shell of torchmetrics
     "metrics.extractors.build": None,  # networks by name

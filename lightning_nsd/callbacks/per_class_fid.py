@@ -18,6 +18,7 @@ from lightning_nsd.evaluation.publish import publish
 from lightning_nsd.evaluation.report import Report
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.numbers import Batch, Classes, MixtureSamples, Samples, bounded
+from lightning_nsd.shown import Shown
 
 SUMMARY = ("mean", "median", "worst5", "failed")
 
@@ -28,7 +29,7 @@ class PerClassFID(Callback):
 
     For each class ⌈n / n_shot⌉ support sets are drawn from its real images, n images from these by the EMA weights,
     and compared with n real images, n = min(num_samples, images of the class). Everything random comes from
-    generators of its own, keyed by the data's seed: training does not change by a bit, and the same weights always
+    generators of its own, keyed by `data.eval_seed`: training does not change by a bit, and the same weights always
     give the same values.
 
     Figures go to every logger (`val/fid/mean`, `val/fid/<class>`, …), tables and a chart to `distances/` in the run's
@@ -40,7 +41,7 @@ class PerClassFID(Callback):
         when: at `every` validation of `fit`, at the `last` one, or `never`. Unless never, `validate` and `test` compute
             it too, of their own split.
         splits: evaluated in `fit`.
-        classes: names of classes, a number of classes drawn with the seed, or null for all.
+        classes: names of classes, a number of classes drawn with data.eval_seed, or null for all.
         num_samples: images per class, real and generated alike; the number that a class has where that is smaller.
         min_samples: classes with fewer images are NaN; at least 2.
         batch_size: images that the sampler draws at once, over the borders of classes.
@@ -79,13 +80,17 @@ class PerClassFID(Callback):
             cache_dir,
         )  # fmt: skip
         self.evaluator = Evaluator(settings, self._stop_if_asked, self._write_partial)
+        self._shown = Shown("The tables of distances")
         self._trainer: Trainer | None = None
 
     # ---- when ----
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Find mistakes before training, not at an evaluation hours later."""
-        if self.when == "never" or not trainer.enable_validation:
+        if self.when == "never":
+            return
+        self.evaluator.check(trainer.lightning_module)  # type: ignore[arg-type]
+        if not trainer.enable_validation:
             return
         for split in self.splits:
             self.evaluator.groups(trainer.datamodule, split)  # type: ignore[attr-defined]
@@ -116,14 +121,14 @@ class PerClassFID(Callback):
         data: EpisodeDataModule = trainer.datamodule  # type: ignore[attr-defined]
         self._trainer = trainer
         self.evaluator.show_progress = trainer.progress_bar_callback is not None
-        step = max(trainer.global_step, module.trained_steps)  # outside `fit` the trainer counts from 0
         for split in splits:
-            report = self.evaluator.run(module, data, split, step, Processes(trainer.strategy))
+            report = self.evaluator.run(module, data, split, module.trained_steps, Processes(trainer.strategy))
             summary = report.summary()
             module.log_dict(
                 {f"{split}/{report.distance}/{name}": summary[name] for name in SUMMARY}, logger=False, batch_size=1
             )
-            publish(report, Path(trainer.default_root_dir), trainer.loggers)
+            with self._shown:
+                publish(report, Path(trainer.default_root_dir), trainer.loggers)
 
     def _stop_if_asked(self) -> None:
         for callback in self._trainer.callbacks if self._trainer else ():  # type: ignore[attr-defined]
@@ -133,7 +138,8 @@ class PerClassFID(Callback):
     def _write_partial(self, report: Report) -> None:
         """After every class, so that an evaluation that is broken off leaves what it has found."""
         root = Path(self._trainer.default_root_dir) if self._trainer else Path()
-        write_tables(folder_of(root, report), report)
+        with self._shown:
+            write_tables(folder_of(root, report), report)
 
 
 def _is_last_validation(trainer: Trainer) -> bool:

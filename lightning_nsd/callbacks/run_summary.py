@@ -10,6 +10,7 @@ from rich.table import Table
 from lightning_nsd import terminal
 from lightning_nsd.callbacks.run_checkpoint import RunCheckpoint
 from lightning_nsd.callbacks.sample_grid import PICTURE_FOLDER
+from lightning_nsd.loggers.metrics_file import MetricsFile
 
 
 class RunSummary(Callback):
@@ -23,9 +24,8 @@ class RunSummary(Callback):
         for split, path in {path.name.split("_step=")[0]: path for path in pictures}.items():
             rows.append((f"picture ({split})", str(path)))
         for logger in trainer.loggers:
-            if logger.save_dir and logger.name is not None:
-                where = Path(logger.save_dir, str(logger.name), f"version_{logger.version}", "metrics.csv")
-                rows.append(("figures", str(where if where.exists() else logger.save_dir)))
+            if where := logger.path if isinstance(logger, MetricsFile) else logger.save_dir:
+                rows.append(("figures", str(where)))
         for name, value in sorted(trainer.callback_metrics.items()):
             if name.startswith("val/"):
                 rows.append((name, f"{float(value):.5f}"))

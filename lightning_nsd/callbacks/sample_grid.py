@@ -13,8 +13,9 @@ from lightning_nsd.data.episodes import draw_episodes, spread_classes
 from lightning_nsd.data.transforms import to_unit_range
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.numbers import Images, bounded
-from lightning_nsd.pictures import grid
+from lightning_nsd.pictures import grid, write_picture
 from lightning_nsd.rng import Stream, device_generator, generator
+from lightning_nsd.shown import Shown
 
 PICTURE_FOLDER = "samples"
 
@@ -24,7 +25,7 @@ class SampleGrid(Callback):
     """One picture per split, each row a class: its support set, a rule, and what the EMA weights draw from it.
 
     Pictures go to `samples/` in the run's folder and to every logger that takes images. The same classes, support
-    sets and noise are used at every evaluation.
+    sets and noise are used at every evaluation. A picture that cannot be made is a warning.
 
     Args:
         splits: drawn at every validation during training; `test` and `validate` draw their own split.
@@ -38,6 +39,7 @@ class SampleGrid(Callback):
         self.splits = splits
         self.num_classes = num_classes
         self.num_images = num_images
+        self._shown = Shown("The picture of samples")
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.sanity_checking:
@@ -50,19 +52,19 @@ class SampleGrid(Callback):
     def _draw_splits(self, trainer: Trainer, splits: Sequence[Split]) -> None:
         module: FewShotDiffusion = trainer.lightning_module  # type: ignore[assignment]
         data: EpisodeDataModule = trainer.datamodule  # type: ignore[attr-defined]
-        step = max(trainer.global_step, module.trained_steps)  # outside `fit` the trainer counts from 0
         for split in splits:
-            picture = self.draw(module, data, split)
-            path = Path(trainer.default_root_dir) / PICTURE_FOLDER / f"{split}_step={step:08d}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            picture.save(path)
-            for logger in trainer.loggers:
-                if hasattr(logger, "log_image"):
-                    logger.log_image(f"samples/{split}", [picture], step=step)
+            with self._shown:
+                self._show(self.draw(module, data, split), split, module.trained_steps, trainer)
+
+    def _show(self, picture: Image.Image, split: Split, step: int, trainer: Trainer) -> None:
+        for logger in trainer.loggers:
+            if hasattr(logger, "log_image"):
+                logger.log_image(f"samples/{split}", [picture], step=step)
+        write_picture(Path(trainer.default_root_dir) / PICTURE_FOLDER / f"{split}_step={step:08d}.png", picture)
 
     def draw(self, module: FewShotDiffusion, data: EpisodeDataModule, split: Split) -> Image.Image:
         """The picture of one split."""
-        image_set, key = data.image_set(split), (data.seed, Stream.SAMPLING, SPLITS.index(split))
+        image_set, key = data.image_set(split), (data.eval_seed, Stream.SAMPLING, SPLITS.index(split))
         choose = generator(*key)
         classes = spread_classes(image_set, min(self.num_classes, len(image_set)), choose).sort().values
         episodes = draw_episodes(image_set, classes, data.n_shot, choose)

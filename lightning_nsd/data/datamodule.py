@@ -23,7 +23,8 @@ class TrainingEpisodes:
     """One epoch of new episodes. Where it starts follows from the optimiser steps already taken.
 
     An iterator started after `k` optimiser steps begins with batch number `k · accumulate_grad_batches`, whether
-    those steps were taken in this process or before it was stopped.
+    those steps were taken in this process or before it was stopped. With `trainer.overfit_batches` the epoch's episodes
+    come again and again, each time with new noise.
     """
 
     def __init__(self, data: "EpisodeDataModule", length: int) -> None:
@@ -36,8 +37,11 @@ class TrainingEpisodes:
     def __iter__(self) -> Iterator[EpisodeBatch]:
         trainer = self.data.trainer
         start = trainer.global_step * trainer.accumulate_grad_batches if trainer else 0
+        overfits = getattr(trainer, "overfit_batches", 0) > 0
+        repeated = int(trainer.num_training_batches) if trainer and overfits else 0
         for number in range(start, start + self.length):
-            yield self.data.training_batch(number)
+            batch = self.data.training_batch(number % repeated if repeated else number)
+            yield batch._replace(number=number)
 
 
 class FixedEpisodes:
@@ -69,7 +73,9 @@ class EpisodeDataModule(LightningDataModule):
         horizontal_flip: mirror each training image with probability 1/2.
         episode_symmetries: turn and mirror each training episode as a whole, one of eight ways, which
             multiplies the classes by up to eight. Only sensible where a turned class is another class.
-        seed: key of all episodes, together with the number of the batch.
+        seed: key of all training episodes, together with the number of the batch.
+        eval_seed: key of all that evaluation draws: classes, episodes, support sets, noise. It does not follow the
+            training's seed, so that runs of several seeds are compared on the same.
     """
 
     def __init__(
@@ -83,6 +89,7 @@ class EpisodeDataModule(LightningDataModule):
         horizontal_flip: bool = False,
         episode_symmetries: bool = False,
         seed: Seed = 0,
+        eval_seed: Seed = 0,
     ) -> None:
         super().__init__()
         if channels not in (1, 3):
@@ -96,6 +103,7 @@ class EpisodeDataModule(LightningDataModule):
         self.horizontal_flip = horizontal_flip
         self.episode_symmetries = episode_symmetries
         self.seed = seed
+        self.eval_seed = eval_seed
         self._splits: dict[Split, ImageSet] = {}
         self.left_out: dict[Split, dict[str, int]] = {}  # classes too small for an episode, and their sizes
 
@@ -164,12 +172,23 @@ class EpisodeDataModule(LightningDataModule):
             images = apply_symmetries(images, self._rows(which))
         return EpisodeBatch(images, torch.ones(self.batch_size), number, self.global_batch_size)
 
+    def evaluation_episodes(self, split: Split) -> Tensor:
+        """Indices into the split's images of all fixed episodes: int64 `(eval_episodes, N)`."""
+        image_set, draw = self.image_set(split), generator(self.eval_seed, Stream.EVAL_EPISODES, SPLITS.index(split))
+        classes = spread_classes(image_set, self.eval_episodes, draw)
+        return draw_episodes(image_set, classes, self.n_shot + 1, draw)
+
+    def evaluation_class_names(self, split: Split) -> list[str]:
+        """The class of every fixed episode."""
+        image_set = self.image_set(split)
+        firsts = self.evaluation_episodes(split)[:, 0].contiguous()  # (eval_episodes,)
+        numbers = torch.searchsorted(image_set.offsets, firsts, right=True) - 1
+        return [image_set.class_names[number] for number in numbers.tolist()]
+
     def evaluation_batch(self, split: Split, number: int) -> EpisodeBatch:
         """This process's rows of fixed batch `number`; past the last episode the first ones fill it, masked."""
         image_set = self.image_set(split)
-        draw = generator(self.seed, Stream.EVAL_EPISODES, SPLITS.index(split))
-        classes = spread_classes(image_set, self.eval_episodes, draw)
-        episodes = draw_episodes(image_set, classes, self.n_shot + 1, draw)  # (eval_episodes, N)
+        episodes = self.evaluation_episodes(split)
         rows = torch.arange(number * self.global_batch_size, (number + 1) * self.global_batch_size)
         counts = rows < self.eval_episodes
         images = self._gather(image_set, episodes[rows % self.eval_episodes])

@@ -7,9 +7,10 @@ import torch
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from tqdm.auto import tqdm
 
-from lightning_nsd.data.datamodule import EpisodeDataModule, Split
+from lightning_nsd.data.datamodule import SPLITS, EpisodeDataModule, Split
 from lightning_nsd.data.image_set import ImageSet
 from lightning_nsd.diffusion.sampler import Sampler
+from lightning_nsd.errors import UserError
 from lightning_nsd.evaluation.failure import Failures
 from lightning_nsd.evaluation.generate import Drawn, Generator
 from lightning_nsd.evaluation.plan import (
@@ -27,6 +28,7 @@ from lightning_nsd.hyperparameters import describe
 from lightning_nsd.metrics.extractors import Extractor, build_extractor, check_name, distance_name, kernel_name
 from lightning_nsd.metrics.feature_cache import FeatureCache
 from lightning_nsd.metrics.feature_distances import FeatureDistances
+from lightning_nsd.model.guidance import check_guidance
 from lightning_nsd.module import FewShotDiffusion
 
 STRIP = 8
@@ -57,6 +59,18 @@ class _Subject(NamedTuple):
     split: Split
     seed: int
     processes: Processes
+
+
+def _class_names(data: EpisodeDataModule, split: Split, or_none: bool = False) -> list[str]:
+    """All classes of a split, those included that are too small for an episode."""
+    try:
+        image_set = data.image_set(split)
+    except UserError:
+        if or_none:
+            return []
+        raise
+    left_out = data.left_out.get(split, {})
+    return sorted([*image_set.class_names, *left_out]) if left_out else list(image_set.class_names)
 
 
 class Evaluator:
@@ -101,14 +115,28 @@ class Evaluator:
         """The classes that would be evaluated.
 
         Raises:
-            UserError: none of the classes asked for is in the split.
+            UserError: a class asked for is in no split, or none of them in this one.
         """
         image_set, left_out = data.image_set(split), data.left_out.get(split, {})
-        names = sorted([*image_set.class_names, *left_out]) if left_out else list(image_set.class_names)
-        chosen = choose_classes(names, self.settings.classes, data.seed, split)
+        names = _class_names(data, split)
+
+        def others() -> list[str]:
+            return [name for other in SPLITS if other != split for name in _class_names(data, other, or_none=True)]
+
+        chosen = choose_classes(names, self.settings.classes, data.eval_seed, split, others)
         return class_groups(
             image_set, left_out, chosen, self.settings.num_samples, self.settings.min_samples, data.n_shot
         )
+
+    def check(self, module: FewShotDiffusion) -> None:
+        """Whether the model can be drawn from as the settings ask.
+
+        Raises:
+            UserError: guidance for a model without a null context.
+        """
+        if self.settings.sampler is not None:
+            has_null_context = module.model.null_context is not None
+            check_guidance(self.settings.sampler.guidance, has_null_context, "fid.sampler.guidance")
 
     @torch.no_grad()
     def run(
@@ -117,9 +145,10 @@ class Evaluator:
         """Evaluate a split; the same report on every process, the strips of images included.
 
         Raises:
-            UserError: none of the classes asked for is in the split.
+            UserError: a class asked for is in no split, or none of them in this one; or see `check`.
             EvaluationError: something failed, and `strict`.
         """
+        self.check(module)
         settings = self.settings
         sampler = settings.sampler or module.sampler
         groups = self.groups(data, split)
@@ -127,7 +156,7 @@ class Evaluator:
             split, step, distance_name(settings.extractor), kernel_name(settings.extractor), settings.num_samples,
             {"extractor": settings.extractor, "extractor_args": dict(settings.extractor_args or {}),
              "sampler": describe(sampler), "n_shot": module.n_shot, "batch_size": settings.batch_size,
-             "seed": data.seed},
+             "seed": data.eval_seed},
         )  # fmt: skip
         self._warn_of_small(groups, split)
         messages = processes.gather_objects(self._load_extractor())
@@ -137,11 +166,11 @@ class Evaluator:
             report.rows = [Row(group.name, group.available, 0, reason=broken, failed=True) for group in groups]
         else:
             self._compare(
-                _Subject(module, data.image_set(split), groups, split, data.seed, processes), report, report.rows
+                _Subject(module, data.image_set(split), groups, split, data.eval_seed, processes), report, report.rows
             )
             for name, part in self._mixtures(split):
                 mixture = [mixture_group(data.image_set(part), name, settings.mixture_samples)]
-                subject = _Subject(module, data.image_set(part), mixture, part, data.seed, processes)
+                subject = _Subject(module, data.image_set(part), mixture, part, data.eval_seed, processes)
                 self._compare(subject, report, report.mixture)
         order = {group.name: number for number, group in enumerate(groups)}
         report.rows.sort(key=lambda row: order[row.name])

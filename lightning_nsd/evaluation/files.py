@@ -7,8 +7,6 @@ import math
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.utilities import rank_zero_warn
-
 from lightning_nsd.evaluation.report import Report, Row
 from lightning_nsd.whole_file import write_text
 
@@ -39,17 +37,17 @@ def cells(row: Row) -> list[str | int | float]:
 
 
 def write_tables(folder: Path, report: Report) -> None:
-    """Write `per_class.csv` and `per_class.json`, each in one step. A full disk is a warning."""
+    """Write `per_class.csv` and `per_class.json`, each in one step.
+
+    Raises:
+        OSError: they cannot be written.
+    """
     table = io.StringIO()
     writer = csv.writer(table, lineterminator="\n")
     writer.writerow(columns(report))
     writer.writerows(cells(row) for row in [*report.rows, *report.mixture])
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / CSV_FILE, table.getvalue())
-        write_text(folder / JSON_FILE, json.dumps(as_plain(report), indent=1, ensure_ascii=False) + "\n")
-    except OSError as error:
-        rank_zero_warn(f"The table of {report.distance} could not be written to {folder} ({error}).")
+    write_text(folder / CSV_FILE, table.getvalue())
+    write_text(folder / JSON_FILE, json.dumps(as_plain(report), indent=1, ensure_ascii=False) + "\n")
 
 
 def as_plain(report: Report) -> dict[str, Any]:

@@ -61,6 +61,7 @@ def _row(
     failures: Failures, device: torch.device,
 ) -> Row:  # fmt: skip
     """As many generated images as real ones, and no more than asked for."""
+    available = len(real)
     n = min(settings.num_samples, len(real), len(generated))
     if n < max(2, settings.min_samples):
         reason = f"{len(real)} real and {len(generated)} generated images; a distance needs at least 2 of each"
@@ -75,11 +76,11 @@ def _row(
         metric = FeatureDistances(extractor, cache, sync_on_compute=False).to(device)
         metric.update(real, real=True)
         metric.update(generated, real=False)
-        return Row(name, len(real), n, metric.compute(), strip=generated[:STRIP])
+        return Row(name, available, n, metric.compute(), strip=generated[:STRIP])
     except Exception as error:
         message = failures.note(error, f"The class {name} could not be compared.")
         failures.raise_together([message])
-        return Row(name, len(real), n, reason=message, failed=True)
+        return Row(name, available, n, reason=message, failed=True)
 
 
 def _tree(folder: Path) -> ImageTree:

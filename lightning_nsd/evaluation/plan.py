@@ -1,6 +1,7 @@
 """Which classes are evaluated, how many images of each, and which support sets they are drawn from."""
 
-from collections.abc import Mapping, Sequence
+import difflib
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -46,11 +47,24 @@ class Work(NamedTuple):
     support: Tensor
 
 
-def choose_classes(names: Sequence[str], classes: Classes, seed: int, split: Split) -> list[str]:
+def choose_classes(
+    names: Sequence[str],
+    classes: Classes,
+    seed: int,
+    split: Split,
+    others: Callable[[], Collection[str]] = tuple,
+) -> list[str]:
     """The classes to evaluate, in the order of `names`.
 
+    Args:
+        names: those of the split.
+        classes: see there.
+        seed: key of the draw of a number of them.
+        others: gives the classes of the other splits, which may be named too; called only if a name is not one of
+            `names`.
+
     Raises:
-        UserError: a number below 1, or none of the names is a class of the split.
+        UserError: a number below 1, a name that is no class, or none that is one of this split.
     """
     if classes is None:
         return list(names)
@@ -60,13 +74,16 @@ def choose_classes(names: Sequence[str], classes: Classes, seed: int, split: Spl
         draw = generator(seed, Stream.EVAL_CLASSES, SPLITS.index(split))
         chosen = torch.randperm(len(names), generator=draw)[:classes].sort().values
         return [names[i] for i in chosen.tolist()]
-    found = [name for name in names if name in set(classes)]
-    if not found:
-        raise UserError(
-            f"None of the classes {', '.join(classes)} is in the {split} split. It holds {', '.join(names[:20])}"
-            f"{' …' if len(names) > 20 else ''}."
-        )
-    return found
+    held = f"The {split} split holds {', '.join(names[:20])}{' …' if len(names) > 20 else ''}."
+    missing = set(classes) - set(names)
+    elsewhere = set(others()) if missing else set()
+    if unknown := sorted(missing - elsewhere):
+        close = {name: difflib.get_close_matches(name, [*names, *elsewhere], n=1) for name in unknown}
+        named = ", ".join(f"{name} (is {near[0]} meant?)" if near else name for name, near in close.items())
+        raise UserError(f"classes: there is no class {named}. {held}")
+    if not set(classes) - missing:
+        raise UserError(f"None of the classes {', '.join(classes)} is in the {split} split. {held}")
+    return [name for name in names if name in set(classes)]
 
 
 def class_groups(

@@ -5,43 +5,50 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_nsd.data.transforms import to_unit_range
 from lightning_nsd.evaluation.chart import draw_chart
 from lightning_nsd.evaluation.files import CHART_FILE, cells, columns, folder_of, write_tables
 from lightning_nsd.evaluation.report import Report
 from lightning_nsd.evaluation.terminal import print_report
-from lightning_nsd.pictures import grid
+from lightning_nsd.pictures import grid, write_picture
+from lightning_nsd.shown import Shown
 
 
 @rank_zero_only
-def publish(report: Report, root: Path, loggers: Iterable[Logger]) -> None:
-    """Write tables and chart, log every figure, the table and the chart, and print the short table.
+def publish(report: Report, root: Path, loggers: Iterable[Logger] = ()) -> None:
+    """Log every figure, the table and the chart, write tables and chart, and print the short table.
 
-    A chart or table that cannot be written or logged is a warning; the figures always reach the loggers first.
+    A chart that cannot be made, or a logger that takes no table, is a warning.
 
     Args:
         root: the run's folder.
         loggers: all get the figures; those that take tables and images get these too.
+
+    Raises:
+        OSError: the tables cannot be written; everything else was shown before.
     """
-    loggers = list(loggers)
+    loggers, folder = list(loggers), folder_of(root, report)
     for logger in loggers:
         logger.log_metrics(report.figures(), step=report.step)
         logger.save()
-    folder = folder_of(root, report)
-    write_tables(folder, report)
-    try:
+    with Shown(f"The chart of {report.distance}"):
         chart = draw_chart(report)
-        chart.save(folder / CHART_FILE)
         for logger in loggers:
             if hasattr(logger, "log_image"):
                 logger.log_image(f"{report.split}/{report.distance}/chart", [chart], step=report.step)
+        write_picture(folder / CHART_FILE, chart)
+    with Shown(f"The table of {report.distance}"):
+        for logger in loggers:
             if hasattr(logger, "log_table"):
                 names, rows = table_with_pictures(report)
                 logger.log_table(f"{report.split}/{report.distance}/table", columns=names, data=rows, step=report.step)
-    except Exception as error:  # a picture is not worth a run
-        rank_zero_warn(f"Chart or table of {report.distance} could not be made ({type(error).__name__}: {error}).")
+    try:
+        write_tables(folder, report)
+    except OSError:
+        print_report(report, None)
+        raise
     print_report(report, folder)
 
 

@@ -11,8 +11,12 @@ from lightning_nsd.terminal import console
 ALL_UP_TO = 12
 
 
-def print_report(report: Report, folder: Path) -> None:
-    """The mean, the worst five classes and the best five (all of a few), what has no distance, and where all is."""
+def print_report(report: Report, folder: Path | None) -> None:
+    """The mean, the worst five classes and the best five (all of a few), what has no distance, and where all is.
+
+    Args:
+        folder: where the tables are; None if nowhere.
+    """
     ranked, summary = report.ranked, report.summary()
     table = Table(title=report.title, title_justify="left")
     table.add_column("class")
@@ -44,7 +48,8 @@ def print_report(report: Report, folder: Path) -> None:
             out.print(f"{row.name}: {row.reason}")
     if summary["failed"]:
         out.print(f"{summary['failed']:.0f} of {len(report.rows)} classes failed; see the traceback above.")
-    out.print(f"{report.distance} of every class: {folder / CSV_FILE}")
+    if folder:
+        out.print(f"{report.distance} of every class: {folder / CSV_FILE}")
 
 
 def _add(table: Table, rows: list[Row]) -> None:

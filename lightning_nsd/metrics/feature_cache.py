@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-import uuid
+from contextlib import suppress
 from pathlib import Path
 from zipfile import BadZipFile
 
@@ -12,7 +12,9 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from lightning_nsd.metrics.extractors.extractor import Extractor
+from lightning_nsd.whole_file import whole_file
 
+MAX_BYTES = 2 * 2**30
 _FORMAT = 1
 
 
@@ -24,14 +26,17 @@ def default_folder() -> Path:
 class FeatureCache:
     """A folder with one file per set of images and extractor.
 
-    A file that is damaged is made anew, and a folder that cannot be written costs a warning and nothing else.
+    A file that is damaged is made anew, and a folder that cannot be written costs a warning and nothing else. The
+    folder holds at most `max_bytes`: for a new file those that were used least recently are removed.
 
     Args:
         folder: where the files are; `default_folder()` where None.
+        max_bytes: of all files together; the newest is kept in any case.
     """
 
-    def __init__(self, folder: str | Path | None = None) -> None:
+    def __init__(self, folder: str | Path | None = None, max_bytes: int = MAX_BYTES) -> None:
         self.folder = Path(folder).expanduser() if folder else default_folder()
+        self.max_bytes = max_bytes
         self._warned = False
 
     def features(self, extractor: Extractor, images: Tensor, device: torch.device | str, batch_size: int) -> Tensor:
@@ -42,6 +47,7 @@ class FeatureCache:
             found = extractor.features(images, device, batch_size)
             try:
                 _save(path, found)
+                _prune(self.folder, self.max_bytes, path)
             except OSError as error:
                 self._warn(f"Features of real images could not be kept in {self.folder} ({error}).")
         return found
@@ -67,6 +73,8 @@ def _load(path: Path, n: int) -> Tensor | None:
             features = stored["features"]
         if features.ndim != 2 or len(features) != n or features.dtype != np.float32:
             raise ValueError(f"it holds {features.dtype} {features.shape}")
+        with suppress(OSError):  # another user's, perhaps
+            os.utime(path)  # used just now
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
@@ -76,12 +84,21 @@ def _load(path: Path, n: int) -> Tensor | None:
 
 
 def _save(path: Path, features: Tensor) -> None:
-    """Write under another name and rename, so that no reader ever sees half a file."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f"{path.name}.{uuid.uuid4().hex}.tmp")
-    try:
-        with unfinished.open("xb") as stream:
-            np.savez(stream, features=features.float().numpy())
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with whole_file(path) as file:
+        np.savez(file, features=features.float().numpy())
+
+
+def _prune(folder: Path, max_bytes: int, newest: Path) -> None:
+    """Remove the files that were used least recently until the rest is no larger than `max_bytes`.
+
+    Files of writers that were killed (`.tmp`) count too; other processes may remove files at the same time.
+    """
+    found = []
+    for path in [*folder.glob("*.npz"), *folder.glob("*.tmp")]:
+        with suppress(FileNotFoundError):
+            found.append((path.stat().st_mtime_ns, path.stat().st_size, path))
+    total = sum(size for _, size, _ in found)
+    for _, size, path in sorted(found):
+        if total > max_bytes and path != newest:
+            path.unlink(missing_ok=True)
+            total -= size

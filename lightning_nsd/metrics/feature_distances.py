@@ -58,8 +58,11 @@ class FeatureDistances(Metric):
         """Compare what was added; float64 on the CPU.
 
         Raises:
-            ValueError: too few images, or features that are not finite.
+            ValueError: too few images, or features that are not finite or all the same.
         """
         if not self.real or not self.generated:
             raise ValueError("there are no images to compare")
-        return measure(dim_zero_cat(self.real), dim_zero_cat(self.generated))
+        real, generated = dim_zero_cat(self.real), dim_zero_cat(self.generated)  # (r, d), (n, d)
+        if all(bool((features == real[0]).all()) for features in (real, generated)):
+            raise ValueError("the extractor gives the same features for every image, so that nothing can be compared")
+        return measure(real, generated)

@@ -9,6 +9,24 @@ from lightning_nsd.errors import UserError
 from lightning_nsd.model.few_shot_denoiser import FewShotDenoiser
 
 
+def check_guidance(guidance: float, has_null_context: bool, option: str = "sampler.guidance") -> None:
+    """Whether a model can be guided so.
+
+    Args:
+        guidance: w.
+        has_null_context: whether the model was, or will be, trained with one.
+        option: where w comes from, for the message.
+
+    Raises:
+        UserError: guidance with a model that has no null context.
+    """
+    if guidance != 1.0 and not has_null_context:
+        raise UserError(
+            f"{option} is {guidance}, which needs an encoder and a null context to guide away from: train with "
+            f"model.context_dropout above 0 (0.1 is usual), or set {option} to 1."
+        )
+
+
 def guided_network(
     model: FewShotDenoiser, support: Tensor, num: int, guidance: float
 ) -> Callable[[Tensor, Tensor], Tensor]:
@@ -25,11 +43,7 @@ def guided_network(
     Raises:
         UserError: guidance with a model that was trained without a null context.
     """
-    if guidance != 1.0 and model.null_context is None:
-        raise UserError(
-            f"sampler.guidance is {guidance}, but the model has no null context to guide away from: it was trained "
-            "with model.context_dropout 0. Use guidance 1, or train with context_dropout above 0 (0.1 is usual)."
-        )
+    check_guidance(guidance, model.null_context is not None)
     fixed = None if model.time_conditioned else model.support_context(support)
 
     def network(x_t: Tensor, t: Tensor) -> Tensor:

@@ -25,7 +25,7 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not(tmp_path):
     for number, seed in enumerate((0, 0, 1)):
         torch.manual_seed(number)
         trainer = make_trainer(tmp_path / str(number), make_callback())
-        trainer.validate(make_module(), SizedData({"a": 30, "b": 12}, seed=seed), verbose=False)
+        trainer.validate(make_module(), SizedData({"a": 30, "b": 12}, eval_seed=seed), verbose=False)
         found.append((next((tmp_path / str(number)).glob("distances/*/per_class.csv"))).read_bytes())
     assert found[0] == found[1] != found[2]
 

@@ -121,8 +121,10 @@ def test_no_evaluation_while_checking_or_without_validation(tmp_path):
 
 def test_the_classes_may_be_a_list_or_a_seeded_number(tmp_path):
     sizes = dict.fromkeys("abcdefgh", 12)
-    assert set(evaluate(tmp_path / "list", sizes, classes=["g", "b", "nosuch"])[0]) == {"b", "g"}
-    drawn = [set(evaluate(tmp_path / f"{i}", sizes, {"seed": seed}, classes=3)[0]) for i, seed in enumerate((0, 0, 1))]
+    assert set(evaluate(tmp_path / "list", sizes, classes=["g", "b"])[0]) == {"b", "g"}
+    drawn = [
+        set(evaluate(tmp_path / f"{i}", sizes, {"eval_seed": seed}, classes=3)[0]) for i, seed in enumerate((0, 0, 1))
+    ]
     assert len(drawn[0]) == 3
     assert drawn[0] == drawn[1] != drawn[2]
 
@@ -180,6 +182,6 @@ def test_a_chart_that_cannot_be_made_is_a_warning(tmp_path, monkeypatch):
         raise RuntimeError("no fonts, say")
 
     monkeypatch.setattr("lightning_nsd.evaluation.publish.draw_chart", fail)
-    with pytest.warns(UserWarning, match="Chart or table of fd_means could not be made .RuntimeError: no fonts"):
+    with pytest.warns(UserWarning, match="The chart of fd_means could not be written or shown .RuntimeError: no fonts"):
         rows, _ = evaluate(tmp_path, {"a": 12})
     assert float(rows["a"]["fd_means"]) > 0

@@ -34,7 +34,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
 
 
 def last_row(root: Path, column: str) -> float:
-    with next(root.glob("logs/version_*/metrics.csv")).open() as file:
+    with next(root.glob("logs/metrics.csv")).open() as file:
         return [float(row[column]) for row in csv.DictReader(file) if row.get(column)][-1]
 
 
