@@ -228,8 +228,8 @@ MUTANTS = (
     Mutant("metrics/extractors/extractor.py", "antialias=True", "antialias=False", "resizing", (METRIC,)),
     Mutant(
         "metrics/extractors/inception.py",
-        "feature_extractor_weights_path=str(path)",
-        "feature_extractor_weights_path=str(path), antialias=False",
+        'antialias=resize == "antialias"',
+        'antialias=resize != "antialias"',
         "Conv2d_1a_3x3",
         (METRIC,),
     ),

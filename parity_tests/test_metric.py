@@ -94,8 +94,19 @@ def test_inceptions_features_agree_with_tensorflows_resizing(
 ) -> None:
     ours, theirs = inceptions
     monkeypatch.setattr(ours.network, "use_antialias", False)
-    monkeypatch.setattr(theirs, "antialias", False)
+    monkeypatch.setattr(theirs, "resize", "tf1")
     metric.features(ours, theirs, metric.images(40, channels=1), "float64").require()
+
+
+def test_tf1_is_torch_fidelitys_resizing() -> None:
+    extractor = metric.our_inception("float64", "tf1")
+    seen: list[torch.Tensor] = []
+    extractor.network.get_submodule("Conv2d_1a_3x3").register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+    for size in (16, 400):
+        given = torch.from_numpy(metric.images(size))
+        extractor(given)
+        resized = interpolate_bilinear_2d_like_tensorflow1x(given.double(), (299, 299), align_corners=False)
+        torch.testing.assert_close(seen.pop(), (resized - 128) / 128, rtol=0, atol=0)
 
 
 def mean_of_nine(x: jax.Array) -> jax.Array:

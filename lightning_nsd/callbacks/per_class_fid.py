@@ -47,7 +47,7 @@ class PerClassFID(Callback):
         batch_size: images that the sampler draws at once, over the borders of classes.
         extractor: inception, efficientnet_lite0, glyphnet, or the class path of a torch.nn.Module from uint8
             `(n, 3, H, W)` to `(n, d)`. Only Inception's distance is called fid, another's fd_<name>.
-        extractor_args: of the extractor's constructor, such as weights_path.
+        extractor_args: of the extractor's constructor, such as weights_path, or resize (antialias or tf1) of inception.
         sampler: instead of the model's own.
         mixture_samples: also one distance over all training classes together (`mixture_in`), and one over all classes
             of the split (`mixture_out`), with so many images each; 10,000 is the paper's number, 0 computes none.

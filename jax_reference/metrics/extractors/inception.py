@@ -1,5 +1,7 @@
 """InceptionV3 (Szegedy et al. 2015, arXiv 1512.00567) up to its pooled features, the network of FID."""
 
+from typing import Literal
+
 import jax
 from flax import nnx
 
@@ -15,6 +17,9 @@ from jax_reference.metrics.extractors.inception_blocks import (
 from jax_reference.metrics.extractors.resize import resize, resize_like_tensorflow1
 from jax_reference.model.layers import Linear
 
+Resize = Literal["antialias", "tf1"]
+"""How images become 299 × 299: as torchmetrics does it, or TensorFlow 1."""
+
 IMAGE_SIZE = 299
 CLASSES = 1008
 
@@ -26,11 +31,11 @@ class InceptionV3(nnx.Module):
     which no distance looks at.
 
     Args:
-        antialias: resize as torchmetrics does, averaging where it makes an image smaller; otherwise as TensorFlow 1.
+        resize: how images become 299 × 299.
     """
 
-    def __init__(self, antialias: bool = True, *, rngs: nnx.Rngs) -> None:
-        self.antialias = antialias
+    def __init__(self, resize: Resize = "antialias", *, rngs: nnx.Rngs) -> None:
+        self.resize = resize
         self.Conv2d_1a_3x3 = BasicConv2d(3, 32, (3, 3), stride=2, rngs=rngs)
         self.Conv2d_2a_3x3 = BasicConv2d(32, 32, (3, 3), rngs=rngs)
         self.Conv2d_2b_3x3 = BasicConv2d(32, 64, (3, 3), padding=(1, 1), rngs=rngs)
@@ -52,7 +57,7 @@ class InceptionV3(nnx.Module):
     def __call__(self, images: jax.Array) -> jax.Array:
         """Bytes `(n, 3, H, W)` → `(n, 2048)`, in the dtype of the parameters."""
         x = images.astype(self.Conv2d_1a_3x3.conv.kernel[...].dtype)
-        x = resize(x, IMAGE_SIZE) if self.antialias else resize_like_tensorflow1(x, IMAGE_SIZE)
+        x = resize(x, IMAGE_SIZE) if self.resize == "antialias" else resize_like_tensorflow1(x, IMAGE_SIZE)
         x = (x - 128) / 128  # (n, 3, 299, 299) in [-1, 1)
         x = self.Conv2d_2a_3x3(self.Conv2d_1a_3x3(x))  # (n, 32, 147, 147)
         x = max_pool(self.Conv2d_2b_3x3(x), stride=2)  # (n, 64, 73, 73)
