@@ -6,7 +6,7 @@ rewritten when that changes, so that old ones do not pile up. Nothing about a ca
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ import torch
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
-from lightning_nsd.whole_file import whole_file
+from lightning_nsd.array_file import read_arrays, write_arrays
 
 _FORMAT = 2  # raise it when decoding changes its pixels
 
@@ -43,7 +43,7 @@ def cached_images(
     failures = []
     for file in files:
         try:
-            _save(file, key, images)
+            write_arrays(file, key=np.array(key), images=images.numpy())
             return images
         except OSError as error:
             failures.append(str(error))
@@ -61,21 +61,13 @@ def _cache_files(source: Path, variant: str) -> tuple[Path, Path]:
 
 def _load(file: Path, key: str, shape: tuple[int, ...]) -> Tensor | None:
     """The images of a cache file; None where there is none or its content is another's."""
-    try:
-        if not file.is_file():  # a pipe would wait for ever
+
+    def take(stored: Mapping[str, np.ndarray]) -> Tensor | None:
+        if str(stored["key"]) != key:
             return None
-        with np.load(file, allow_pickle=False) as stored:
-            if str(stored["key"]) != key:
-                return None
-            images = stored["images"]
+        images = stored["images"]
         if images.dtype != np.uint8 or images.shape != shape:
             raise ValueError(f"it holds {images.dtype} {images.shape} where uint8 {shape} belongs")
-    except Exception as error:  # whatever is wrong with the cache, the images themselves are still there
-        rank_zero_warn(f"{file} is damaged and is made anew ({type(error).__name__}: {error})")
-        return None
-    return torch.from_numpy(images)
+        return torch.from_numpy(images)
 
-
-def _save(file: Path, key: str, images: Tensor) -> None:
-    with whole_file(file) as stream:
-        np.savez(stream, key=np.array(key), images=images.numpy())
+    return read_arrays(file, take)

@@ -50,10 +50,8 @@ def split_names(names: list[str], val_fraction: float, test_fraction: float, see
     Each fraction above zero gets at least one name, and training what is left.
 
     Raises:
-        UserError: a fraction outside 0…1, a negative seed, or nothing left to train on.
+        UserError: a fraction outside 0…1, or nothing left to train on.
     """
-    if seed < 0:
-        raise UserError(f"data.split_seed is {seed}; it must be at least 0.")
     for key, fraction in (("val_fraction", val_fraction), ("test_fraction", test_fraction)):
         if not 0 <= fraction < 1:
             raise UserError(f"data.{key} is {fraction}; it must be at least 0 and less than 1.")

@@ -2,17 +2,17 @@
 
 import hashlib
 import os
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from zipfile import BadZipFile
 
 import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
+from lightning_nsd.array_file import read_arrays, write_arrays
 from lightning_nsd.metrics.extractors.extractor import Extractor
-from lightning_nsd.whole_file import whole_file
 
 MAX_BYTES = 2 * 2**30
 _FORMAT = 1
@@ -46,7 +46,7 @@ class FeatureCache:
         if found is None:
             found = extractor.features(images, device, batch_size)
             try:
-                _save(path, found)
+                write_arrays(path, features=found.float().numpy())
                 _prune(self.folder, self.max_bytes, path)
             except OSError as error:
                 self._warn(f"Features of real images could not be kept in {self.folder} ({error}).")
@@ -68,24 +68,16 @@ def cache_key(extractor: Extractor, images: Tensor) -> str:
 
 def _load(path: Path, n: int) -> Tensor | None:
     """None where there is no file, or one that is truncated, damaged (its checksum differs) or of another size."""
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            features = stored["features"]
+
+    def take(stored: Mapping[str, np.ndarray]) -> Tensor:
+        features = stored["features"]
         if features.ndim != 2 or len(features) != n or features.dtype != np.float32:
             raise ValueError(f"it holds {features.dtype} {features.shape}")
         with suppress(OSError):  # another user's, perhaps
             os.utime(path)  # used just now
-    except (FileNotFoundError, NotADirectoryError):
-        return None
-    except (OSError, ValueError, KeyError, EOFError, BadZipFile) as error:
-        rank_zero_warn(f"{path} is damaged and is made anew ({type(error).__name__}: {error})")
-        return None
-    return torch.from_numpy(features)
+        return torch.from_numpy(features)
 
-
-def _save(path: Path, features: Tensor) -> None:
-    with whole_file(path) as file:
-        np.savez(file, features=features.float().numpy())
+    return read_arrays(path, take)
 
 
 def _prune(folder: Path, max_bytes: int, newest: Path) -> None:

@@ -1,6 +1,7 @@
 import os
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
@@ -84,8 +85,6 @@ def test_damaged_cache_is_rebuilt_with_a_warning(damage: str, tmp_path: Path) ->
 
 
 def test_cache_with_a_pickle_in_it_is_not_unpickled(tmp_path: Path) -> None:
-    import numpy as np
-
     class Runs:
         def __reduce__(self) -> tuple:
             return os.mkdir, (str(tmp_path / "made"),)
@@ -98,14 +97,14 @@ def test_cache_with_a_pickle_in_it_is_not_unpickled(tmp_path: Path) -> None:
 
 
 def refuse_to_save_below(monkeypatch: pytest.MonkeyPatch, *folders: Path) -> None:
-    save = cache._save
+    write = cache.write_arrays
 
-    def refusing(file: Path, *rest: object) -> None:
+    def refusing(file: Path, **arrays: np.ndarray) -> None:
         if file.parent in folders:
             raise PermissionError(f"read-only: {file}")
-        save(file, *rest)  # type: ignore[arg-type]
+        write(file, **arrays)
 
-    monkeypatch.setattr(cache, "_save", refusing)
+    monkeypatch.setattr(cache, "write_arrays", refusing)
 
 
 def test_unwritable_source_is_cached_in_the_users_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +129,7 @@ def test_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Mo
         stream.write(b"half")  # type: ignore[attr-defined]
         raise OSError("No space left on device")
 
-    monkeypatch.setattr(cache.np, "savez", disk_full)
+    monkeypatch.setattr(np, "savez", disk_full)
     with pytest.warns(UserWarning, match="No space left"):
         cached_images(tmp_path, "f", "2x2x3", SHAPE, Decoder())
     assert [file for file in tmp_path.rglob("*") if file.is_file()] == []

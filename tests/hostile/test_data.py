@@ -17,6 +17,7 @@ from PIL import Image
 
 from lightning_nsd.data import CIFAR100, ClassFolder, Omniglot
 from lightning_nsd.data.datamodule import SPLITS
+from lightning_nsd.data.image_folder import decode_classes
 from lightning_nsd.data.image_tree import ImageTree
 from lightning_nsd.errors import UserError
 from tests.hostile.answer import Answer, assert_refused
@@ -259,7 +260,7 @@ def test_a_negative_split_seed_is_refused(data: type, tmp_path: Path) -> None:
 
 def test_images_too_large_for_the_memory_are_said(root: Path) -> None:
     with pytest.raises(UserError, match=r"18 images.*TB.*image_size"):
-        read(root, image_size=1_000_000)
+        decode_classes(ImageTree.of_folder(root, depth=1), image_size=1_000_000, channels=3)
 
 
 # ---- zips ----
