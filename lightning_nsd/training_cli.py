@@ -91,7 +91,7 @@ class FewShotCLI(LightningCLI):
         options = self.config[self.config.subcommand]
         self.root = Path(options.trainer.default_root_dir or ".")
         for logger in as_list(options.trainer.logger):
-            if logger.init_args.get("save_dir") in (".", None):
+            if logger.init_args.get("save_dir", "elsewhere") in (".", None):
                 logger.init_args.save_dir = str(self.root)
         if options.ckpt_path == "last":
             options.ckpt_path = str(newest_readable(self.root))

@@ -129,6 +129,8 @@ def read_rows(path: Path) -> list[Row]:
         return []
     try:
         lines = csv.DictReader(io.StringIO(text[: text.rfind("\n") + 1], newline=""), strict=True)
+        if STEP not in (lines.fieldnames or [STEP]):
+            raise ValueError(f"its first line names no column {STEP}")
         rows = [{name: cell for name, cell in line.items() if name is not None and cell} for line in lines]
         return [{**row, STEP: int(row[STEP])} for row in rows]
     except (csv.Error, KeyError, ValueError) as error:
