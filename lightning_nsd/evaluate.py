@@ -1,5 +1,6 @@
 """`python -m lightning_nsd evaluate`: the distances of every class, of a checkpoint or of two folders of images."""
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,11 @@ from jsonargparse import ArgumentError, ArgumentParser
 
 from lightning_nsd.callbacks.per_class_fid import PerClassFID
 from lightning_nsd.checkpoint_io import read_checkpoint
+from lightning_nsd.config_files import find_config
 from lightning_nsd.data.datamodule import EpisodeDataModule, Split
 from lightning_nsd.errors import UserError
 from lightning_nsd.evaluation.evaluator import Evaluator, Settings
-from lightning_nsd.evaluation.files import folder_of, write_tables
+from lightning_nsd.evaluation.files import CSV_FILE, FOLDER, folder_of, write_tables
 from lightning_nsd.evaluation.folders import compare_folders
 from lightning_nsd.evaluation.processes import Processes
 from lightning_nsd.evaluation.publish import publish
@@ -21,8 +23,10 @@ from lightning_nsd.evaluation.report import Report
 from lightning_nsd.function_cli import run_function
 from lightning_nsd.hyperparameters import check_importable
 from lightning_nsd.loading import load_checkpoint
-from lightning_nsd.messages import reason
+from lightning_nsd.messages import readable, reason
+from lightning_nsd.numbers import Batch, Classes, MixtureSamples, Pixels, Samples
 from lightning_nsd.shown import Shown
+from lightning_nsd.whole_file import check_place
 
 CONFIG_FILE = "config.yaml"
 
@@ -32,16 +36,16 @@ def evaluate(
     split: Split = "test",
     real_dir: Path | None = None,
     generated_dir: Path | None = None,
-    config: Path | None = None,
+    config: list[Path] | None = None,
     out: Path | None = None,
-    image_size: int | None = None,
-    classes: int | list[str] | None = None,
-    num_samples: int | None = None,
-    min_samples: int | None = None,
-    batch_size: int | None = None,
+    image_size: Pixels | None = None,
+    classes: Classes | list[str] | None = None,
+    num_samples: Samples | None = None,
+    min_samples: Samples | None = None,
+    batch_size: Batch | None = None,
     extractor: str | None = None,
     extractor_args: dict[str, Any] | None = None,
-    mixture_samples: int | None = None,
+    mixture_samples: MixtureSamples | None = None,
     cache_dir: str | None = None,
 ) -> None:
     """Distances of every class of a checkpoint's data, or of two folders of class folders made by anybody.
@@ -53,8 +57,9 @@ def evaluate(
         split: whose classes the model draws.
         real_dir: folder of class folders of real images, instead of a checkpoint.
         generated_dir: folder of class folders of the same names, of generated images.
-        config: the run's configuration, for its data; `config.yaml` in the checkpoint's run where not given.
-        out: folder for tables and chart; the run's folder, or the current one.
+        config: whose data and `fid` section count, several laid over each other; `config.yaml` of the checkpoint's run
+            where none is given.
+        out: folder for tables and chart; the run's folder where its own configuration is used, else the current one.
         image_size: size that images of folders are cut and resized to; that of the first real one where not given.
         classes: names of classes, or a number of classes drawn with the seed; all where not given.
         num_samples: images per class, real and generated alike.
@@ -77,10 +82,15 @@ def evaluate(
     if "extractor" in given:
         given.setdefault("extractor_args", {})  # another's arguments are of no use to it
     folders = (real_dir, generated_dir)
+    if ckpt_path is not None and image_size is not None:
+        raise UserError("--image_size is for folders of images; a checkpoint draws in the size of its training.")
+    if ckpt_path is None and config:
+        raise UserError("--config is for a checkpoint, and says which data it is compared with; none is given.")
     if ckpt_path is not None and folders == (None, None):
         root, report = _of_checkpoint(ckpt_path, split, config, out, given)
     elif ckpt_path is None and real_dir is not None and generated_dir is not None:
         root, settings = out or Path(), Settings(**given)
+        check_place(root / FOLDER / CSV_FILE, "--out")
         report = compare_folders(real_dir, generated_dir, settings, image_size, _device())
     else:
         raise UserError("evaluate needs --ckpt_path, or --real-dir and --generated-dir, and not both.")
@@ -94,19 +104,20 @@ def evaluate(
 
 
 def _of_checkpoint(
-    path: Path, split: Split, config: Path | None, out: Path | None, given: dict[str, Any]
+    path: Path, split: Split, configs: Sequence[Path] | None, out: Path | None, given: dict[str, Any]
 ) -> tuple[Path, Report]:
     """The folder to write to, and the report."""
     step = int(read_checkpoint(path)["global_step"])
-    found = config or _config_of(path)
-    data, settings = _data_and_settings(found, given, trusted=config is not None)
+    found = [Path(find_config(str(config))) for config in configs] if configs else [_config_of(path)]
+    root = out or (Path() if configs else found[0].parent)
+    check_place(root / FOLDER / CSV_FILE, "--out")
+    data, settings = _data_and_settings(found, given, trusted=bool(configs))
     module = load_checkpoint(path).to(_device())
     if (module.image_size, module.channels) != (data.image_size, data.channels):
         raise UserError(
-            f"{path} draws images of {module.image_size} pixels and {module.channels} channels, {found} reads "
+            f"{path} draws images of {module.image_size} pixels and {module.channels} channels, {found[-1]} reads "
             f"images of {data.image_size} and {data.channels}. Name the run's own configuration with --config."
         )
-    root = out or found.parent
     data.prepare_data()
     shown = Shown("The table of the classes so far")
 
@@ -130,29 +141,45 @@ def _config_of(path: Path) -> Path:
     )
 
 
-def _data_and_settings(path: Path, given: dict[str, Any], trusted: bool) -> tuple[EpisodeDataModule, Settings]:
-    """The data of a configuration, and its `fid` section with what was given on top.
+def _data_and_settings(
+    paths: Sequence[Path], given: dict[str, Any], trusted: bool
+) -> tuple[EpisodeDataModule, Settings]:
+    """The data of configurations laid over each other, and their `fid` section with what was given on top.
 
     Raises:
         UserError: not a run's configuration, or one found beside a checkpoint that would import foreign code.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-        sections = {"data": dict(content["data"]), "fid": {**content.get("fid", {}), **given}}
-    except (OSError, yaml.YAMLError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{path} is not the configuration of a run: {error!r}") from error
-    if not trusted:
-        check_importable(sections, str(path))
-    arguments = sections["data"].setdefault("init_args", {})
-    arguments["seed"] = int(content.get("seed_everything") or 0)
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(EpisodeDataModule, "data")
     parser.add_class_arguments(PerClassFID, "fid")
-    try:
-        made = parser.instantiate(parser.parse_object(sections))
-    except ArgumentError as error:
-        raise UserError(f"{path}: {error}") from error
+    merged, seed = None, 0
+    for path in paths:
+        content = _read(path)
+        sections = {name: content[name] for name in ("data", "fid") if content.get(name) is not None}
+        if not trusted:
+            check_importable(sections, str(path))
+        try:
+            merged = parser.parse_object(sections, namespace=merged)
+            seed = int(content.get("seed_everything", seed) or 0)
+        except (ArgumentError, TypeError, ValueError) as error:
+            raise UserError(f"{path}: {readable(str(error))}") from error
+    if merged is None or merged.get("data") is None:
+        raise UserError(f"{paths[-1]} is not the configuration of a run: it has no section data.")
+    merged.data.init_args.seed = seed
+    for name, value in given.items():
+        merged.fid[name] = value
+    made = parser.instantiate(merged)
     return made.data, made.fid.evaluator.settings
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{path} cannot be read as YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is not the configuration of a run.")
+    return content
 
 
 def _device() -> torch.device:
@@ -160,5 +187,5 @@ def _device() -> torch.device:
 
 
 def main(arguments: Sequence[str]) -> None:
-    """The command line of `evaluate`."""
-    run_function(evaluate, arguments)
+    """The command line of `evaluate`; every `--config` adds one, as in `fit`."""
+    run_function(evaluate, [re.sub(r"^--config(=|$)", r"--config+\1", argument) for argument in arguments])

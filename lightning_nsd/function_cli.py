@@ -16,7 +16,7 @@ def run_function(function: Callable[..., None], arguments: Sequence[str]) -> Non
     parser.add_function_arguments(function, as_positional=False)
     given = parser.parse_args([_with_underscores(argument) for argument in arguments])
     with stoppable():
-        function(**parser.instantiate_classes(given))
+        function(**parser.instantiate(given))
 
 
 def _with_underscores(argument: str) -> str:

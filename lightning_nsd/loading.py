@@ -47,5 +47,7 @@ def load_checkpoint(path: str | Path) -> FewShotDiffusion:
         module.model.load_state_dict(averaged or trained)
     except RuntimeError as error:
         raise UserError(f"{path}: the weights do not fit the model that its settings describe: {error}") from error
+    if not all(parameter.isfinite().all() for parameter in module.model.parameters()):
+        raise UserError(f"{path}: its weights are not finite; training diverged before it. Take an earlier checkpoint.")
     module.ema = None
     return module.eval()

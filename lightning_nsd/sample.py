@@ -1,5 +1,6 @@
 """`python -m lightning_nsd sample`: a few pictures of anything in, new ones of the same kind out."""
 
+import inspect
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal
@@ -13,27 +14,27 @@ from lightning_nsd.data.image_folder import decode_image
 from lightning_nsd.data.image_tree import SUFFIXES
 from lightning_nsd.data.transforms import to_unit_range
 from lightning_nsd.diffusion.sampler import SAMPLERS, Sampler
+from lightning_nsd.drawings import check_places, write_drawings
 from lightning_nsd.errors import UserError
 from lightning_nsd.function_cli import run_function
+from lightning_nsd.hyperparameters import describe
 from lightning_nsd.loading import load_checkpoint
 from lightning_nsd.module import FewShotDiffusion
-from lightning_nsd.pictures import grid, to_image
+from lightning_nsd.numbers import Guidance, Images, Seed, Timesteps
 from lightning_nsd.rng import Stream, device_generator
-from lightning_nsd.terminal import console
 
 IMAGES_AT_ONCE = 64
-GRID_COLUMNS = 6
 
 
 def sample(
     ckpt_path: Path,
     support: Path,
-    num: int = 18,
+    num: Images = 18,
     out: Path = Path("grid.png"),
     sampler: Literal["ddpm", "ddim", "dpm++"] | None = None,
-    steps: int | None = None,
-    guidance: float | None = None,
-    seed: int = 0,
+    steps: Timesteps | None = None,
+    guidance: Guidance | None = None,
+    seed: Seed = 0,
 ) -> None:
     """Draw images of the class that a folder of pictures shows.
 
@@ -41,38 +42,41 @@ def sample(
         ckpt_path: checkpoint of a trained model.
         support: folder of pictures of one class; cut to the middle square and resized to the model's size.
         num: how many images to draw.
-        out: the grid; the single images go to a folder of the same name without the suffix.
-        sampler: instead of the one that the model was trained with.
-        steps: sampling steps.
-        guidance: scale w of classifier-free guidance.
+        out: the grid; the single images go to a folder of the same name without the suffix. What an earlier call wrote
+            there is replaced, anything else is not touched.
+        sampler: instead of the model's own, in as many steps.
+        steps: sampling steps, instead of those of the model's sampler.
+        guidance: scale w of classifier-free guidance, instead of that of the model's sampler.
         seed: of all noise.
 
     Raises:
         UserError: something that cannot be read, or that does not go with the model.
     """
-    if num < 1:
-        raise UserError(f"--num is {num}; it must be at least 1.")
-    if out.suffix.lower() != ".png":
-        raise UserError(f"--out is {out}; it must end in .png.")
+    check_places(out)
     model = load_checkpoint(ckpt_path).to("cuda" if torch.cuda.is_available() else "cpu")
     chosen = choose_sampler(model, sampler, steps, guidance)
     images = read_support(support, model.image_size, model.channels).to(model.device)  # (n, C, H, W)
     drawn = draw(model, images, num, chosen, seed)
-    write(images, drawn, out)
+    write_drawings(images, drawn, out)
 
 
 def choose_sampler(model: FewShotDiffusion, name: str | None, steps: int | None, guidance: float | None) -> Sampler:
-    """The model's own sampler, unless something else is asked for.
+    """The model's own sampler, changed where something else is asked for.
 
     Raises:
         UserError: impossible steps, or guidance for a model that was trained without dropping contexts.
     """
-    if name is None and steps is None and guidance is None:
-        return model.sampler
-    kind = type(model.sampler) if name is None else SAMPLERS[name]
-    num_steps = (model.sampler.num_steps if kind is type(model.sampler) else None) if steps is None else steps
-    scale = model.sampler.guidance if guidance is None else guidance
-    chosen = kind(num_steps=num_steps, guidance=scale)
+    own = model.sampler
+    kind = type(own) if name is None else SAMPLERS[name]
+    settings = describe(own)["init_args"]
+    if kind is not type(own):  # which timesteps suit it is another question for another sampler
+        settings.pop("spacing", None)
+        settings = {key: value for key, value in settings.items() if key in inspect.signature(kind).parameters}
+    if steps is not None:
+        settings.update(num_steps=steps, timesteps=None)
+    if guidance is not None:
+        settings["guidance"] = guidance
+    chosen = kind(**settings)
     chosen.chain(model.diffusion.num_steps)
     return chosen
 
@@ -106,24 +110,22 @@ def read_support(folder: Path, image_size: int, channels: int) -> Tensor:
 
 
 def draw(model: FewShotDiffusion, support: Tensor, num: int, sampler: Sampler, seed: int) -> Tensor:
-    """`num` images `(num, C, H, W)` in [-1, 1] from one support set `(n, C, H, W)`, with a progress bar."""
+    """`num` images `(num, C, H, W)` in [-1, 1] from one support set `(n, C, H, W)`, with a progress bar.
+
+    Raises:
+        UserError: a support set of a size that the encoder does not take, or images that are not finite.
+    """
     noise = device_generator(support.device, seed, Stream.SAMPLING)
     parts = [min(IMAGES_AT_ONCE, num - start) for start in range(0, num, IMAGES_AT_ONCE)]
     total = len(parts) * len(sampler.chain(model.diffusion.num_steps))
     with tqdm(total=total, desc=f"Drawing {num} images", unit="step") as bar:
         drawn = [model.sample(support[None], part, noise, sampler, on_step=bar.update)[0] for part in parts]
-    return torch.cat(drawn)
-
-
-def write(support: Tensor, drawn: Tensor, out: Path) -> None:
-    """The grid, the support set in its first row, and every image on its own."""
-    folder = out.with_suffix("")
-    folder.mkdir(parents=True, exist_ok=True)
-    for number, image in enumerate(drawn):
-        to_image(image).save(folder / f"{number:03d}.png")
-    columns = max(GRID_COLUMNS, len(support))
-    grid([support, *drawn.split(columns)]).save(out)
-    console().print(f"{out}: the support set above, {len(drawn)} images below; each in {folder}/")
+    images = torch.cat(drawn)
+    if not images.isfinite().all():
+        raise UserError(
+            "The images came out not finite, and none was written. Try less guidance, or an earlier checkpoint."
+        )
+    return images
 
 
 def main(arguments: Sequence[str]) -> None:

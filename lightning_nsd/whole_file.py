@@ -1,11 +1,14 @@
 """Files that are either whole or not there."""
 
+import errno
 import os
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any
+
+from lightning_nsd.errors import UserError
 
 
 @contextmanager
@@ -35,6 +38,35 @@ def write_text(path: Path, text: str) -> None:
     """
     with whole_file(path) as file:
         file.write(text.encode("utf-8", errors="surrogateescape"))
+
+
+def check_place(path: Path, option: str) -> None:
+    """Whether a file can be written at `path`, found by writing an empty one beside it. Nothing of it is left.
+
+    Args:
+        path: of the file.
+        option: that named it, for the error.
+
+    Raises:
+        UserError: it cannot be written.
+    """
+    made: list[Path] = []
+    try:
+        if path.is_dir():
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        made = [folder for folder in path.parents if not folder.exists()]  # innermost first
+        if not path.parents[len(made)].is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = temporary_name(path)
+        temporary.touch()
+        temporary.unlink()
+    except OSError as error:
+        raise UserError(f"{option}: {path} cannot be written ({error.strerror}).") from error
+    finally:
+        for folder in made:
+            with suppress(OSError):
+                folder.rmdir()
 
 
 def temporary_name(path: Path) -> Path:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 import numpy as np
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
 from lightning_nsd.checkpoint_io import read_checkpoint, write_atomically
@@ -22,7 +21,9 @@ from lightning_nsd.errors import UserError
 from lightning_nsd.function_cli import run_function
 from lightning_nsd.hyperparameters import HYPERPARAMETERS
 from lightning_nsd.loading import build_model
+from lightning_nsd.messages import reason
 from lightning_nsd.terminal import console
+from lightning_nsd.whole_file import check_place, whole_file
 
 NETWORKS = ("model", "ema")
 
@@ -58,8 +59,7 @@ def convert(input: Path, output: Path) -> None:
     Raises:
         UserError: see the messages; nothing is written then.
     """
-    if output.exists():
-        raise UserError(f"--output: {output} exists; name another.")
+    _check_output(output)
     weights = read(input)
     write(weights, output)
     count = sum(value.numel() for key, value in weights.state.items() if key.startswith("model."))
@@ -88,10 +88,8 @@ def write(weights: Weights, path: Path) -> None:
     """To the kind that the name says: .ckpt, .safetensors, or an Orbax folder for a name without a suffix.
 
     Raises:
-        UserError: another suffix, or the file cannot be written.
+        UserError: the file cannot be written; nothing of it is left then.
     """
-    if path.suffix not in (".ckpt", ".safetensors", ""):
-        raise UserError(f"--output: {path} ends in neither .ckpt nor .safetensors, nor in nothing (an Orbax folder).")
     try:
         if path.suffix == ".ckpt":
             write_atomically(weights.checkpoint, path)
@@ -100,7 +98,16 @@ def write(weights: Weights, path: Path) -> None:
         else:
             _to_jax_reference(weights, path)
     except OSError as error:
-        raise UserError(f"--output: {path} could not be written: {error}") from error
+        raise UserError(f"--output: {path} could not be written ({reason(error)}).") from error
+
+
+def _check_output(path: Path) -> None:
+    """Whether the output can be written, before anything is read."""
+    if path.suffix not in (".ckpt", ".safetensors", ""):
+        raise UserError(f"--output: {path} ends in neither .ckpt nor .safetensors, nor in nothing (an Orbax folder).")
+    if os.path.lexists(path):
+        raise UserError(f"--output: {path} exists; name another.")
+    check_place(path, "--output")
 
 
 def _from_checkpoint(checkpoint: dict[str, Any], path: Path) -> Weights:
@@ -134,14 +141,10 @@ def _without_optimizer(settings: dict[str, Any], state: dict[str, Tensor], step:
 
 
 def _to_safetensors(weights: Weights, path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp")
     metadata = {HYPERPARAMETERS: json.dumps(weights.settings), "step": str(weights.step)}
-    try:
-        save_file({key: value.contiguous() for key, value in weights.state.items()}, unfinished, metadata)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    content = save({key: value.contiguous() for key, value in weights.state.items()}, metadata)
+    with whole_file(path) as file:
+        file.write(content)
 
 
 def _from_safetensors(path: Path) -> Weights:

@@ -54,8 +54,8 @@ def write_orbax(path: Path, tree: Mapping[str, Any]) -> None:
     try:
         _orbax().PyTreeCheckpointer().save(unfinished, tree)
         unfinished.rename(path.absolute())
-    except OSError as error:
-        raise UserError(f"{path} could not be written: {error}") from error
+    except Exception as error:  # on a full disk its storage raises what it likes
+        raise UserError(f"{path} could not be written: {str(error).splitlines()[0][:200]}") from error
     finally:
         shutil.rmtree(unfinished, ignore_errors=True)
 

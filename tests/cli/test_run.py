@@ -124,8 +124,8 @@ def test_the_same_seed_draws_the_same_images(trained, support, nsd, tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--num", "0"], "--num is 0"),
-        (["--steps", "0"], "at least 1"),
+        (["--num", "0"], "num is 0"),
+        (["--steps", "0"], "steps is 0"),
         (["--steps", "1001"], "1001, but the diffusion has only 1000"),
         (["--out", "grid.xyz"], "end in .png"),
         (["--support", "nowhere"], "no folder nowhere"),
