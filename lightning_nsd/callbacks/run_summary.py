@@ -19,7 +19,8 @@ class RunSummary(Callback):
     @rank_zero_only
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         root = Path(trainer.default_root_dir)
-        rows = [("checkpoint", checkpoint_of(trainer))]
+        is_saved, checkpoint = checkpoint_of(trainer)
+        rows = [("checkpoint", checkpoint)]
         pictures = sorted((root / PICTURE_FOLDER).glob("*.png"), key=lambda path: path.stat().st_mtime_ns)
         for split, path in {path.name.split("_step=")[0]: path for path in pictures}.items():
             rows.append((f"picture ({split})", str(path)))
@@ -29,7 +30,8 @@ class RunSummary(Callback):
         for name, value in sorted(trainer.callback_metrics.items()):
             if name.startswith("val/"):
                 rows.append((name, f"{float(value):.5f}"))
-        table = Table(title=f"Run finished after {trainer.global_step} steps", title_justify="left", show_header=False)
+        end = "finished" if is_saved else "ended, and its end is not saved,"
+        table = Table(title=f"Run {end} after {trainer.global_step} steps", title_justify="left", show_header=False)
         for name, text in rows:
             table.add_row(name, text)
         console = terminal.console()  # as wide as the longest path, which would be cut off otherwise
@@ -37,13 +39,13 @@ class RunSummary(Callback):
         console.print(table)
 
 
-def checkpoint_of(trainer: Trainer) -> str:
-    """Where the state at the end of the run is, or why it is nowhere."""
+def checkpoint_of(trainer: Trainer) -> tuple[bool, str]:
+    """Whether the end of the run is saved as far as that was asked for, and where, or why it is nowhere."""
     for callback in trainer.checkpoint_callbacks:
         if isinstance(callback, RunCheckpoint):
             if callback.failure:
-                return f"none of this step. {callback.failure}"
+                return False, callback.failure
             if callback.saved and callback.saved.exists():
-                return str(callback.saved)
-            return "none: no step was trained"
-    return "none: checkpoints are turned off"
+                return True, str(callback.saved)
+            return True, "none: no step was trained"
+    return True, "none: checkpoints are turned off"

@@ -263,11 +263,11 @@ def test_a_kill_between_a_checkpoint_and_its_second_name_loses_nothing(used):
 
 def test_only_what_the_run_wrote_is_pruned(tmp_path):
     run(tmp_path, 3, every=1)
-    stranger = tmp_path / "checkpoints" / "step=00000001.ckpt"
+    stranger = tmp_path / "checkpoints" / "step=00000000.ckpt"
     stranger.write_bytes(b"put here by hand")
     run(tmp_path, 6, every=1, ckpt_path=tmp_path / "last.ckpt")
     names = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
-    assert names == ["step=00000001.ckpt", "step=00000005.ckpt", "step=00000006.ckpt"]
+    assert names == ["step=00000000.ckpt", "step=00000005.ckpt", "step=00000006.ckpt"]
 
 
 def test_what_a_kill_left_unfinished_is_removed_by_the_next_start(fit, used):
