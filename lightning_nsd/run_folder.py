@@ -7,18 +7,42 @@ same folder, each of them a run's folder again.
 import os
 import shutil
 from pathlib import Path
+from tempfile import TemporaryFile
 
 from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_nsd.callbacks.prediction_writer import PREDICTION_FOLDER
 from lightning_nsd.callbacks.sample_grid import PICTURE_FOLDER
 from lightning_nsd.checkpoint_io import CHECKPOINT_FOLDER, LAST, link_atomically
+from lightning_nsd.errors import UserError
 from lightning_nsd.evaluation.files import FOLDER as DISTANCE_FOLDER
 from lightning_nsd.run_branch import BRANCH_FILE, continued, numbered, record_branch
 from lightning_nsd.whole_file import unfinished
 
 LOG_FOLDER = "logs"
 CONFIG_FILE = "config.yaml"
+
+
+def check_writable(root: Path) -> None:
+    """Whether files can be made in a folder, which is made if it is not there.
+
+    Raises:
+        UserError: they cannot.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=root) as file:
+            file.write(b"some bytes")
+    except OSError as error:
+        raise not_writable(root, error) from error
+
+
+def not_writable(root: Path, error: OSError) -> UserError:
+    """What there is to say of a run's folder in which a file cannot be made, moved or written."""
+    return UserError(
+        f"The run's folder {root} cannot be written: {error.strerror or error}. Name another with "
+        "--trainer.default_root_dir."
+    )
 
 
 def contents(root: Path) -> list[Path]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from lightning_nsd.errors import UserError
+from lightning_nsd.run_folder import check_writable, not_writable
 from lightning_nsd.whole_file import write_text
 
 LOCK_FILE = ".run/lock"
@@ -23,6 +24,7 @@ def locked(root: Path) -> Iterator[None]:
     Raises:
         UserError: another process holds it, or the folder cannot be written.
     """
+    check_writable(root)
     lock = FileLock(root / LOCK_FILE)
     try:
         (root / LOCK_FILE).parent.mkdir(parents=True, exist_ok=True)
@@ -35,10 +37,7 @@ def locked(root: Path) -> Iterator[None]:
         ) from error
     except OSError as error:
         lock.release()
-        raise UserError(
-            f"The run's folder {root} cannot be written: {error.strerror or error}. Name another with "
-            "--trainer.default_root_dir."
-        ) from error
+        raise not_writable(root, error) from error
     try:
         yield
     finally:

@@ -25,7 +25,7 @@ from lightning_nsd.loggers.metrics_file import MetricsFile
 from lightning_nsd.messages import UNION_ERROR, readable, user_error_in
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.run_branch import newest_readable
-from lightning_nsd.run_folder import LOG_FOLDER
+from lightning_nsd.run_folder import LOG_FOLDER, check_writable
 from lightning_nsd.run_lock import locked
 
 DESCRIPTION = "Few-shot diffusion: fit, validate, test and predict by LightningCLI, and commands of their own."
@@ -148,15 +148,16 @@ class FewShotCLI(LightningCLI):
                 raise UserError(callback.failure)
 
     def before_validate(self) -> None:
-        self._warn_of_untrained()
+        self._before_evaluation()
 
     def before_test(self) -> None:
-        self._warn_of_untrained()
+        self._before_evaluation()
 
     def before_predict(self) -> None:
-        self._warn_of_untrained()
+        self._before_evaluation()
 
-    def _warn_of_untrained(self) -> None:
+    def _before_evaluation(self) -> None:
+        check_writable(self.root)
         if not self._get(self.config, "ckpt_path"):
             rank_zero_warn(
                 f"{self.subcommand} uses an untrained model, because no checkpoint is named: give --ckpt_path last, or "

@@ -4,8 +4,7 @@ from pathlib import Path
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from lightning_nsd.errors import UserError
-from lightning_nsd.run_folder import CONFIG_FILE, contents, take_over
+from lightning_nsd.run_folder import CONFIG_FILE, contents, not_writable, take_over
 from lightning_nsd.whole_file import write_text
 
 
@@ -35,6 +34,4 @@ class RunStart(Callback):
                 )
                 write_text(self.root / CONFIG_FILE, self.config)
             except OSError as error:
-                raise UserError(
-                    f"The run's folder {self.root} cannot be written: {error.strerror or error}."
-                ) from error
+                raise not_writable(self.root, error) from error

@@ -40,12 +40,9 @@ class RunSummary(Callback):
 
 
 def checkpoint_of(trainer: Trainer) -> tuple[bool, str]:
-    """Whether the end of the run is saved as far as that was asked for, and where, or why it is nowhere."""
+    """Whether the end of the run is saved, as far as that was asked for; the newest checkpoint that there is."""
     for callback in trainer.checkpoint_callbacks:
         if isinstance(callback, RunCheckpoint):
-            if callback.failure:
-                return False, callback.failure
-            if callback.saved and callback.saved.exists():
-                return True, str(callback.saved)
-            return True, "none: no step was trained"
+            is_there = callback.saved is not None and callback.saved.exists()
+            return callback.failure is None, str(callback.saved) if is_there else "none"
     return True, "none: checkpoints are turned off"

@@ -2,12 +2,13 @@
 
 import errno
 import hashlib
+import multiprocessing
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -18,9 +19,10 @@ from lightning_nsd import run_lock
 from lightning_nsd.callbacks import run_checkpoint
 from lightning_nsd.callbacks.run_start import RunStart
 from lightning_nsd.checkpoint_io import read_checkpoint
+from lightning_nsd.cli import main
 from lightning_nsd.data.glyphs import Glyphs
 from lightning_nsd.run_branch import BRANCH_FILE, newest_readable
-from tests.cli.conftest import TINY, start
+from tests.cli.conftest import CACHE, TINY
 from tests.hostile.answer import assert_refused
 from tests.training.conftest import run
 
@@ -32,9 +34,9 @@ RUN = [*TINY, "--trainer.limit_val_batches=0", "--trainer.num_sanity_val_steps=0
 def finished(tmp_path_factory):
     """A run of six steps: checkpoints of steps 4 and 6."""
     root = tmp_path_factory.mktemp("finished")
-    process = start("fit", *RUN, f"--trainer.default_root_dir={root}", "--trainer.max_steps=6")
-    said, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, said
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(CACHE))
+        assert main(["fit", *RUN, f"--trainer.default_root_dir={root}", "--trainer.max_steps=6"]) == 0
     return root
 
 
@@ -74,25 +76,25 @@ def checkpoints(root):
 # ---- places ----
 
 
-def places(tmp_path):
-    (tmp_path / "file").write_text("mine")
-    return {
-        "a file": tmp_path / "file",
-        "below a file": tmp_path / "file" / "run",
-        "a name too long": tmp_path / ("x" * 300),
-        "a device": Path("/dev/full"),
-        "a file system of the kernel": Path("/proc/run"),
-    }
+PLACES = {
+    "a file": lambda folder: folder / "file",
+    "below a file": lambda folder: folder / "file" / "run",
+    "a name too long": lambda folder: folder / ("x" * 300),
+    "a device": lambda folder: Path("/dev/full"),
+    "a file system of the kernel": lambda folder: Path("/proc/run"),
+}
 
 
-@pytest.mark.parametrize("place", places(Path(os.devnull).parent / "shm") if os.path.isdir("/dev/shm") else [])
-def test_a_folder_that_cannot_be_written_is_named_before_any_work(place, answer, tmp_path, monkeypatch):
+@pytest.mark.parametrize("command", ["fit", "validate"])
+@pytest.mark.parametrize("place", PLACES)
+def test_a_folder_that_cannot_be_written_is_named_before_any_work(place, command, answer, tmp_path, monkeypatch):
     def load(*_):
         raise AssertionError("data was loaded before the folder was tried")
 
     monkeypatch.setattr(Glyphs, "load_split", load)
-    root = places(tmp_path)[place]
-    assert_refused(answer("fit", *RUN, f"--trainer.default_root_dir={root}"), str(root), "cannot be written")
+    (tmp_path / "file").write_text("mine")
+    root = PLACES[place](tmp_path)
+    assert_refused(answer(command, *RUN, f"--trainer.default_root_dir={root}"), str(root), "cannot be written")
 
 
 # ---- who writes ----
@@ -105,15 +107,22 @@ def test_two_fits_in_one_folder_are_one_too_many_and_the_other_is_named(fit, tmp
     assert fit(tmp_path, 1).status == 0
 
 
+def hold(root, held):
+    with run_lock.locked(root):
+        held.set()
+        time.sleep(60)
+
+
 def test_a_killed_process_holds_no_lock(tmp_path):
-    code = f"import time\nfrom pathlib import Path\nfrom lightning_nsd.run_lock import locked\n" \
-           f"with locked(Path({str(tmp_path)!r})):\n print('held', flush=True)\n time.sleep(60)"  # fmt: skip
-    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
-    assert process.stdout.readline() == "held\n"
+    processes = multiprocessing.get_context("fork")
+    held = processes.Event()
+    process = processes.Process(target=hold, args=(tmp_path, held))
+    process.start()
+    assert held.wait(60)
     with pytest.raises(Exception, match=f"process {process.pid} on"), run_lock.locked(tmp_path):
         pass
     process.kill()
-    process.wait()
+    process.join()
     with run_lock.locked(tmp_path):
         pass
 
@@ -416,30 +425,3 @@ def test_a_run_without_checkpoints_works_and_says_that_it_has_none(option, fit, 
     assert answered.status == 0, answered.said
     assert "checkpoints are turned off" in answered.said
     assert not list(tmp_path.rglob("*.ckpt"))
-
-
-# ---- a loss that is not finite ----
-
-
-def test_the_command_that_a_loss_that_is_not_finite_advises_works(befall, fit, tmp_path, monkeypatch):
-    def poison(trainer, pl_module):
-        next(pl_module.model.denoiser.parameters()).data.fill_(float("nan"))
-
-    answered = befall(tmp_path, poison)
-    monkeypatch.undo()
-    assert_refused(answered, "loss is nan at step 2")
-    advised = re.search(r"`(--ckpt_path last --\S+ \S+)`", answered.message)[1].split()
-    again = fit(tmp_path, 4, *advised)
-    assert again.status == 0, again.said
-    group = read_checkpoint(tmp_path / "last.ckpt")["optimizer_states"][0]["param_groups"][0]
-    assert group["initial_lr"] == float(advised[-1]) < 2e-3
-
-
-def test_signals_that_end_a_run_early_leave_the_folder_free(tmp_path):
-    process = start("fit", *RUN, "--trainer.max_steps=100000", f"--trainer.default_root_dir={tmp_path}")
-    while not (tmp_path / "last.ckpt").exists():
-        assert process.poll() is None
-    process.send_signal(signal.SIGKILL)
-    process.communicate()
-    with run_lock.locked(tmp_path):
-        pass
