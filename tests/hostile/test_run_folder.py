@@ -1,5 +1,6 @@
 """Whatever befalls a run's folder, no work is lost, and exit status and summary say what is there."""
 
+import contextlib
 import errno
 import hashlib
 import multiprocessing
@@ -22,6 +23,7 @@ from lightning_nsd.checkpoint_io import read_checkpoint
 from lightning_nsd.cli import main
 from lightning_nsd.data.glyphs import Glyphs
 from lightning_nsd.run_branch import BRANCH_FILE, newest_readable
+from lightning_nsd.run_folder import contents, take_over
 from tests.cli.conftest import CACHE, TINY
 from tests.hostile.answer import assert_refused
 from tests.training.conftest import run
@@ -263,6 +265,33 @@ def test_gone_back_and_killed_before_the_next_checkpoint_last_is_where_it_went_b
     assert step_of(newest_readable(used)) == 4
     lose_last(used)
     assert step_of(newest_readable(used)) == 4
+
+
+@pytest.mark.parametrize("goes_back", [False, True], ids=["anew", "back"])
+@pytest.mark.parametrize("calls", range(5))
+def test_a_kill_while_room_is_made_loses_nothing(calls, goes_back, used, monkeypatch):
+    """Killed at any of its moves and started again, until it has made room."""
+    before = checkpoints(used)
+    older = used / "checkpoints" / "step=00000004.ckpt" if goes_back else None
+    move, left = shutil.move, [calls]
+
+    def move_or_die(*arguments):
+        left[0] -= 1
+        if left[0] < 0:
+            raise KeyboardInterrupt
+        return move(*arguments)
+
+    monkeypatch.setattr(shutil, "move", move_or_die)
+    with contextlib.suppress(KeyboardInterrupt):
+        take_over(used, contents(used), older, 4 if goes_back else 0)
+    assert checkpoints(used) == before
+    monkeypatch.undo()
+    take_over(used, contents(used), older, 4 if goes_back else 0)
+    assert checkpoints(used) == before
+    if goes_back:
+        assert step_of(newest_readable(used)) == 4
+    else:
+        assert contents(used) == [used / BRANCH_FILE]
 
 
 def test_a_kill_between_a_checkpoint_and_its_second_name_loses_nothing(used):
