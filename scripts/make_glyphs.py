@@ -13,7 +13,7 @@ import json
 import re
 import subprocess
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -215,6 +215,45 @@ def attribution(root: Path, taken: dict[str, list[Font]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def shared_images(drawn: Mapping[str, np.ndarray]) -> str:
+    """Which images stand in several classes, as Markdown.
+
+    Args:
+        drawn: script → its mosaic.
+    """
+    classes_of: dict[bytes, set[tuple[str, str]]] = defaultdict(set)
+    total = 0
+    for script, mosaic in drawn.items():
+        rows, columns = (length // SIZE for length in mosaic.shape)
+        cells = mosaic.reshape(rows, SIZE, columns, SIZE).swapaxes(1, 2)  # (characters, fonts, 32, 32)
+        for character, images in zip(SCRIPTS[script], cells, strict=True):
+            for image in images[(images < 255).any(axis=(1, 2))]:
+                classes_of[image.tobytes()].add((script, character))
+                total += 1
+    shared = [sorted(classes) for classes in classes_of.values() if len(classes) > 1]
+    counts: dict[tuple[str, ...], int] = defaultdict(int)
+    letters: dict[tuple[str, ...], set[str]] = defaultdict(set)
+    for classes in shared:
+        scripts = tuple(sorted({script for script, _ in classes}))
+        counts[scripts] += 1
+        letters[scripts].add("".join(character for _, character in classes))
+    apart = sorted(set(drawn).difference(*counts))
+    lines = [
+        "",
+        "## Images that several classes share",
+        "",
+        "Scripts have letters in common, and a font may draw such a letter once for all of them:",
+        f"{len(shared):,} images stand in more than one class, {sum(map(len, shared)):,} of {total:,} in all.",
+        f"No image of {', '.join(apart)} stands in another class.",
+        "",
+        "| scripts | images | letters, in the order of the scripts |",
+        "|---|---|---|",
+    ]
+    for scripts, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])):
+        lines.append(f"| {', '.join(scripts)} | {count} | {' '.join(sorted(letters[scripts]))} |")
+    return "\n".join(lines) + "\n"
+
+
 def main() -> None:
     """Write the data set."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -226,12 +265,13 @@ def main() -> None:
     OUTPUT.mkdir(parents=True, exist_ok=True)
     index: dict[str, object] = {}
     taken: dict[str, list[Font]] = {}
+    drawn: dict[str, np.ndarray] = {}
     for script, characters in tqdm(SCRIPTS.items(), desc="drawing"):
-        taken[script], mosaic = draw_script(fonts, characters)
-        Image.fromarray(mosaic).save(OUTPUT / f"{script}.webp", lossless=True, quality=100, method=6)
+        taken[script], drawn[script] = draw_script(fonts, characters)
+        Image.fromarray(drawn[script]).save(OUTPUT / f"{script}.webp", lossless=True, quality=100, method=6)
         index[script] = {"characters": characters, "fonts": [font.name for font in taken[script]]}
     (OUTPUT / "index.json").write_text(json.dumps(index, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-    (OUTPUT / "ATTRIBUTION.md").write_text(attribution(root, taken), encoding="utf-8")
+    (OUTPUT / "ATTRIBUTION.md").write_text(attribution(root, taken) + shared_images(drawn), encoding="utf-8")
 
 
 if __name__ == "__main__":

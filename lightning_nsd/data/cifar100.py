@@ -111,9 +111,11 @@ def read_torchvision_files(folder: Path) -> Splits:
         UserError: a file that is missing, damaged or unsafe, or holds something else.
     """
     names = _entry(folder / "meta", "fine_label_names")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise UserError(f"{folder / 'meta'}: 'fine_label_names' is no list of names.")
     images, labels = [], []
     for part in _PARTS:
-        labels.append(np.asarray(_entry(folder / part, "fine_labels"), np.int64))
+        labels.append(_labels(_entry(folder / part, "fine_labels"), len(names), folder / part))
         images.append(_rgb_rows(_entry(folder / part, "data"), len(labels[-1]), folder / part))
     all_images, all_labels = np.concatenate(images), np.concatenate(labels)
     classes = {name: torch.from_numpy(all_images[all_labels == i]) for i, name in enumerate(names)}
@@ -151,6 +153,13 @@ def _entry(path: Path, key: str) -> Any:
     if not isinstance(content, dict) or key not in content:
         raise UserError(f"{path} holds no {key!r}: it is not CIFAR-100's file.")
     return content[key]
+
+
+def _labels(labels: Any, num_names: int, path: Path) -> np.ndarray:
+    given = labels.tolist() if isinstance(labels, np.ndarray) else labels
+    if not isinstance(given, list) or not all(isinstance(label, int) and 0 <= label < num_names for label in given):
+        raise UserError(f"{path}: 'fine_labels' is no list of numbers of the {num_names} classes.")
+    return np.array(given, np.int64)
 
 
 def _rgb_rows(data: Any, num_images: int, path: Path) -> np.ndarray:

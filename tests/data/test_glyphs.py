@@ -1,5 +1,7 @@
 """The shipped data set: large enough, small enough, split by script."""
 
+from collections import defaultdict
+
 import pytest
 import torch
 
@@ -39,6 +41,31 @@ def test_images_of_a_class_differ(sets):
     for s in sets.values():
         for i in range(0, len(s), 10):
             assert len(s.of_class(i).flatten(1).unique(dim=0)) == int(s.counts[i])
+
+
+def classes_of_images(sets) -> list[set[tuple[str, str]]]:
+    """For every image that stands in several classes: their splits and names."""
+    found = defaultdict(set)
+    for split, s in sets.items():
+        for i, name in enumerate(s.class_names):
+            for image in s.of_class(i):
+                found[image.numpy().tobytes()].add((split, name))
+    return [classes for classes in found.values() if len(classes) > 1]
+
+
+@pytest.mark.parametrize(("size", "count"), [(32, 877), (16, 877), (8, 881)])
+def test_no_image_stands_in_two_splits_and_as_many_as_documented_in_two_classes(size, count):
+    data = Glyphs(image_size=size)
+    shared = classes_of_images({split: data.image_set(split) for split in SCRIPTS_OF})
+    assert {split for classes in shared for split, _ in classes} == {"train"}
+    assert len(shared) == count
+
+
+def test_the_images_that_classes_share_are_documented(sets):
+    text = (FOLDER / "ATTRIBUTION.md").read_text(encoding="utf-8")
+    assert "877 images stand in more than one class" in text
+    for scripts in {tuple(sorted({name.split("/")[0] for _, name in c})) for c in classes_of_images(sets)}:
+        assert f"| {', '.join(scripts)} |" in text
 
 
 def test_smaller_sizes_are_means_of_blocks():

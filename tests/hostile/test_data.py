@@ -20,7 +20,7 @@ from lightning_nsd.data.datamodule import SPLITS
 from lightning_nsd.data.image_folder import decode_classes
 from lightning_nsd.data.image_tree import ImageTree
 from lightning_nsd.errors import UserError
-from tests.hostile.answer import Answer, assert_refused
+from tests.hostile.answer import LONGEST, PYTHON_TALK, Answer, assert_refused
 
 Ask = Callable[..., Answer]
 
@@ -338,6 +338,33 @@ def test_a_pipe_in_place_of_a_pickle_is_refused(tmp_path: Path) -> None:
         )
     with pytest.raises(UserError, match=r"val_cifar100\.pkl.*no regular file"):
         CIFAR100(str(tmp_path), download=False).prepare_data()
+
+
+ARRAY = b"cnumpy.core.multiarray\n_reconstruct\n)R(K\x01%sU\x00tb"
+DTYPE = b"cnumpy\ndtype\n%s\x85R\x89"
+BAD_PICKLES = {
+    "a memo of gigabytes": b"Nr\xff\xff\xff\x1f",
+    "a key whose hash overflows the stack": b"}N" + 200_000 * b"\x85" + b"Ns",
+    "a key whose hash takes a year": b"}N" + 60 * b"2\x86" + b"Ns",
+    "keys whose hash takes a year": b"}(N" + 60 * b"2\x86" + b"Nu",
+    "a dict of such a key": b"(N" + 60 * b"2\x86" + b"Nd",
+    "a set of such a member": b"c__builtin__\nset\n]N" + 60 * b"2\x86" + b"a\x85R",
+    "an ordered dict of such a key": b"ccollections\nOrderedDict\n]N" + 60 * b"2\x86" + b"N\x86a\x85R",
+    "a terabyte of zeros": b"c__builtin__\nbytearray\n\x8a\x06\x00\x00\x00\x00\x00\x01\x85R",
+    "attributes of our own function": b"c_codecs\nencode\nN}U\x0c__defaults__)s\x86b",
+    "a shape whose text takes a year": ARRAY % (b"N" + 60 * b"2\x86" + DTYPE % b"U\x02u1"),
+    "a dtype whose text takes a year": ARRAY % (b"K\x00\x85" + DTYPE % (b"N" + 60 * b"2\x86")),
+    "a command": b"cos\nsystem\nU\x04true\x85R",
+    "a name without end": b"c" + 100_000 * b"x" + b"\nx\n",
+}
+
+
+@pytest.mark.parametrize("what", BAD_PICKLES)
+def test_a_pickle_that_would_crash_or_never_end_is_refused(what: str, tmp_path: Path) -> None:
+    write(tmp_path / "train_cifar100.pkl", b"\x80\x02" + BAD_PICKLES[what] + b".")
+    with pytest.raises(UserError, match=r"train_cifar100\.pkl") as caught:
+        CIFAR100(str(tmp_path), download=False).prepare_data()
+    assert len(str(caught.value)) < LONGEST and not PYTHON_TALK.search(str(caught.value))
 
 
 def forged(file: Path, **changed: object) -> None:
