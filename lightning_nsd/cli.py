@@ -13,6 +13,7 @@ from lightning_nsd import __version__
 from lightning_nsd.config_files import with_config_paths
 from lightning_nsd.errors import UserError
 from lightning_nsd.messages import readable, user_error_in
+from lightning_nsd.process_end import ends_as_one
 from lightning_nsd.stopping import StoppedError
 from lightning_nsd.terminal import drop_output, prepare_streams, reader_is_gone
 from lightning_nsd.training_cli import LIGHTNING_COMMANDS, OTHER_COMMANDS, FewShotCLI
@@ -60,7 +61,8 @@ def run(arguments: Sequence[str]) -> None:
         raise UserError(f"There is no command {command}. Commands: {COMMANDS}.")
     else:
         sys.argv = [sys.argv[0], *with_config_paths(arguments)]
-        FewShotCLI()
+        with ends_as_one():
+            FewShotCLI()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

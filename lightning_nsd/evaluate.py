@@ -17,7 +17,6 @@ from lightning_nsd.errors import UserError
 from lightning_nsd.evaluation.evaluator import Evaluator, Settings
 from lightning_nsd.evaluation.files import CSV_FILE, FOLDER, folder_of, write_tables
 from lightning_nsd.evaluation.folders import compare_folders
-from lightning_nsd.evaluation.processes import Processes
 from lightning_nsd.evaluation.publish import publish
 from lightning_nsd.evaluation.report import Report
 from lightning_nsd.function_cli import run_function
@@ -25,6 +24,7 @@ from lightning_nsd.hyperparameters import check_importable
 from lightning_nsd.loading import load_checkpoint
 from lightning_nsd.messages import readable, reason
 from lightning_nsd.numbers import Batch, Classes, MixtureSamples, Pixels, Samples
+from lightning_nsd.processes import Processes
 from lightning_nsd.shown import Shown
 from lightning_nsd.whole_file import check_place
 

@@ -300,8 +300,8 @@ class FewShotDiffusion(LightningModule):
     def predict_step(self, batch: EpisodeBatch, batch_idx: int) -> Tensor:
         """One image drawn for every episode from its first n_shot images: `(B, 1, C, H, W)` in [-1, 1]."""
         support = batch.images[:, : self.n_shot]
-        key = (self.eval_seed, Stream.SAMPLING, batch.number, self.global_rank)
-        return self.sample(support, 1, device_generator(support.device, *key))
+        number = batch.number * self.trainer.world_size + self.global_rank  # of batches this size, in episodes' order
+        return self.sample(support, 1, device_generator(support.device, self.eval_seed, Stream.SAMPLING, number))
 
     def _evaluation_step(self, batch: EpisodeBatch, split: str) -> None:
         """The loss on held-out classes with EMA weights; padding episodes do not count."""

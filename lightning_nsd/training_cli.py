@@ -11,6 +11,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_nsd.callbacks.finite_loss import FiniteLoss
 from lightning_nsd.callbacks.graceful_stop import GracefulStop
+from lightning_nsd.callbacks.open_evaluation import OpenEvaluation
 from lightning_nsd.callbacks.per_class_fid import PerClassFID
 from lightning_nsd.callbacks.prediction_writer import PredictionWriter
 from lightning_nsd.callbacks.progress import ProgressBar
@@ -18,6 +19,7 @@ from lightning_nsd.callbacks.run_checkpoint import RunCheckpoint
 from lightning_nsd.callbacks.run_start import RunStart
 from lightning_nsd.callbacks.run_summary import RunSummary
 from lightning_nsd.checkpoint_io import AtomicCheckpointIO, read_checkpoint
+from lightning_nsd.cluster import check_machines, check_slurm
 from lightning_nsd.data.datamodule import EpisodeDataModule
 from lightning_nsd.errors import UserError
 from lightning_nsd.loggers.forgiving import forgiving
@@ -63,7 +65,7 @@ class FewShotCLI(LightningCLI):
             save_config_callback=ShowConfig,
             save_config_kwargs={"save_to_log_dir": False},
             trainer_defaults={
-                "callbacks": [GracefulStop(), FiniteLoss(), RunSummary()],
+                "callbacks": [OpenEvaluation(), GracefulStop(), FiniteLoss(), RunSummary()],
                 "num_sanity_val_steps": 1,
             },
             parser_kwargs={
@@ -113,6 +115,7 @@ class FewShotCLI(LightningCLI):
         What the configuration turns off is left out. With `fast_dev_run` whatever is written is in a folder that is
         gone at the end.
         """
+        check_slurm()
         config = {**self._get(self.config_init, "trainer"), **kwargs}
         if config["barebones"]:
             config |= dict.fromkeys(NOT_BAREBONES)
@@ -130,7 +133,9 @@ class FewShotCLI(LightningCLI):
             callbacks = [callback for callback in callbacks if not isinstance(callback, RunCheckpoint)]
         if not (config["barebones"] or config["enable_progress_bar"] is False):
             callbacks.append(ProgressBar())
-        return self._instantiate_trainer(config, callbacks)
+        trainer = self._instantiate_trainer(config, callbacks)
+        check_machines(trainer)
+        return trainer
 
     def before_fit(self) -> None:
         """The run's folder is locked, and becomes this run's when it trains."""

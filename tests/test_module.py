@@ -1,10 +1,12 @@
 """FewShotDiffusion's fixed methods."""
 
 from functools import partial
+from types import SimpleNamespace
 
 import pytest
 import torch
 
+from lightning_nsd.data.episodes import EpisodeBatch
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.sampler import DDIM, DDPM
 from lightning_nsd.errors import UserError
@@ -169,3 +171,18 @@ def test_the_start_weights_follow_the_seed_alone():
 def test_parts_that_do_not_fit_are_explained(settings, message):
     with pytest.raises(UserError, match=message):
         make_model(**settings)
+
+
+def test_processes_predict_with_noise_of_their_own_and_as_one_process_would(randn):
+    """Two processes with a batch each draw what one does with both batches, one after the other."""
+    module = prepared(sampler=DDIM(2))
+    images = randn(B, N, 3, 8, 8).float()
+
+    def predict(number, rank, world_size):
+        module.trainer = trainer = SimpleNamespace(global_rank=rank, world_size=world_size)  # held: module's is weak
+        return module.predict_step(EpisodeBatch(images, torch.ones(B), number, B * world_size), 0), trainer
+
+    of_two = [predict(1, rank, 2)[0] for rank in (0, 1)]
+    assert not torch.allclose(*of_two)
+    for rank in (0, 1):
+        torch.testing.assert_close(of_two[rank], predict(2 + rank, 0, 1)[0], rtol=0, atol=0)

@@ -1,12 +1,14 @@
 """Stops a run whose loss is not finite."""
 
+import math
 from typing import Any
 
-import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
+from lightning_nsd.callbacks.run_checkpoint import save_together
 from lightning_nsd.errors import UserError
+from lightning_nsd.processes import Processes, is_logging_step
 
 
 class NonFiniteLossError(UserError):
@@ -18,6 +20,7 @@ class FiniteLoss(Callback):
 
     On the CPU every step is looked at. On an accelerator looking means waiting for the device, so it is done at
     logging steps; checkpoints in between are kept clean by looking at the weights before they are written.
+    One process's loss ends all processes, together.
     """
 
     def __init__(self) -> None:
@@ -31,20 +34,24 @@ class FiniteLoss(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         loss = outputs["loss"]
-        if loss.device.type != "cpu" and trainer.global_step % trainer.log_every_n_steps == 0:  # type: ignore[attr-defined]
+        if loss.device.type != "cpu" and is_logging_step(trainer):
             self._check(trainer, loss)
 
     def _check(self, trainer: Trainer, loss: Tensor) -> None:
-        value = float(loss.detach())
-        if not torch.isfinite(torch.tensor(value)):
-            before = (
-                "there was no finite loss before it"
-                if self._last is None
-                else f"the last finite loss was {self._last:.6g}"
-            )
-            raise NonFiniteLossError(
-                f"The loss is {value} at step {trainer.global_step} (epoch {trainer.current_epoch}); {before}. The "
-                "checkpoint in the run's folder is from before. A lower learning rate (model.optimizer.init_args.lr), "
-                "trainer.gradient_clip_val 1.0, or precision 32 usually help."
-            )
+        value, processes = float(loss.detach()), Processes(trainer.strategy)
+        if processes.largest(not math.isfinite(value)):
+            save_together(trainer)
+            raise NonFiniteLossError(self._explain(trainer, processes.gather_objects(value)))
         self._last = value * trainer.accumulate_grad_batches
+
+    def _explain(self, trainer: Trainer, losses: list[float]) -> str:
+        broken = next(rank for rank, value in enumerate(losses) if not math.isfinite(value))
+        before = "there was no finite loss before it"
+        if self._last is not None:
+            before = f"the last finite loss was {self._last:.6g}"
+        where = f" in process {broken}" if len(losses) > 1 else ""
+        return (
+            f"The loss is {losses[broken]} at step {trainer.global_step} (epoch {trainer.current_epoch}){where}; "
+            f"{before}. The checkpoint in the run's folder is from before. A lower learning rate "
+            "(model.optimizer.init_args.lr), trainer.gradient_clip_val 1.0, or precision 32 usually help."
+        )

@@ -5,19 +5,21 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_nsd.callbacks.graceful_stop import GracefulStop
+from lightning_nsd.callbacks.run_checkpoint import save_together
 from lightning_nsd.data.datamodule import EpisodeDataModule, Split
 from lightning_nsd.diffusion.sampler import Sampler
 from lightning_nsd.evaluation.evaluator import Evaluator, Settings
 from lightning_nsd.evaluation.files import folder_of, write_tables
-from lightning_nsd.evaluation.processes import Processes
 from lightning_nsd.evaluation.publish import publish
 from lightning_nsd.evaluation.report import Report
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.numbers import Batch, Classes, MixtureSamples, Samples, bounded
+from lightning_nsd.processes import Processes
 from lightning_nsd.shown import Shown
 
 SUMMARY = ("mean", "median", "worst5", "failed")
@@ -38,8 +40,8 @@ class PerClassFID(Callback):
     `val/fid/failed` counts it.
 
     Args:
-        when: at `every` validation of `fit`, at the `last` one, or `never`. Unless never, `validate` and `test` compute
-            it too, of their own split.
+        when: at `every` validation of `fit`; once, at the `last` one or where training ends before it is known to be
+            the last; or `never`. Unless never, `validate` and `test` compute it too, of their own split.
         splits: evaluated in `fit`.
         classes: names of classes, a number of classes drawn with data.eval_seed, or null for all.
         num_samples: images per class, real and generated alike; the number that a class has where that is smaller.
@@ -82,11 +84,13 @@ class PerClassFID(Callback):
         self.evaluator = Evaluator(settings, self._stop_if_asked, self._write_partial)
         self._shown = Shown("The tables of distances")
         self._trainer: Trainer | None = None
+        self._evaluated = False  # in this run
 
     # ---- when ----
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         """Find mistakes before training, not at an evaluation hours later."""
+        self._evaluated = False
         if self.when == "never":
             return
         self.evaluator.check(trainer.lightning_module)  # type: ignore[arg-type]
@@ -109,6 +113,13 @@ class PerClassFID(Callback):
         elif self.when == "every" or _is_last_validation(trainer):
             self._evaluate(trainer, self.splits)
 
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Training may end without a warning, as after an evaluation that early stopping does not like."""
+        if self.when == "last" and not self._evaluated and trainer.enable_validation:
+            save_together(trainer)
+            pl_module.eval()
+            self._evaluate(trainer, self.splits)
+
     def on_test_epoch_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.when != "never":
             self._evaluate(trainer, ("test",))
@@ -119,21 +130,24 @@ class PerClassFID(Callback):
         """Evaluate some splits. The summary is logged by Lightning too, so that a checkpoint can follow its mean."""
         module: FewShotDiffusion = trainer.lightning_module  # type: ignore[assignment]
         data: EpisodeDataModule = trainer.datamodule  # type: ignore[attr-defined]
-        self._trainer = trainer
+        self._trainer, self._evaluated = trainer, True
         self.evaluator.show_progress = trainer.progress_bar_callback is not None
         for split in splits:
             report = self.evaluator.run(module, data, split, module.trained_steps, Processes(trainer.strategy))
             summary = report.summary()
-            module.log_dict(
-                {f"{split}/{report.distance}/{name}": summary[name] for name in SUMMARY}, logger=False, batch_size=1
-            )
+            figures = {f"{split}/{report.distance}/{name}": summary[name] for name in SUMMARY}
+            if trainer.training:  # has ended, and Lightning logs nothing any more
+                trainer.callback_metrics.update({name: torch.tensor(value) for name, value in figures.items()})
+            else:
+                module.log_dict(figures, logger=False, batch_size=1)
             with self._shown:
                 publish(report, Path(trainer.default_root_dir), trainer.loggers)
 
     def _stop_if_asked(self) -> None:
-        for callback in self._trainer.callbacks if self._trainer else ():  # type: ignore[attr-defined]
+        trainer: Any = self._trainer
+        for callback in trainer.callbacks if trainer else ():
             if isinstance(callback, GracefulStop):
-                callback.stop_if_asked()
+                callback.stop_if_asked(trainer)
 
     def _write_partial(self, report: Report) -> None:
         """After every class, so that an evaluation that is broken off leaves what it has found."""
@@ -143,7 +157,9 @@ class PerClassFID(Callback):
 
 
 def _is_last_validation(trainer: Trainer) -> bool:
-    """Whether training ends before another validation."""
+    """Whether training ends before another validation, as far as is known before it."""
+    if trainer.should_stop:
+        return True
     batches = float(trainer.val_check_batch or math.inf)
     if trainer.check_val_every_n_epoch is not None and batches == trainer.num_training_batches:
         batches *= trainer.check_val_every_n_epoch

@@ -7,11 +7,13 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule, Trainer
 from lightning.pytorch.callbacks import Checkpoint
+from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from lightning_nsd.checkpoint_io import LAST, link_atomically
 from lightning_nsd.errors import UserError
 from lightning_nsd.numbers import Interval, Kept, bounded
+from lightning_nsd.processes import Processes
 from lightning_nsd.run_branch import checkpoint_path, continued, record_branch
 
 
@@ -40,10 +42,11 @@ class RunCheckpoint(Checkpoint):
         self.saved: Path | None = None
         self.failure: str | None = None
         self._branch: list[Path] = []
-        self._step = 0
+        self._step = self._epoch = 0
         self._written = -1
         self._loops: dict[str, Any] | None = None
-        self._updating = False
+        self._between_steps = True
+        self._evaluated = False  # since the last checkpoint
 
     # ---- when ----
 
@@ -51,33 +54,37 @@ class RunCheckpoint(Checkpoint):
         self._step = self._written = trainer.global_step
         self.saved = Path(str(trainer.ckpt_path)) if trainer.ckpt_path else None
         self._branch = continued(Path(trainer.default_root_dir), trainer.ckpt_path, self._step) or []
-        optimizer = trainer.optimizers[0]
-        optimizer.register_step_post_hook(lambda *_: self._set_updating(False))
 
     def on_before_optimizer_step(
         self, trainer: Trainer, pl_module: LightningModule, optimizer: torch.optim.Optimizer
     ) -> None:
-        self._set_updating(True)
+        self._between_steps = False
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        self._between_steps = True  # a gradient scaler may have skipped the optimiser's step
         if trainer.global_step == self._step:
             return  # gradients are still being accumulated
-        self._step = trainer.global_step
+        self._step, self._epoch = trainer.global_step, trainer.current_epoch
         self._loops = copy.deepcopy(trainer.fit_loop.state_dict())
         if self._step % self.every_n_train_steps == 0:
             self._save_or_stop(trainer)
 
+    def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._evaluated = not trainer.sanity_checking
+
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._written != self._step:
+        """Save the end, also where it is saved but for the word that it has been evaluated."""
+        if self._written != self._step or self._evaluated:
             self._save_or_stop(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        """The other processes may be anywhere: nothing is done together here."""
         if (not trainer.training and not trainer.validating) or self._loops is None:
             return
-        if self._updating:
-            rank_zero_warn("The run stopped while weights were being updated; the last checkpoint is left as it is.")
+        if not self._between_steps or not _writes_alone(trainer.strategy):
+            rank_zero_warn("The run stopped in the middle of a step; the last checkpoint is left as it is.")
         elif self._written != self._step:
-            self.save(trainer)
+            self._conclude(trainer, self._write(trainer))
         if self.saved:
             rank_zero_info(self._how_to_go_on(trainer))
 
@@ -87,39 +94,54 @@ class RunCheckpoint(Checkpoint):
         if self.failure and not _is_finite(trainer.lightning_module):
             raise UserError(self.failure)
 
-    def _set_updating(self, updating: bool) -> None:
-        self._updating = updating
-
     # ---- how ----
 
-    def save(self, trainer: Trainer) -> None:
-        """Write the state after the last optimiser step; `failure` says why it is not written."""
-        path = checkpoint_path(Path(trainer.default_root_dir), self._step)
-        self.failure = self._write(trainer, path)
-        if self.failure:
-            rank_zero_warn(self.failure)
-            return
-        self._written = self._step
-        self.saved = path
-        if trainer.is_global_zero:
-            self._renew_last(Path(trainer.default_root_dir), path)
+    def save_newest(self, trainer: Trainer) -> None:
+        """Save the state after the last optimiser step, unless it is saved, or a step has begun since."""
+        if self._loops is not None and self._between_steps and self._written != self._step:
+            self.save(trainer)
 
-    def _write(self, trainer: Trainer, path: Path) -> str | None:
-        """Write one checkpoint; why it is not written, where it is not."""
+    def save(self, trainer: Trainer) -> None:
+        """Write the state after the last optimiser step, all processes together; `failure` says why it is not written.
+
+        One process's failure is everyone's.
+        """
+        failure, processes = self._write(trainer), Processes(trainer.strategy)
+        if processes.largest(failure is not None):
+            failure = next(filter(None, processes.gather_objects(failure)))
+        self._conclude(trainer, failure)
+
+    def _write(self, trainer: Trainer) -> str | None:
+        """Write one checkpoint, waiting for no other process; why it is not written, where it is not."""
         if not _is_finite(trainer.lightning_module):
             return f"The weights are not finite at step {self._step}; this state is not saved. {self._what_is_saved()}"
+        path = self._path(trainer)
         try:
             if trainer.is_global_zero:
                 record_branch(Path(trainer.default_root_dir), [*self._branch, path])
-            trainer.save_checkpoint(path, weights_only=False)
+            checkpoint = trainer._checkpoint_connector.dump_checkpoint(weights_only=False)
+            trainer.strategy.save_checkpoint(checkpoint, path)  # Trainer.save_checkpoint waits for the others
         except OSError as error:
             why = error.strerror or error
             return f"The checkpoint of step {self._step} could not be written: {path}: {why}. {self._what_is_saved()}"
         return None
 
+    def _conclude(self, trainer: Trainer, failure: str | None) -> None:
+        self.failure = failure
+        if failure:
+            rank_zero_warn(failure)
+            return
+        self._written, self._evaluated = self._step, False
+        self.saved = self._path(trainer)
+        if trainer.is_global_zero:
+            self._renew_last(Path(trainer.default_root_dir), self.saved)
+
+    def _path(self, trainer: Trainer) -> Path:
+        return checkpoint_path(Path(trainer.default_root_dir), self._step)
+
     def _renew_last(self, root: Path, path: Path) -> None:
         """Make the new checkpoint `last.ckpt`, and remove this run's oldest. What cannot be done is a warning."""
-        self._branch = [*self._branch, path]
+        self._branch = [*(old for old in self._branch if old != path), path]
         try:
             link_atomically(path, root / LAST)
             self.saved = root / LAST
@@ -149,10 +171,22 @@ class RunCheckpoint(Checkpoint):
         """Put the counters of the last optimiser step in place of those of a batch that was broken off."""
         if self._loops is not None:
             checkpoint["loops"]["fit_loop"] = self._loops
-            checkpoint["global_step"] = self._step
+            checkpoint["global_step"], checkpoint["epoch"] = self._step, self._epoch
 
 
 def _is_finite(module: LightningModule) -> bool:
     """Whether every weight is finite; the only time that weights are read back."""
     flags = [parameter.detach().isfinite().all() for parameter in module.parameters()]
     return bool(torch.stack(flags).all()) if flags else True
+
+
+def _writes_alone(strategy: Strategy) -> bool:
+    """Whether the first process holds the whole state and can write it without the others."""
+    return isinstance(strategy, SingleDeviceStrategy) or type(strategy) is DDPStrategy
+
+
+def save_together(trainer: Trainer) -> None:
+    """What all processes do before all of them end a run: save what is not saved yet."""
+    for callback in trainer.checkpoint_callbacks:
+        if isinstance(callback, RunCheckpoint):
+            callback.save_newest(trainer)

@@ -22,7 +22,6 @@ from lightning_nsd.evaluation.plan import (
     mixture_group,
     real_images,
 )
-from lightning_nsd.evaluation.processes import Processes
 from lightning_nsd.evaluation.report import Report, Row
 from lightning_nsd.hyperparameters import describe
 from lightning_nsd.metrics.extractors import Extractor, build_extractor, check_name, distance_name, kernel_name
@@ -30,6 +29,7 @@ from lightning_nsd.metrics.feature_cache import FeatureCache
 from lightning_nsd.metrics.feature_distances import FeatureDistances
 from lightning_nsd.model.guidance import check_guidance
 from lightning_nsd.module import FewShotDiffusion
+from lightning_nsd.processes import Processes
 
 STRIP = 8
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}, {rate_fmt}"
@@ -78,7 +78,7 @@ class Evaluator:
 
     Args:
         settings: see there.
-        on_batch: called before every batch; may raise to stop the evaluation.
+        on_round: called before every round of batches, by all processes; may raise to stop the evaluation.
         on_row: called on rank 0 with the report after every class.
 
     Raises:
@@ -88,12 +88,12 @@ class Evaluator:
     def __init__(
         self,
         settings: Settings,
-        on_batch: Callable[[], object] = lambda: None,
+        on_round: Callable[[], object] = lambda: None,
         on_row: Callable[[Report], object] = lambda report: None,
     ) -> None:
         check_name(settings.extractor)
         self.settings = settings
-        self.on_batch = on_batch
+        self.on_round = on_round
         self.on_row = on_row
         self.failures = Failures(settings.strict)
         self.show_progress = True
@@ -201,11 +201,10 @@ class Evaluator:
         with tqdm(total=total, unit="image", bar_format=_BAR, disable=hidden, leave=False) as bar:
 
             def before(owners: Sequence[int]) -> None:
-                self.on_batch()
                 bar.set_description(f"{report.distance} {split} {groups[owners[-1]].name}")
 
             generator = Generator(
-                module, self.settings.sampler, self.settings.batch_size, seed, self.failures, before,
+                module, self.settings.sampler, self.settings.batch_size, seed, self.failures, self.on_round, before,
                 lambda images: bar.update(min(images * processes.size, total - bar.n)),
             )  # fmt: skip
             waiting: list[Drawn] = []

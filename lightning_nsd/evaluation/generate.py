@@ -12,8 +12,8 @@ from lightning_nsd.data.transforms import to_bytes, to_unit_range
 from lightning_nsd.diffusion.sampler import Sampler
 from lightning_nsd.evaluation.failure import Failures
 from lightning_nsd.evaluation.plan import Group, Work
-from lightning_nsd.evaluation.processes import Processes
 from lightning_nsd.module import FewShotDiffusion
+from lightning_nsd.processes import Processes
 from lightning_nsd.rng import Stream, device_generator
 
 
@@ -43,6 +43,7 @@ class Generator:
         batch_size: images in a batch; at least those of one support set are drawn at once.
         seed: key of all noise.
         failures: takes what the sampler raises.
+        on_round: called before every round, by all processes; may raise to stop all of them.
         on_batch: called before every batch.
         on_images: called after every step of the sampler with the images, or parts of one, that it took further.
     """
@@ -54,6 +55,7 @@ class Generator:
         batch_size: int,
         seed: int,
         failures: Failures,
+        on_round: Callable[[], object] = lambda: None,
         on_batch: Callable[[Sequence[int]], object] = lambda groups: None,
         on_images: Callable[[float], object] = lambda images: None,
     ) -> None:
@@ -62,6 +64,7 @@ class Generator:
         self.sets_at_once = max(1, batch_size // module.n_shot)
         self.seed = seed
         self.failures = failures
+        self.on_round = on_round
         self.on_batch = on_batch
         self.on_images = on_images
 
@@ -75,6 +78,7 @@ class Generator:
         missing = work.group_of_set.bincount(minlength=len(groups)).tolist()  # support sets of each group
         at_once = min(self.sets_at_once, sets)
         for first in range(0, -(-sets // at_once) if sets else 0, processes.size):
+            self.on_round()
             drawn, error = self._batch(image_set, work, split, first + processes.rank, at_once)
             everything = processes.gather(drawn).cpu()  # (processes, at_once, n_shot, C, H, W)
             messages = processes.gather_objects(error)

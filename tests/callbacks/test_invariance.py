@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lightning_nsd.checkpoint_io import read_checkpoint
+from lightning_nsd.stopping import StoppedError
 from tests.callbacks.conftest import MEANS, Means, SizedData, make_callback, make_module, make_trainer, read_tables
 from tests.training.conftest import assert_same_end, run
 
@@ -65,7 +66,7 @@ INTERRUPTS = "tests.callbacks.test_invariance.InterruptsInTheThirdClass"
 def test_an_interrupted_evaluation_leaves_a_checkpoint_and_a_readable_partial_table(tmp_path):
     InterruptsInTheThirdClass.calls = 0
     callback = make_callback(extractor=INTERRUPTS, batch_size=3)
-    with pytest.raises(SystemExit):
+    with pytest.raises(StoppedError):
         run(tmp_path, 4, callbacks=[callback], limit_val_batches=1.0, val_check_interval=2)
     assert read_checkpoint(tmp_path / "last.ckpt")["global_step"] == 2
     rows, found = read_tables(tmp_path)

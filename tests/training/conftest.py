@@ -10,6 +10,7 @@ from lightning.pytorch import Callback, Trainer
 
 from lightning_nsd.callbacks.finite_loss import FiniteLoss
 from lightning_nsd.callbacks.graceful_stop import GracefulStop
+from lightning_nsd.callbacks.open_evaluation import OpenEvaluation
 from lightning_nsd.callbacks.run_checkpoint import RunCheckpoint
 from lightning_nsd.checkpoint_io import AtomicCheckpointIO, read_checkpoint
 from lightning_nsd.module import FewShotDiffusion
@@ -26,6 +27,7 @@ def run(
     callbacks: Sequence[Callback] = (),
     data: dict[str, Any] | None = None,
     every: int = 100,
+    plugins: Sequence[Any] = (),
     **trainer: Any,
 ) -> Trainer:
     """Train `max_steps` optimiser steps, as the command line would wire it."""
@@ -40,9 +42,13 @@ def run(
         "check_val_every_n_epoch": None,
         **trainer,
     }
-    wired = [GracefulStop(), FiniteLoss(), RunCheckpoint(every_n_train_steps=every), *callbacks]
+    wired = [OpenEvaluation(), GracefulStop(), FiniteLoss(), RunCheckpoint(every_n_train_steps=every), *callbacks]
     made = Trainer(
-        default_root_dir=root, max_steps=max_steps, callbacks=wired, plugins=[AtomicCheckpointIO()], **settings
+        default_root_dir=root,
+        max_steps=max_steps,
+        callbacks=wired,
+        plugins=[AtomicCheckpointIO(), *plugins],
+        **settings,
     )
     module = model or make_model(ema_decay=0.9, context_dropout=0.2)
     made.fit(module, StripedData(**(data or {})), ckpt_path=ckpt_path, weights_only=True)

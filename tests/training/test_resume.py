@@ -11,6 +11,7 @@ from lightning_nsd.checkpoint_io import read_checkpoint
 from lightning_nsd.model.context import VariationalContext
 from lightning_nsd.optim.lr_schedule import LRSchedule
 from lightning_nsd.run_branch import newest_readable
+from lightning_nsd.stopping import StoppedError
 from tests.conftest import make_model
 from tests.training.conftest import assert_same_end, run
 
@@ -74,7 +75,7 @@ def test_stopped_in_the_middle_of_an_epoch_and_resumed(tmp_path, stop, settings)
     """An epoch has five batches of these settings, so that the stop is in the second one."""
     run(tmp_path / "whole", 11, model(), **settings)
     stop.seen = 0
-    with pytest.raises((SystemExit, RuntimeError)):
+    with pytest.raises((StoppedError, RuntimeError)):
         run(tmp_path / "broken", 11, model(), callbacks=[stop], **settings)
     stopped_at = read_checkpoint(tmp_path / "broken" / "last.ckpt")["global_step"]
     assert 0 < stopped_at < 11
