@@ -54,8 +54,7 @@ def test_a_full_disk_of_the_first_process_is_a_warning_and_both_train_on(both):
     assert not (root / "checkpoints" / "step=00000002.ckpt").exists()
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-@pytest.mark.parametrize("rank", [0, 1])
+@pytest.mark.parametrize(("number", "rank"), [(signal.SIGINT, 0), (signal.SIGTERM, 1)])
 def test_a_signal_to_one_process_stops_both_with_a_checkpoint_of_that_step(both, number, rank):
     ended, root = both((number.name, rank, 3))
     assert ended.statuses == [128 + number] * 2, ended.all_said
