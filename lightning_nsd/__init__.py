@@ -1,5 +1,6 @@
 """Few-shot diffusion, trained with PyTorch Lightning, held against a JAX reference."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,15 +11,18 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "load"]
 
 
-def load(path: "str | Path") -> "FewShotDiffusion":
+def load(path: "str | Path", allow: "Sequence[str]" = ()) -> "FewShotDiffusion":
     """The model of a checkpoint, its EMA weights in place, in evaluation mode, on the CPU.
 
     Args:
         path: of a checkpoint that `fit` wrote.
+        allow: class paths that the checkpoint may name beside this package's own, such as `["pkg.MyEncoder"]`. They
+            are imported; nothing else that a checkpoint names is.
 
     Raises:
-        UserError: the file is missing, damaged, or not of a few-shot diffusion model.
+        UserError: the file is missing, damaged, not of a few-shot diffusion model, or names a class that is neither
+            this package's nor allowed.
     """
     from lightning_nsd.loading import load_checkpoint
 
-    return load_checkpoint(path)
+    return load_checkpoint(path, allow)

@@ -1,7 +1,6 @@
 """Reading and writing checkpoint files: atomically, and never running anything that a file holds."""
 
 import os
-import pickle
 import shutil
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,8 @@ import torch
 from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.fabric.utilities import move_data_to_device
 
+from lightning_nsd.checkpoint_contents import check_contents
+from lightning_nsd.checkpoint_file import unpack
 from lightning_nsd.errors import UserError
 from lightning_nsd.whole_file import temporary_name, whole_file
 
@@ -48,23 +49,16 @@ def link_atomically(source: Path, path: Path) -> None:
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
-    """A checkpoint's content on the CPU, with `weights_only=True`: tensors and plain values alone.
+    """A checkpoint's content on the CPU, every byte and every part of it checked: tensors and plain values alone.
 
     Raises:
-        UserError: the file is missing, truncated, not a checkpoint, or holds something that would have to be run.
+        UserError: the file is missing, truncated, damaged, not a checkpoint of a few-shot diffusion model, or holds
+            something that would have to be run.
     """
     path = Path(path)
     if not path.is_file():
         raise UserError(f"There is no checkpoint at {path}.")
-    try:
-        checkpoint = torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise UserError(f"{path} is not a checkpoint, or holds more than tensors and plain values: {error}") from error
-    except (RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
-        raise UserError(f"{path} is truncated or not a checkpoint: {error}") from error
-    if not isinstance(checkpoint, dict) or "state_dict" not in checkpoint:
-        raise UserError(f"{path} is not a checkpoint of a model: it has no state_dict.")
-    return checkpoint
+    return check_contents(unpack(path), str(path))
 
 
 class AtomicCheckpointIO(TorchCheckpointIO):
@@ -77,5 +71,5 @@ class AtomicCheckpointIO(TorchCheckpointIO):
     def load_checkpoint(
         self, path: str | Path, map_location: Any | None = None, weights_only: bool | None = None
     ) -> dict[str, Any]:
-        """See `read_checkpoint`; always on the CPU and always with `weights_only=True`."""
+        """See `read_checkpoint`; always on the CPU, and whole or not at all."""
         return read_checkpoint(path)

@@ -10,7 +10,6 @@ import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from lightning_nsd.callbacks.per_class_fid import PerClassFID
-from lightning_nsd.checkpoint_io import read_checkpoint
 from lightning_nsd.config_files import find_config
 from lightning_nsd.data.datamodule import EpisodeDataModule, Split
 from lightning_nsd.errors import UserError
@@ -20,12 +19,14 @@ from lightning_nsd.evaluation.folders import compare_folders
 from lightning_nsd.evaluation.publish import publish
 from lightning_nsd.evaluation.report import Report
 from lightning_nsd.function_cli import run_function
-from lightning_nsd.hyperparameters import check_importable
+from lightning_nsd.hyperparameters import class_name
 from lightning_nsd.loading import load_checkpoint
 from lightning_nsd.messages import readable, reason
-from lightning_nsd.numbers import Batch, Classes, MixtureSamples, Pixels, Samples
+from lightning_nsd.metrics.extractors import NAMES
+from lightning_nsd.numbers import Batch, Classes, MixtureSamples, Pixels, Samples, Shots
 from lightning_nsd.processes import Processes
 from lightning_nsd.shown import Shown
+from lightning_nsd.trusted_classes import as_names, trusted_class, trusted_description, trusted_settings
 from lightning_nsd.whole_file import check_place
 
 CONFIG_FILE = "config.yaml"
@@ -47,6 +48,8 @@ def evaluate(
     extractor_args: dict[str, Any] | None = None,
     mixture_samples: MixtureSamples | None = None,
     cache_dir: str | None = None,
+    n_shot: Shots | None = None,
+    allow: str | list[str] | None = None,
 ) -> None:
     """Distances of every class of a checkpoint's data, or of two folders of class folders made by anybody.
 
@@ -69,6 +72,8 @@ def evaluate(
         extractor_args: of the extractor's constructor, such as weights_path.
         mixture_samples: also one distance over all classes together, with so many images.
         cache_dir: folder for features of real images.
+        n_shot: images of a support set instead of the run's, where the encoder takes sets of any size.
+        allow: class paths that the checkpoint, and the configuration beside it, may name beside this package's own.
 
     Raises:
         UserError: something that is missing, cannot be read, or does not go together.
@@ -87,7 +92,7 @@ def evaluate(
     if ckpt_path is None and config:
         raise UserError("--config is for a checkpoint, and says which data it is compared with; none is given.")
     if ckpt_path is not None and folders == (None, None):
-        root, report = _of_checkpoint(ckpt_path, split, config, out, given)
+        root, report = _of_checkpoint(ckpt_path, split, config, out, given, n_shot, as_names(allow))
     elif ckpt_path is None and real_dir is not None and generated_dir is not None:
         root, settings = out or Path(), Settings(**given)
         check_place(root / FOLDER / CSV_FILE, "--out")
@@ -104,15 +109,21 @@ def evaluate(
 
 
 def _of_checkpoint(
-    path: Path, split: Split, configs: Sequence[Path] | None, out: Path | None, given: dict[str, Any]
+    path: Path,
+    split: Split,
+    configs: Sequence[Path] | None,
+    out: Path | None,
+    given: dict[str, Any],
+    n_shot: int | None,
+    allow: Sequence[str],
 ) -> tuple[Path, Report]:
     """The folder to write to, and the report."""
-    step = int(read_checkpoint(path)["global_step"])
+    module = load_checkpoint(path, allow).to(_device())
     found = [Path(find_config(str(config))) for config in configs] if configs else [_config_of(path)]
     root = out or (Path() if configs else found[0].parent)
     check_place(root / FOLDER / CSV_FILE, "--out")
-    data, settings = _data_and_settings(found, given, trusted=bool(configs))
-    module = load_checkpoint(path).to(_device())
+    data, settings = _data_and_settings(found, given, n_shot, bool(configs), allow)
+    module.use_set_size(data.n_shot)
     if (module.image_size, module.channels) != (data.image_size, data.channels):
         raise UserError(
             f"{path} draws images of {module.image_size} pixels and {module.channels} channels, {found[-1]} reads "
@@ -128,7 +139,7 @@ def _of_checkpoint(
     evaluator = Evaluator(settings, on_row=write_partial)
     evaluator.check(module)
     evaluator.extractor()  # one that cannot be loaded is an error here, before anything is drawn
-    return root, evaluator.run(module, data, split, step, Processes())
+    return root, evaluator.run(module, data, split, module.trained_steps, Processes())
 
 
 def _config_of(path: Path) -> Path:
@@ -142,7 +153,7 @@ def _config_of(path: Path) -> Path:
 
 
 def _data_and_settings(
-    paths: Sequence[Path], given: dict[str, Any], trusted: bool
+    paths: Sequence[Path], given: dict[str, Any], n_shot: int | None, trusted: bool, allow: Sequence[str]
 ) -> tuple[EpisodeDataModule, Settings]:
     """The data of configurations laid over each other, and their `fid` section with what was given on top.
 
@@ -157,7 +168,7 @@ def _data_and_settings(
         content = _read(path)
         sections = {name: content[name] for name in ("data", "fid") if content.get(name) is not None}
         if not trusted:
-            check_importable(sections, str(path))
+            sections = _trusted_sections(sections, str(path), allow)
         try:
             merged = parser.parse_object(sections, namespace=merged)
             seed = int(content.get("seed_everything", seed) or 0)
@@ -166,6 +177,8 @@ def _data_and_settings(
     if merged is None or merged.get("data") is None:
         raise UserError(f"{paths[-1]} is not the configuration of a run: it has no section data.")
     merged.data.init_args.seed = seed
+    if n_shot is not None:
+        merged.data.init_args.n_shot = n_shot
     for name, value in given.items():
         merged.fid[name] = value
     made = parser.instantiate(merged)
@@ -180,6 +193,23 @@ def _read(path: Path) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise UserError(f"{path} is not the configuration of a run.")
     return content
+
+
+def _trusted_sections(sections: dict[str, Any], source: str, allow: Sequence[str]) -> dict[str, Any]:
+    """The sections of a configuration that was found, not named, with every class in it one that is trusted."""
+    trusted: dict[str, Any] = {}
+    if "data" in sections:
+        trusted["data"] = trusted_description("data", sections["data"], source, allow)
+    if "fid" in sections:
+        fid = sections["fid"]
+        extractor = fid.get("extractor") if isinstance(fid, dict) else None
+        known = isinstance(extractor, str) and extractor in NAMES
+        named = {name: value for name, value in fid.items() if name != "extractor"} if extractor is not None else fid
+        trusted["fid"] = trusted_settings(named, PerClassFID, source, allow)
+        if extractor is not None:
+            own = extractor if known else class_name(trusted_class("extractor", extractor, source, allow))
+            trusted["fid"]["extractor"] = own
+    return trusted
 
 
 def _device() -> torch.device:

@@ -3,19 +3,19 @@
 import dataclasses
 import functools
 import inspect
-import sys
 from collections.abc import Callable
 from typing import Any
 
 from lightning_nsd.errors import UserError
+from lightning_nsd.messages import some_of
 
 HYPERPARAMETERS = "lightning_nsd"
 """Key of a checkpoint under which the model's settings are kept."""
 
 
-def class_path(instance: object) -> str:
-    """Where the instance's class can be imported from."""
-    return f"{type(instance).__module__}.{type(instance).__qualname__}"
+def class_name(of: type) -> str:
+    """Where a class can be imported from."""
+    return f"{of.__module__}.{of.__qualname__}"
 
 
 def describe(instance: object) -> dict[str, Any]:
@@ -24,7 +24,10 @@ def describe(instance: object) -> dict[str, Any]:
         names = [field.name for field in dataclasses.fields(instance)]
     else:
         names = list(inspect.signature(type(instance)).parameters)
-    return {"class_path": class_path(instance), "init_args": {name: plain(getattr(instance, name)) for name in names}}
+    return {
+        "class_path": class_name(type(instance)),
+        "init_args": {name: plain(getattr(instance, name)) for name in names},
+    }
 
 
 def describe_factory(factory: Callable[..., object] | None, made: object | None) -> dict[str, Any] | None:
@@ -39,7 +42,7 @@ def describe_factory(factory: Callable[..., object] | None, made: object | None)
     bound = dict(factory.keywords) if isinstance(factory, functools.partial) else {}
     parameters = inspect.signature(type(made)).parameters.values()
     defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
-    return {"class_path": class_path(made), "init_args": plain({**defaults, **bound})}
+    return {"class_path": class_name(type(made)), "init_args": plain({**defaults, **bound})}
 
 
 def plain(value: Any) -> Any:
@@ -58,42 +61,50 @@ def flatten(values: Any, prefix: str = "model") -> dict[str, Any]:
     return {key: item for name, value in values.items() for key, item in flatten(value, f"{prefix}.{name}").items()}
 
 
-def check_same(saved: Any, own: dict[str, Any]) -> None:
-    """Whether a checkpoint's settings are those of the model that shall load it.
+def weights_settings(settings: dict[str, Any], any_set_size: bool) -> dict[str, Any]:
+    """What the weights depend on, as one level of dotted keys: how images are drawn and what is dropped are not of it.
 
-    Sampler and seed may differ: they do not change what the weights mean.
+    Args:
+        settings: of a model.
+        any_set_size: whether its encoder takes sets of any size, or there is none.
+    """
+    flat = flatten(settings)
+    free = ["model.sampler", "model.seed", "model.kl_weight", "model.diffusion.vlb_weight"]
+    free += [f"model.{part}.init_args.dropout" for part in ("encoder", "denoiser")]
+    free += ["model.n_shot"] if any_set_size else []
+    kept = {key: value for key, value in flat.items() if not any(f"{key}.".startswith(f"{name}.") for name in free)}
+    if kept.get("model.diffusion.variance") in ("fixed_large", "fixed_small"):
+        kept["model.diffusion.variance"] = "fixed"
+    rate = kept.get("model.context_dropout")
+    if isinstance(rate, int | float) and rate > 0:
+        kept["model.context_dropout"] = "above 0"  # a null context, however often it is seen
+    return kept
+
+
+def check_same(saved: Any, own: dict[str, Any], any_set_size: bool) -> None:
+    """Whether a checkpoint's settings are those of the model that shall load it, as far as weights depend on them.
+
+    Args:
+        saved: the checkpoint's settings.
+        own: those of the model.
+        any_set_size: whether the model's encoder takes sets of any size, or there is none.
 
     Raises:
-        UserError: names every setting that differs.
+        UserError: names the first settings that differ, and how many more do.
     """
     if not isinstance(saved, dict):
         raise UserError(
             "The checkpoint holds no settings of a few-shot diffusion model: it was written by another program."
         )
-    theirs, ours = flatten(saved), flatten(own)
-    free = ("model.sampler", "model.seed", "model.kl_weight")
+    theirs, ours = weights_settings(saved, any_set_size), weights_settings(own, any_set_size)
+    values, own_values = flatten(saved), flatten(own)
     differing = [
-        f"  {key}: {theirs.get(key, 'absent')} in the checkpoint, {ours.get(key, 'absent')} in the configuration"
+        f"  {key[:100]}: {str(values.get(key, 'absent'))[:100]} in the checkpoint, "
+        f"{str(own_values.get(key, 'absent'))[:100]} in the configuration"
         for key in sorted(theirs.keys() | ours.keys())
-        if theirs.get(key) != ours.get(key) and not key.startswith(free)
+        if theirs.get(key, "absent") != ours.get(key, "absent")
     ]
     if differing:
-        raise UserError("The checkpoint is of another model than the configuration describes:\n" + "\n".join(differing))
-
-
-def check_importable(settings: Any, source: str) -> None:
-    """Whether every class that the settings name is this package's own or already imported.
-
-    Building a model from a file must not import, and so run, code that the file chooses.
-
-    Raises:
-        UserError: names the class.
-    """
-    for key, path in flatten(settings).items():
-        if key.endswith(".class_path"):
-            module = str(path).rpartition(".")[0]
-            if module and not module.startswith("lightning_nsd.") and module not in sys.modules:
-                raise UserError(
-                    f"{source} names the class {path} ({key}), which is not part of lightning_nsd. If you trust it, "
-                    f"import {module} before loading the checkpoint."
-                )
+        raise UserError(
+            "The checkpoint is of another model than the configuration describes:\n" + some_of(differing, "\n")
+        )

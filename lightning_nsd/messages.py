@@ -1,6 +1,7 @@
 """What an exception says to a user."""
 
 import re
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from lightning_nsd.errors import UserError
@@ -138,3 +139,15 @@ def reason(error: BaseException) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return f"{type(error).__name__}: {error}"
+
+
+def some_of(items: Sequence[str], separator: str, shown: int = 5) -> str:
+    """The first few of a list in a sentence, and how many more there are."""
+    more = f"{separator}and {len(items) - shown} more" if len(items) > shown else ""
+    return separator.join(items[:shown]) + more
+
+
+def first_line(error: BaseException) -> str:
+    """What an exception says, in a user's words and not at length."""
+    text = str(user_error_in(error) or readable(str(error)))
+    return cut(next(filter(None, text.splitlines()), type(error).__name__), 300)

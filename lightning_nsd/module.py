@@ -7,15 +7,18 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
+from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
+from lightning_nsd.checkpoint_contents import check_weights, has_training_state
 from lightning_nsd.data.episodes import EpisodeBatch
 from lightning_nsd.diffusion.draws import Draws, NumPySource, TorchSource, draw
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.loss import diffusion_loss_terms
 from lightning_nsd.diffusion.sampler import DDIM, Sampler
+from lightning_nsd.errors import UserError
 from lightning_nsd.hyperparameters import HYPERPARAMETERS, check_same, describe, describe_factory
 from lightning_nsd.model.context import DeterministicContext
 from lightning_nsd.model.few_shot_denoiser import ContextFactory, DenoiserFactory, EncoderFactory, FewShotDenoiser
@@ -26,6 +29,7 @@ from lightning_nsd.optim.groups import parameter_groups
 from lightning_nsd.optim.lr_schedule import LRSchedule
 from lightning_nsd.optim.resume import ResumableLR, keep_settings
 from lightning_nsd.rng import Stream, device_generator, mix
+from lightning_nsd.training_state import check_training_state
 
 
 @bounded("model")
@@ -121,7 +125,7 @@ class FewShotDiffusion(LightningModule):
                 context_dropout,
             )
         self.ema: FewShotDenoiser | None = copy.deepcopy(self.model).requires_grad_(False).eval()
-        self._loaded_steps = 0
+        self.loaded_steps = 0  # of the checkpoint that the weights are from
         self.hyperparameters: dict[str, Any] = {
             "image_size": image_size,
             "channels": channels,
@@ -136,6 +140,24 @@ class FewShotDiffusion(LightningModule):
             "seed": seed,
         }
 
+    @property
+    def takes_any_set_size(self) -> bool:
+        """Whether support sets may have another size than in training: the encoder's own, or there is none."""
+        return self.model.encoder is None or self.model.encoder.any_set_size
+
+    def use_set_size(self, n_shot: int) -> None:
+        """Draw from support sets of another size than in training.
+
+        Raises:
+            UserError: the encoder takes sets of one size alone.
+        """
+        if n_shot != self.n_shot and not self.takes_any_set_size:
+            raise UserError(
+                f"{type(self.model.encoder).__name__} was trained for {self.n_shot} images a set, and {n_shot} are "
+                "asked for: the number is part of its weights. A ViT or a UNetEncoder takes sets of any size."
+            )
+        self.n_shot = n_shot
+
     # ---- the model's parts, one by one ----
 
     @property
@@ -146,7 +168,7 @@ class FewShotDiffusion(LightningModule):
     @property
     def trained_steps(self) -> int:
         """Optimiser steps that the weights have taken: in this run, or before the checkpoint that was loaded."""
-        return max(self._loaded_steps, self.trainer.global_step if self._trainer else 0)
+        return max(self.loaded_steps, self.trainer.global_step if self._trainer else 0)
 
     def contexts(self, images: Tensor, context_noise: Tensor | None = None, t: Tensor | None = None) -> Tensor | None:
         """Leave-one-out contexts of episodes.
@@ -248,7 +270,7 @@ class FewShotDiffusion(LightningModule):
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimiser, with the EMA update hooked into its step, and the rate's schedule by step."""
         optimizer = self.optimizer(parameter_groups(self.model, self.encoder_lr, self.denoiser_lr))
-        keep_settings(optimizer, self.optimizer)
+        keep_settings(optimizer)
         optimizer.register_step_post_hook(lambda *_: self._after_optimizer_step())
         total = self.trainer.estimated_stepping_batches
         scheduler = ResumableLR(optimizer, lambda step: self.lr_schedule.factor(step, total))
@@ -329,6 +351,22 @@ class FewShotDiffusion(LightningModule):
         checkpoint[HYPERPARAMETERS] = self.hyperparameters
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Raises UserError where the checkpoint is of another architecture than the configuration."""
-        check_same(checkpoint.get(HYPERPARAMETERS), self.hyperparameters)
-        self._loaded_steps = checkpoint["global_step"]
+        """Compare a checkpoint with the model, and for training with its optimiser, schedule and loops.
+
+        Raises:
+            UserError: it is of another architecture than the configuration, or of another optimiser.
+        """
+        check_same(checkpoint.get(HYPERPARAMETERS), self.hyperparameters, self.takes_any_set_size)
+        check_weights(checkpoint["state_dict"], self.state_dict(), "The checkpoint")
+        self.loaded_steps = checkpoint["global_step"]
+        if self._trainer is None or self._trainer.state.fn != "fit":
+            return
+        if has_training_state(checkpoint):
+            groups = parameter_groups(self.model, self.encoder_lr, self.denoiser_lr)
+            check_training_state(checkpoint, self.optimizer, groups, self._trainer.fit_loop.state_dict())
+        else:
+            rank_zero_info(
+                f"The checkpoint of step {self.loaded_steps} holds weights and no optimiser: training starts from "
+                "its weights at step 0, with a fresh optimiser."
+            )
+            self.loaded_steps = 0

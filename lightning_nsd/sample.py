@@ -22,6 +22,7 @@ from lightning_nsd.loading import load_checkpoint
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.numbers import Guidance, Images, Seed, Timesteps
 from lightning_nsd.rng import Stream, device_generator
+from lightning_nsd.trusted_classes import as_names
 
 IMAGES_AT_ONCE = 64
 
@@ -35,6 +36,7 @@ def sample(
     steps: Timesteps | None = None,
     guidance: Guidance | None = None,
     seed: Seed = 0,
+    allow: str | list[str] | None = None,
 ) -> None:
     """Draw images of the class that a folder of pictures shows.
 
@@ -48,12 +50,13 @@ def sample(
         steps: sampling steps, instead of those of the model's sampler.
         guidance: scale w of classifier-free guidance, instead of that of the model's sampler.
         seed: of all noise.
+        allow: class paths that the checkpoint may name beside this package's own.
 
     Raises:
         UserError: something that cannot be read, or that does not go with the model.
     """
     check_places(out)
-    model = load_checkpoint(ckpt_path).to("cuda" if torch.cuda.is_available() else "cpu")
+    model = load_checkpoint(ckpt_path, as_names(allow)).to("cuda" if torch.cuda.is_available() else "cpu")
     chosen = choose_sampler(model, sampler, steps, guidance)
     images = read_support(support, model.image_size, model.channels).to(model.device)  # (n, C, H, W)
     drawn = draw(model, images, num, chosen, seed)

@@ -97,7 +97,11 @@ class FewShotCLI(LightningCLI):
                 logger.init_args.save_dir = str(self.root)
         if options.ckpt_path == "last":
             options.ckpt_path = str(newest_readable(self.root))
-        elif options.ckpt_path:
+        elif options.ckpt_path is not None:
+            if not options.ckpt_path:
+                raise UserError(
+                    "--ckpt_path is empty. Name a checkpoint, or `last` for the newest of the run's folder."
+                )
             read_checkpoint(options.ckpt_path)
 
     def instantiate_classes(self) -> None:

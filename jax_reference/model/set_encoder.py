@@ -28,7 +28,10 @@ class SetEncoder(nnx.Module):
         gives_tokens: whether the context is tokens, for cross-attention, or a vector.
         time_conditioned: whether the context depends on the timestep; then it is computed anew at every
             sampling step.
+        any_set_size: whether sets may have another size than `n_shot`.
     """
+
+    any_set_size = False
 
     def __init__(self, n_shot: int, context_dim: int, gives_tokens: bool, time_conditioned: bool) -> None:
         self.n_shot = n_shot

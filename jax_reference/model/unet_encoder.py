@@ -34,6 +34,8 @@ class UNetEncoder(SetEncoder):
         dropout: in the residual blocks.
     """
 
+    any_set_size = True
+
     def __init__(
         self,
         image_size: int,

@@ -35,6 +35,8 @@ class ViT(ViTBase):
         dropout: in the MLPs.
     """
 
+    any_set_size = True
+
     def __init__(
         self,
         image_size: int,

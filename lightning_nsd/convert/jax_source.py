@@ -22,12 +22,16 @@ from lightning_nsd.convert.source_keys import (
     to_state_dict,
 )
 from lightning_nsd.errors import UserError
-from lightning_nsd.loading import build_model
+from lightning_nsd.loading import build_model_of
 from lightning_nsd.model.dit import DiT
 from lightning_nsd.module import FewShotDiffusion
+from lightning_nsd.numbers import shown
 
 ENCODER_HEADS, ENCODER_HEAD_DIM = 12, 64  # fixed in the source
 UNSUPPORTED = ("class_cond", "timestep_respacing", "use_kl", "rescale_timesteps")
+COUNTS = ("sample_size", "image_size", "in_channels", "diffusion_steps")
+NAMES = ("noise_schedule", "mode_conditioning", "mode_context", "encoder_mode", "pool")
+NUMBERS = ("lr", "weight_decay")
 
 
 @dataclass(frozen=True)
@@ -73,12 +77,12 @@ def read_jax_source(path: Path) -> SourceCheckpoint:
     adam = _find_adam(tree.get("opt_state"))
     return SourceCheckpoint(
         path=path,
-        config=_plain_config(tree["cfg"], path),
+        config=_config(tree["cfg"], path),
         params=flatten(tree["params"]),
         ema_params=flatten(tree["ema_params"]) if tree.get("ema_params") else None,
         moments=(flatten(adam["mu"]), flatten(adam["nu"])) if adam else None,
-        count=int(np.asarray(adam["count"])) if adam else 0,
-        step=int(np.asarray(tree.get("step", 0))),
+        count=_count_in(adam["count"], path) if adam else 0,
+        step=_count_in(tree.get("step", 0), path),
     )
 
 
@@ -90,17 +94,41 @@ def _read_npz(path: Path) -> SourceCheckpoint:
             params = {key.removeprefix("params/"): stored[key] for key in stored.files if key.startswith("params/")}
             config = json.loads(str(stored["config"]))
     except Exception as error:  # zip, NumPy and JSON each raise their own on a broken file
-        raise UserError(f"{path} is truncated or no file in the golden layout: {error!r}") from error
-    return SourceCheckpoint(path, config, params)
+        raise UserError(f"{path} is truncated or no file in the golden layout.") from error
+    return SourceCheckpoint(path, _config(config, path), flatten(params))
 
 
-def _plain_config(stored: Any, path: Path) -> dict[str, Any]:
-    """The configuration as a dict of Python values; Orbax gives arrays of no axes, or one JSON text."""
-    if isinstance(stored, str):
-        stored = json.loads(stored)
-    if not isinstance(stored, Mapping):
-        raise UserError(f"{path}: its cfg is a {type(stored).__name__}, not a mapping.")
-    return {key: value.item() if hasattr(value, "item") else value for key, value in stored.items()}
+def _count_in(stored: Any, path: Path) -> int:
+    value = flatten(stored).get("")
+    if value is None or value.shape or value.dtype.kind not in "iu" or value < 0:
+        raise UserError(f"{path}: its number of steps is no whole number of 0 or more.")
+    return int(value)
+
+
+def _config(stored: Any, path: Path) -> dict[str, Any]:
+    """The configuration as a dict of Python values; Orbax gives arrays of no axes, or one JSON text.
+
+    Raises:
+        UserError: an entry that is read here is of the wrong type.
+    """
+    try:
+        content = json.loads(stored) if isinstance(stored, str) else stored
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: its configuration cannot be read; it is no JSON.") from error
+    if not isinstance(content, Mapping):
+        raise UserError(f"{path}: its configuration is no mapping of names to values.")
+    config = {key: value.item() if getattr(value, "size", 0) == 1 else value for key, value in content.items()}
+    for name in config.keys() & {*COUNTS, *NAMES, *NUMBERS}:
+        value, what = config[name], "text"
+        if name in COUNTS:
+            valid, what = type(value) is int and value > 0, "whole number above 0"
+        elif name in NUMBERS:
+            valid, what = type(value) in (int, float) and 0 <= value < math.inf, "number of 0 or more"
+        else:
+            valid = isinstance(value, str)
+        if not valid:
+            raise UserError(f"{path}: {name} of its configuration is {shown(value)}, which is no {what}.")
+    return config
 
 
 def _find_adam(tree: Any) -> Mapping[str, Any] | None:
@@ -208,7 +236,7 @@ def build(checkpoint: SourceCheckpoint) -> FewShotDiffusion:
         UserError: parameters that are missing, left over or mis-shaped, or a position table that was changed.
     """
     source = str(checkpoint.path)
-    module = build_model(settings_of(checkpoint), source)
+    module = build_model_of(settings_of(checkpoint), checkpoint.params, source)
     entries = entries_of(checkpoint)
     module.model.load_state_dict(to_state_dict(entries, module.model, checkpoint.params, source))
     averaged = checkpoint.ema_params or checkpoint.params

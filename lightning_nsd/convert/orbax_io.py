@@ -61,13 +61,23 @@ def write_orbax(path: Path, tree: Mapping[str, Any]) -> None:
 
 
 def flatten(tree: Any, prefix: str = "") -> dict[str, np.ndarray]:
-    """A nested dictionary as one level of paths joined by `/`."""
-    if not isinstance(tree, Mapping):
-        return {prefix: np.asarray(tree)}
-    flat: dict[str, np.ndarray] = {}
-    for key, branch in tree.items():
-        flat.update(flatten(branch, f"{prefix}/{key}" if prefix else str(key)))
-    return flat
+    """A nested dictionary as one level of paths joined by `/`.
+
+    Raises:
+        UserError: a leaf that is no array of numbers.
+    """
+    if isinstance(tree, Mapping):
+        flat: dict[str, np.ndarray] = {}
+        for key, branch in tree.items():
+            flat.update(flatten(branch, f"{prefix}/{key}" if prefix else str(key)))
+        return flat
+    try:
+        array = np.asarray(tree)
+    except ValueError as error:
+        raise UserError(f"{prefix[:200]} is no array of numbers.") from error
+    if array.dtype.kind not in "biuf" and array.dtype.name != "bfloat16":
+        raise UserError(f"{prefix[:200]} is no array of numbers.")
+    return {prefix: array}
 
 
 def unflatten(flat: Mapping[str, np.ndarray]) -> dict[str, Any]:

@@ -39,6 +39,8 @@ class UNetEncoder(SetEncoder):
             pool.
     """
 
+    any_set_size = True
+
     def __init__(
         self,
         image_size: Pixels,

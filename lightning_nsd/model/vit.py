@@ -38,6 +38,8 @@ class ViT(ViTBase):
         UserError: an image that does not divide into patches, or an unknown pool.
     """
 
+    any_set_size = True
+
     def __init__(
         self,
         image_size: Pixels,

@@ -4,15 +4,12 @@ State (moments, counters of steps) is the checkpoint's. Settings (rates, decays,
 configuration's, whether they are those of the checkpoint or were changed for the resume.
 """
 
-from collections.abc import Callable
 from typing import Any
 
-import torch
 from lightning.pytorch.utilities import rank_zero_info
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
-from lightning_nsd.errors import UserError
 from lightning_nsd.hyperparameters import plain
 
 NOT_SETTINGS = ("params", "name", "lr")  # the rate of a step follows from initial_lr and the schedule
@@ -31,20 +28,16 @@ class ResumableLR(LambdaLR):
             group["lr"] = rate
 
 
-def keep_settings(optimizer: Optimizer, make: Callable[[list[dict[str, Any]]], Optimizer]) -> None:
+def keep_settings(optimizer: Optimizer) -> None:
     """Let a checkpoint restore the optimiser's state, not its settings; says which of them differ.
 
     Args:
         optimizer: as the configuration made it.
-        make: makes another of the same kind.
-
-    Loading raises UserError where the checkpoint's state is not that of such an optimiser.
     """
 
     def with_own_settings(_: Optimizer, saved: dict[str, Any]) -> dict[str, Any]:
         if len(saved["param_groups"]) != len(optimizer.param_groups):
             return saved  # torch's own check says so
-        _check_state(optimizer, make, saved["state"])
         changes, groups = [], []
         for own, theirs in zip(optimizer.param_groups, saved["param_groups"], strict=True):
             changes += _changes(own, theirs)
@@ -67,22 +60,3 @@ def _changes(own: dict[str, Any], theirs: dict[str, Any]) -> list[str]:
         for key, value in settings.items()
         if plain(theirs.get(key)) != plain(value)
     ]
-
-
-def _check_state(
-    optimizer: Optimizer, make: Callable[[list[dict[str, Any]]], Optimizer], saved: dict[int, dict[str, Any]]
-) -> None:
-    """Whether the state that a checkpoint keeps of a weight has what a step needs; one step of a weight shows it."""
-    own = optimizer.param_groups[0]
-    weight = torch.zeros_like(own["params"][0], requires_grad=True)
-    weight.grad = torch.zeros_like(weight)
-    probe = make([{**own, "params": [weight]}])
-    probe.step()
-    needed = set(probe.state[weight])
-    for kept in saved.values():
-        if kept and not needed <= kept.keys():
-            raise UserError(
-                f"The checkpoint is of another optimiser than model.optimizer ({type(optimizer).__name__}), or of one "
-                f"with other options: it keeps {', '.join(sorted(kept))} of a weight, but not "
-                f"{', '.join(sorted(needed - kept.keys()))}. Resume with the optimiser that the run had."
-            )

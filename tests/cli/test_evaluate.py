@@ -106,7 +106,7 @@ def test_mistakes_about_a_checkpoint_are_named(trained, nsd, tmp_path):
     assert "no extractor incepton" in nsd("evaluate", *ckpt, "--extractor=incepton")[1]
     text = (trained / "config.yaml").read_text()
     (trained / "config.yaml").write_text(text.replace("lightning_nsd.data.Glyphs", "foreign.code.Data"))
-    assert "names the class foreign.code.Data" in nsd("evaluate", *ckpt)[1]
+    assert "names foreign.code.Data as its data" in nsd("evaluate", *ckpt)[1]
     (trained / "config.yaml").write_text(text.replace("image_size: 8", "image_size: 16"))
     assert "reads images of 16 and 1" in nsd("evaluate", *ckpt)[1]
     (trained / "config.yaml").write_text("- 3")

@@ -70,9 +70,10 @@ def change(trained, tmp_path, how):
     if how == "missing":
         del state[key]
     elif how == "extra":
-        state["model.surprise"] = torch.zeros(2)
+        state.update({f"{network}.surprise": torch.zeros(2) for network in ("model", "ema")})
     elif how == "shape":
-        state[key] = state[key][:1].clone()
+        for each in (key, key.replace("model.", "ema.", 1)):
+            state[each] = state[each][:1].clone()
     elif how == "architecture":
         settings = json.loads(json.dumps(settings))
         settings["denoiser"]["init_args"]["depth"] = 2
@@ -85,7 +86,7 @@ def change(trained, tmp_path, how):
     ("how", "message"),
     [
         ("missing", "model.denoiser.final.linear.weight is missing"),
-        ("extra", "model.surprise: parameters that this model does not have"),
+        ("extra", "model.surprise is no parameter of it"),
         ("shape", "model.denoiser.final.linear.weight has shape"),
         ("architecture", "model.denoiser.blocks.1"),
     ],
