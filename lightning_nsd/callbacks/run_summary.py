@@ -25,7 +25,8 @@ class RunSummary(Callback):
         for split, path in {path.name.split("_step=")[0]: path for path in pictures}.items():
             rows.append((f"picture ({split})", str(path)))
         for logger in trainer.loggers:
-            if where := logger.path if isinstance(logger, MetricsFile) else logger.save_dir:
+            where = logger.path if isinstance(logger, MetricsFile) else logger.save_dir
+            if where and Path(where).exists():
                 rows.append(("figures", str(where)))
         for name, value in sorted(trainer.callback_metrics.items()):
             if name.startswith("val/"):

@@ -2,6 +2,7 @@
 
 import csv
 import math
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +15,17 @@ from PIL import Image
 from torch import Tensor, nn
 
 from lightning_nsd.callbacks.per_class_fid import PerClassFID
+from lightning_nsd.callbacks.prediction_writer import inside
 from lightning_nsd.callbacks.sample_grid import SampleGrid
 from lightning_nsd.checkpoint_io import read_checkpoint
+from lightning_nsd.data.transforms import to_unit_range
 from lightning_nsd.diffusion.sampler import DDIM
 from lightning_nsd.errors import UserError
 from lightning_nsd.metrics.feature_cache import FeatureCache
 from lightning_nsd.metrics.feature_distances import FeatureDistances
 from tests.callbacks.conftest import MEANS, evaluate, make_callback
 from tests.cli.conftest import TINY
-from tests.conftest import StripedData, make_model
+from tests.conftest import StripedData, make_model, tiny_dit
 from tests.hostile.answer import assert_refused
 from tests.metrics.conftest import make_bytes, make_extractor
 from tests.training.conftest import run
@@ -231,20 +234,12 @@ def test_classes_of_several_splits_may_be_named_together(tmp_path):
 
 @pytest.mark.parametrize("model", [{"context_dropout": 0.0}, {"encoder": None, "context_dropout": 0.0}])
 def test_guidance_of_the_distances_without_a_null_context_is_refused_before_training(model, tmp_path):
-    if model.get("encoder", 1) is None:
-        model = {**model, "denoiser": _unconditional()}
+    if "encoder" in model:
+        model = {**model, "denoiser": partial(tiny_dit, conditioning="none")}
     callback = PerClassFID(extractor=MEANS, num_samples=4, sampler=DDIM(2, guidance=2.0))
     with pytest.raises(UserError, match=r"fid\.sampler\.guidance is 2\.0.*null context"):
         run(tmp_path, 1, make_model(**model), callbacks=[callback], limit_val_batches=1.0, val_check_interval=1)
     assert not (tmp_path / "last.ckpt").exists()
-
-
-def _unconditional():
-    from functools import partial
-
-    from tests.conftest import tiny_dit
-
-    return partial(tiny_dit, conditioning="none")
 
 
 class Constant(nn.Module):
@@ -296,17 +291,25 @@ def test_predict_keeps_an_image_of_every_episode_and_says_that_the_model_is_untr
     answer("predict", *FIT)
     assert len(list(folder.rglob("*.png"))) == 5
     assert len(list((RUN / "predictions" / "step=00000000_2").rglob("*.png"))) == 3
-    (RUN / "predictions" / "step=00000000_3").symlink_to("nowhere/at/all")
 
 
 @pytest.mark.parametrize("name", ["../../out", "/etc/out", "a/../../b", "..", "a\\b\0c\n", "x" * 300, ""])
 def test_the_name_of_a_class_never_leads_out_of_the_folder(name, tmp_path):
-    from lightning_nsd.callbacks.prediction_writer import inside
-
     path = (tmp_path / inside(name) / "0.png").resolve()
     assert path.is_relative_to(tmp_path.resolve())
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("")
+
+
+def test_two_processes_predict_with_different_noise(monkeypatch):
+    model, batch = make_model(), StripedData().evaluation_batch("test", 0)
+    batch = batch._replace(images=to_unit_range(batch.images))
+    drawn = []
+    for rank in (0, 0, 1):
+        monkeypatch.setattr(type(model), "global_rank", rank)
+        drawn.append(model.predict_step(batch, 0))
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.equal(drawn[0], drawn[2])
 
 
 @pytest.mark.parametrize("command", ["validate", "test"])

@@ -2,6 +2,7 @@
 
 import hashlib
 import inspect
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -127,10 +128,10 @@ def check_weights(path: Path, sha256: str, remedy: str) -> None:
 
 
 def content_fingerprint(network: nn.Module, arguments: Mapping[str, Any]) -> str:
-    """A hash of a network's class, its code, its arguments and all its weights."""
+    """A hash of a network's class, the file that defines it, its arguments and all its weights."""
     digest = hashlib.sha256()
     try:
-        code = inspect.getsource(type(network))
+        code = inspect.getsource(sys.modules[type(network).__module__])
     except (OSError, TypeError):
         code = ""
     digest.update(f"{type(network).__module__}.{type(network).__qualname__}\0{code}\0{dict(arguments)!r}".encode())
