@@ -6,12 +6,12 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from lightning_nsd.data.image_folder import decode_image
+from lightning_nsd.data.image_folder import decode_image, named, size_of
 from lightning_nsd.data.image_tree import SUFFIXES
+from lightning_nsd.data.regular_file import read_regular
 from lightning_nsd.data.transforms import to_unit_range
 from lightning_nsd.diffusion.sampler import SAMPLERS, Sampler
 from lightning_nsd.drawings import check_places, write_drawings
@@ -98,12 +98,10 @@ def read_support(folder: Path, image_size: int, channels: int) -> Tensor:
         raise UserError(f"--support: no pictures in {folder} ({kinds}).")
     images, resized = [], []
     for path in files:
-        try:
-            with Image.open(path) as opened:
-                size = opened.size
-            pixels, _ = decode_image(path.read_bytes(), image_size, channels)
-        except Exception as error:  # decoders raise what they like on a broken file
-            raise UserError(f"--support: {path} is no image that can be read: {error}") from error
+        with named(path):
+            data = read_regular(path)
+            size = size_of(data)
+            pixels, _ = decode_image(data, image_size, channels)
         images.append(torch.from_numpy(pixels.copy()))
         if size != (image_size, image_size):
             resized.append(f"{path.name} ({size[0]} × {size[1]})")

@@ -3,9 +3,12 @@
 import io
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from functools import partial
+from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import torch
@@ -22,6 +25,8 @@ FORMATS = ("PNG", "JPEG", "BMP", "WEBP", "GIF", "PPM")
 MAX_PIXELS = 1 << 26
 """Of one image, 67 million: more than cameras have, and a second to decode."""
 _REDUCING_GAP = 3  # a JPEG is decoded at an eighth of its size or more, where that is still so many times too large
+_LARGE = 1 << 24  # pixels; larger images, of up to a gigabyte in memory each, are decoded one at a time
+_LARGE_ONES = Lock()
 _FILES_PER_TASK = 64  # tiny images are decoded faster than a thread pool hands out tasks
 
 
@@ -70,10 +75,8 @@ def _decode(tree: ImageTree, image_size: int, channels: int, convert_colour: boo
     def decode(read: Callable[[str], bytes], start: int) -> int:
         stop = min(start + _FILES_PER_TASK, len(files))
         for i in range(start, stop):
-            try:
+            with named(tree.source / files[i]):
                 images[i], coloured[i] = decode_image(read(files[i]), image_size, channels)
-            except Exception as error:  # decoders raise what they like on a broken file
-                raise UserError(f"{tree.source / files[i]} is no image that can be read: {error}") from error
         return stop - start
 
     with (
@@ -122,7 +125,8 @@ def decode_image(data: bytes, image_size: int, channels: int) -> tuple[np.ndarra
     """
     with _opened(data) as opened:
         opened.draft(None, 2 * (_REDUCING_GAP * image_size,))  # of JPEG; nothing where the format cannot
-        image = _opaque(ImageOps.exif_transpose(opened))  # L or RGB
+        with _LARGE_ONES if opened.width * opened.height > _LARGE else nullcontext():
+            image = _opaque(ImageOps.exif_transpose(opened))  # L or RGB
     side = min(image.size)
     if image.size != (image_size, image_size):
         left, top = (image.width - side) // 2, (image.height - side) // 2
@@ -133,15 +137,30 @@ def decode_image(data: bytes, image_size: int, channels: int) -> tuple[np.ndarra
     return pixels.reshape(image_size, image_size, channels).transpose(2, 0, 1), has_colour
 
 
-def shorter_side(data: bytes) -> int:
-    """Pixels of an image file's shorter side, from its header.
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Whatever reading an image file raises names the file.
+
+    Raises:
+        UserError: the file is no image that can be read.
+    """
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:  # decoders raise what they like on a broken file
+        raise UserError(f"{path} is no image that can be read: {error}") from error
+
+
+def size_of(data: bytes) -> tuple[int, int]:
+    """Width and height of an image file, from its header.
 
     Raises:
         ValueError: more pixels than `MAX_PIXELS`.
         Exception: whatever Pillow raises for a file that is no image.
     """
     with _opened(data) as opened:
-        return min(opened.size)
+        return opened.size
 
 
 def _opened(data: bytes) -> Image.Image:

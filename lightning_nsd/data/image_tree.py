@@ -85,7 +85,7 @@ class ImageTree:
             yield lambda name: read_regular(self.source / name)
         else:
             with open_regular(self.source) as stream, ZipFile(stream) as archive:
-                yield lambda name: _read_member(archive, name)
+                yield lambda name: _read_member(archive, name, self.source / name)
 
     def fingerprint(self) -> str:
         """A hash of every byte that decoding would read, and of the names and classes.
@@ -187,17 +187,17 @@ def _check_text(class_name: str) -> None:
         raise UserError(f"The name of the class folder {readable} is not UTF-8. Rename it.")
 
 
-def _read_member(archive: ZipFile, name: str) -> bytes:
-    """The bytes of a file in a zip: no more than it declares, and that is checked first.
+def _read_member(archive: ZipFile, name: str, path: Path) -> bytes:
+    """The bytes of a file in a zip, which `path` names: no more than it declares, and that is checked first.
 
     Raises:
         UserError: a link, too many bytes, or a compression whose output cannot be bounded.
     """
     entry = archive.getinfo(name)
     if stat.S_ISLNK(entry.external_attr >> 16):
-        raise UserError("it is a link, and links in a zip are not followed")
+        raise UserError(f"{path} is a link, and links in a zip are not followed. Pack the zip anew.")
     if entry.compress_type not in (ZIP_STORED, ZIP_DEFLATED):
-        raise UserError("it is compressed neither by deflate nor not at all. Pack the zip anew")
-    check_size(name, entry.file_size)
+        raise UserError(f"{path} is compressed by another method than deflate. Pack the zip anew.")
+    check_size(str(path), entry.file_size)
     with archive.open(entry) as stream:
         return stream.read(entry.file_size)

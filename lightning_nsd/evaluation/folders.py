@@ -7,7 +7,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from lightning_nsd.data.image_folder import decode_classes, shorter_side
+from lightning_nsd.data.image_folder import decode_classes, named, size_of
 from lightning_nsd.data.image_tree import ImageTree
 from lightning_nsd.errors import UserError
 from lightning_nsd.evaluation.evaluator import STRIP, Settings
@@ -91,9 +91,6 @@ def _tree(folder: Path) -> ImageTree:
 
 
 def _size_of_first(tree: ImageTree) -> int:
-    name = tree.files[0]
-    try:
-        with tree.open() as read:
-            return shorter_side(read(name))
-    except Exception as error:  # decoders raise what they like on a broken file
-        raise UserError(f"{tree.source / name} is no image that can be read: {error}") from error
+    first = tree.files[0]
+    with tree.open() as read, named(tree.source / first):
+        return min(size_of(read(first)))

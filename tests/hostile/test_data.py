@@ -20,6 +20,7 @@ from lightning_nsd.data.datamodule import SPLITS
 from lightning_nsd.data.image_folder import decode_classes
 from lightning_nsd.data.image_tree import ImageTree
 from lightning_nsd.errors import UserError
+from lightning_nsd.sample import read_support
 from tests.hostile.answer import LONGEST, PYTHON_TALK, Answer, assert_refused
 
 Ask = Callable[..., Answer]
@@ -123,6 +124,15 @@ def test_commands_name_the_bad_file(what: str, command: str, root: Path, answer:
         "evaluate": ("--extractor=glyphnet", f"--real-dir={root}", f"--generated-dir={root}"),
     }[command]
     assert_refused(answer(command, *arguments), "class0/!.png")
+
+
+@pytest.mark.parametrize("what", BAD_FILES)
+def test_a_bad_file_among_the_support_pictures_is_named(what: str, tmp_path: Path) -> None:
+    make, words = BAD_FILES[what]
+    make(write(tmp_path / "0.png", png()).with_name("bad.png"))
+    with pytest.raises(UserError, match=r"bad\.png") as caught:
+        read_support(tmp_path, SIZE, 3)
+    assert all(word in str(caught.value) for word in words), caught.value
 
 
 # ---- links ----
