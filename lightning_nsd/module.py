@@ -96,7 +96,7 @@ class FewShotDiffusion(LightningModule):
         self.n_shot = n_shot
         self.diffusion = diffusion
         self.sampler = sampler or DDIM(min(50, diffusion.num_steps))
-        self.sampler.chain(diffusion.num_steps)  # impossible steps are an error at once
+        self.sampler.chain(diffusion)  # impossible steps are an error at once
         has_null_context = context_dropout > 0 and encoder is not None
         check_guidance(self.sampler.guidance, has_null_context, "model.sampler.guidance")
         self.context_dropout = context_dropout

@@ -80,7 +80,7 @@ def choose_sampler(model: FewShotDiffusion, name: str | None, steps: int | None,
     if guidance is not None:
         settings["guidance"] = guidance
     chosen = kind(**settings)
-    chosen.chain(model.diffusion.num_steps)
+    chosen.chain(model.diffusion)
     return chosen
 
 
@@ -118,7 +118,7 @@ def draw(model: FewShotDiffusion, support: Tensor, num: int, sampler: Sampler, s
     """
     noise = device_generator(support.device, seed, Stream.SAMPLING)
     parts = [min(IMAGES_AT_ONCE, num - start) for start in range(0, num, IMAGES_AT_ONCE)]
-    total = len(parts) * len(sampler.chain(model.diffusion.num_steps))
+    total = len(parts) * len(sampler.chain(model.diffusion))
     with tqdm(total=total, desc=f"Drawing {num} images", unit="step") as bar:
         drawn = [model.sample(support[None], part, noise, sampler, on_step=bar.update)[0] for part in parts]
     images = torch.cat(drawn)

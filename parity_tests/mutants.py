@@ -97,6 +97,7 @@ MUTANTS = (
         (OP,),
     ),
     Mutant("model/guidance.py", "unconditional + guidance *", "conditional + guidance *", "guidance 2.5", (MODEL,)),
+    Mutant("model/guidance.py", "[guided[:, :channels], conditional", "[guided[:, :channels], guided", "2.5", (MODEL,)),
     Mutant(
         DIT,
         "x = x + gate_1[:, None] * self.attention",
@@ -185,7 +186,7 @@ MUTANTS = (
         "step",
         (SAMPLER,),
     ),
-    Mutant(SAMPLERS, "h[1:-1] / h[:-2] / 2", "h[:-2] / h[1:-1] / 2", "step", (SAMPLER,)),
+    Mutant(SAMPLERS, "h[1:] / h[:-1] / 2", "h[:-1] / h[1:] / 2", "step", (SAMPLER,)),
     Mutant(SAMPLERS, "if self.clip:", "if not self.clip:", "step", (SAMPLER,)),
     # optimiser step
     Mutant(

@@ -1,6 +1,6 @@
 """Rung 6: trajectories of a network that is a formula, for every sampler, then of real networks."""
 
-from typing import Any
+from typing import Any, get_args
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +10,8 @@ import torch
 
 from jax_reference.diffusion.gaussian import GaussianDiffusion as TheirDiffusion
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
+from lightning_nsd.diffusion.schedule import ScheduleName
+from lightning_nsd.diffusion.spacing import Spacing
 from parity_tests import cases
 from parity_tests.check import Check
 from parity_tests.pair import Pair
@@ -18,7 +20,9 @@ from parity_tests.rungs import sampler
 SHAPE = (2, 3, 4, 4)
 CHAINS: dict[str, dict[str, Any]] = {
     "all": {"num_steps": None},
-    "evenly spread": {"num_steps": 13},
+    "evenly spread": {"num_steps": 13, "spacing": "linspace"},
+    "trailing": {"num_steps": 9, "spacing": "trailing"},
+    "even in log-SNR": {"num_steps": 9, "spacing": "log_snr"},
     "one": {"num_steps": 1},
     "two": {"timesteps": [3, 17]},
     "chosen, not clipped": {"timesteps": [0, 1, 5, 20, 37], "clip": False},
@@ -45,7 +49,7 @@ def trajectories(diffusion: dict[str, Any], name: str, chain: dict[str, Any]) ->
         with jax.disable_jit():  # compiling would take longer; the tests of networks compile
             return theirs.trajectory(their_diffusion, function, jnp.asarray(x_T), jnp.asarray(noise))
 
-    steps = len(ours.chain(our_diffusion.num_steps))
+    steps = len(ours.chain(our_diffusion))
     return sampler.compare(f"{name}, {chain}, {diffusion}", "float64", left, right, SHAPE, steps)
 
 
@@ -56,11 +60,14 @@ def test_trajectories_of_a_formula_agree(name: str, diffusion: dict[str, Any], c
     trajectories({**diffusion, "num_steps": 40}, name, CHAINS[chain]).require()
 
 
+@pytest.mark.parametrize("spacing", get_args(Spacing))
+@pytest.mark.parametrize("schedule", ["linear", "cosine"])
 @pytest.mark.parametrize("total", [40, 41, 1000])
-@pytest.mark.parametrize("num_steps", [None, 1, 2, 7, 40])
-def test_the_same_timesteps_are_visited(total: int, num_steps: int | None) -> None:
-    ours, theirs = sampler.named("DDIM", num_steps=num_steps)
-    np.testing.assert_array_equal(ours.chain(total), theirs.chain(total))
+def test_the_same_timesteps_are_visited(total: int, schedule: ScheduleName, spacing: Spacing) -> None:
+    diffusions = GaussianDiffusion(total, schedule), TheirDiffusion(total, schedule)
+    for num_steps in (None, 1, 2, 5, 7, 10, 20, 39, 40):
+        ours, theirs = sampler.named("DDIM", num_steps=num_steps, spacing=spacing)
+        np.testing.assert_array_equal(ours.chain(diffusions[0]), theirs.chain(diffusions[1]))
 
 
 @pytest.mark.parametrize("name", sampler.SAMPLERS)

@@ -1,8 +1,9 @@
 """Samplers: DDPM, DDIM and DPM-Solver++(2M), on any increasing subset of the timesteps, each as its paper has it."""
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_args
 
 import jax
 import jax.numpy as jnp
@@ -10,6 +11,7 @@ import numpy as np
 
 from jax_reference.diffusion.gaussian import GaussianDiffusion
 from jax_reference.diffusion.schedule import Schedule
+from jax_reference.diffusion.spacing import Spacing, spaced_timesteps
 
 Network = Callable[[jax.Array, jax.Array], jax.Array]
 
@@ -36,10 +38,15 @@ class Sampler:
     """Draws images from noise with a network.
 
     Args:
-        num_steps: how many timesteps to visit, evenly spread from 0 to T-1; all of them where None.
+        num_steps: how many timesteps to visit; all of them where None.
         timesteps: exactly these, increasing; instead of `num_steps`.
         guidance: w of classifier-free guidance, null + w·(conditional − null); 1 is none.
         clip: clip the predicted x_0 to [-1, 1] at every step.
+        spacing: which timesteps `num_steps` are: evenly from 0 to T-1 (`linspace`), evenly up to T-1 (`trailing`), or
+            evenly in log signal-to-noise ratio (`log_snr`).
+
+    Raises:
+        ValueError: both or impossible `num_steps` and `timesteps`, guidance that is not finite, an unknown spacing.
     """
 
     def __init__(
@@ -48,20 +55,31 @@ class Sampler:
         timesteps: Sequence[int] | None = None,
         guidance: float = 1.0,
         clip: bool = True,
+        spacing: Spacing = "linspace",
     ) -> None:
         if num_steps is not None and timesteps is not None:
             raise ValueError("give num_steps or timesteps, not both.")
+        if num_steps is not None and (num_steps != int(num_steps) or num_steps < 1):
+            raise ValueError(f"num_steps is {num_steps}; it must be a whole number of at least 1.")
+        if timesteps is not None and any(t != int(t) for t in timesteps):
+            raise ValueError(f"timesteps must be whole numbers; got {list(timesteps)}.")
+        if not math.isfinite(guidance):
+            raise ValueError(f"guidance is {guidance}; it must be finite.")
+        if spacing not in get_args(Spacing):
+            raise ValueError(f"spacing is {spacing!r}; it must be one of {', '.join(get_args(Spacing))}.")
         self.num_steps = num_steps
         self.timesteps = timesteps
         self.guidance = guidance
         self.clip = clip
+        self.spacing = spacing
 
-    def chain(self, total: int) -> np.ndarray:
-        """The timesteps that are visited, increasing, int64 `(S,)`, out of `total`.
+    def chain(self, diffusion: GaussianDiffusion) -> np.ndarray:
+        """The timesteps of the diffusion that are visited, increasing, int64 `(S,)`.
 
         Raises:
             ValueError: more steps than there are, or timesteps out of order or range.
         """
+        total = diffusion.num_steps
         if self.timesteps is not None:
             chain = np.array(self.timesteps, np.int64)
             if list(chain) != sorted(set(chain.tolist()) & set(range(total))) or not len(chain):
@@ -70,9 +88,7 @@ class Sampler:
         count = self.num_steps or total
         if count > total:
             raise ValueError(f"num_steps is {count}, but the diffusion has only {total}.")
-        if count == 1:
-            return np.array([total - 1])
-        return np.rint(np.arange(count) * ((total - 1) / (count - 1))).astype(np.int64)
+        return spaced_timesteps(self.spacing, diffusion.tables, count)
 
     @abstractmethod
     def coefficients(self, schedule: Schedule, diffusion: GaussianDiffusion) -> dict[str, np.ndarray]:
@@ -93,7 +109,7 @@ class Sampler:
         Returns:
             `(S, b, C, H, W)`.
         """
-        chain = self.chain(diffusion.num_steps)
+        chain = self.chain(diffusion)
         schedule = diffusion.tables.subset(chain)
         tables = {"alpha_bar": schedule.alpha_bar, **self.coefficients(schedule, diffusion)}
         backwards = {name: jnp.asarray(table[::-1].copy(), x_T.dtype) for name, table in tables.items()}
@@ -145,11 +161,12 @@ class DDIM(Sampler):
     """Implicit sampling (Song et al. 2021, arXiv 2010.02502, equation 12).
 
     Args:
-        num_steps: how many timesteps to visit, evenly spread from 0 to T-1; all of them where None.
+        num_steps: how many timesteps to visit; all of them where None.
         timesteps: exactly these, increasing; instead of `num_steps`.
         eta: 0 is deterministic, 1 has DDPM's noise (equation 16).
         guidance: w of classifier-free guidance; 1 is none.
         clip: clip the predicted x_0 to [-1, 1] at every step.
+        spacing: which timesteps `num_steps` are: `linspace`, `trailing` or `log_snr`.
     """
 
     def __init__(
@@ -159,8 +176,11 @@ class DDIM(Sampler):
         eta: float = 0.0,
         guidance: float = 1.0,
         clip: bool = True,
+        spacing: Spacing = "linspace",
     ) -> None:
-        super().__init__(num_steps if timesteps is None else None, timesteps, guidance, clip)
+        super().__init__(num_steps if timesteps is None else None, timesteps, guidance, clip, spacing)
+        if not 0.0 <= eta <= 1.0:
+            raise ValueError(f"eta is {eta}; it must lie in [0, 1].")
         self.eta = eta
 
     def coefficients(self, schedule: Schedule, diffusion: GaussianDiffusion) -> dict[str, np.ndarray]:
@@ -179,7 +199,24 @@ class DPMSolverPP(Sampler):
     """DPM-Solver++(2M), the multistep solver of second order (Lu et al. 2022, arXiv 2211.01095, algorithm 2).
 
     The first and the last step are of first order.
+
+    Args:
+        num_steps: how many timesteps to visit; all of them where None.
+        timesteps: exactly these, increasing; instead of `num_steps`.
+        guidance: w of classifier-free guidance; 1 is none.
+        clip: clip the predicted x_0 to [-1, 1] at every step.
+        spacing: which timesteps `num_steps` are: `linspace`, `trailing` or `log_snr`.
     """
+
+    def __init__(
+        self,
+        num_steps: int | None = None,
+        timesteps: Sequence[int] | None = None,
+        guidance: float = 1.0,
+        clip: bool = True,
+        spacing: Spacing = "log_snr",
+    ) -> None:
+        super().__init__(num_steps, timesteps, guidance, clip, spacing)
 
     def coefficients(self, schedule: Schedule, diffusion: GaussianDiffusion) -> dict[str, np.ndarray]:
         """With λ = log(α/σ), h = λ' − λ of a step and r = h of the step before / h."""

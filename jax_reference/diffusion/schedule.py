@@ -36,6 +36,7 @@ class Schedule:
         log_betas: log beta_t.
         alpha_bar: ∏ (1 − beta_s), s ≤ t.
         alpha_bar_prev: alpha_bar of the step before; 1 before the first.
+        half_log_snr: λ = log(α/σ) with α² = alpha_bar and σ² = 1 − alpha_bar.
         posterior_variance: of q(x_{t-1} | x_t, x_0); 0 at t = 0.
         posterior_log_variance_clipped: its log, with that of t = 1 in place of log 0 at t = 0.
         large_log_variance: log beta_t, with the posterior variance of t = 1 in place of beta_0.
@@ -54,6 +55,9 @@ class Schedule:
         self.log_betas = np.log(betas)
         self.alpha_bar = np.cumprod(alphas)
         self.alpha_bar_prev = np.concatenate([[1.0], self.alpha_bar[:-1]])
+
+        with np.errstate(divide="ignore"):
+            self.half_log_snr = np.log(np.sqrt(self.alpha_bar)) - np.log(np.sqrt(1.0 - self.alpha_bar))
 
         noise, noise_prev = 1.0 - self.alpha_bar, 1.0 - self.alpha_bar_prev
         self.posterior_variance = noise_prev / noise * betas  # equation 7

@@ -13,8 +13,9 @@ def guided_network(
 ) -> Callable[[jax.Array, jax.Array], jax.Array]:
     """A function from x_t `(b·num, C, H, W)` and t `(b·num,)` to the network's output, given support sets.
 
-    With guidance w ≠ 1 the output is null + w·(conditional − null)
-    (Ho & Salimans 2022, arXiv 2207.12598, equation 6).
+    With guidance w ≠ 1 the prediction is null + w·(conditional − null)
+    (Ho & Salimans 2022, arXiv 2207.12598, equation 6). A learned variance is the conditional network's: its v is a
+    position between two variances, and w·v would leave them.
 
     Args:
         support: `(b, n_shot, C, H, W)`.
@@ -37,6 +38,8 @@ def guided_network(
         if guidance == 1.0 or model.null_context is None:
             return conditional
         unconditional = model.denoiser(x_t, t, jnp.broadcast_to(model.null_context[...], context.shape))
-        return unconditional + guidance * (conditional - unconditional)
+        channels = x_t.shape[1]
+        null, wanted = unconditional[:, :channels], conditional[:, :channels]
+        return jnp.concatenate([null + guidance * (wanted - null), conditional[:, channels:]], axis=1)
 
     return network

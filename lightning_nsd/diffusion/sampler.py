@@ -5,9 +5,11 @@ one step before, and of fresh noise in the next x. So the tables are made once, 
 loop whose steps differ in numbers alone (one compiled graph, replayed, under XLA).
 """
 
+import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from numbers import Integral
+from typing import NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -15,6 +17,7 @@ from torch import Tensor
 
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.schedule import Schedule
+from lightning_nsd.diffusion.spacing import Spacing, spaced_timesteps
 from lightning_nsd.errors import UserError
 from lightning_nsd.xla.device import run_recorded
 
@@ -37,17 +40,24 @@ class StepTable(NamedTuple):
     noise: np.ndarray
 
 
+def is_whole(value: object) -> bool:
+    """Whether something is a whole number and no truth value."""
+    return isinstance(value, Integral) and not isinstance(value, bool)
+
+
 class Sampler:
     """Draws images from noise with a network.
 
     Args:
-        num_steps: how many timesteps to visit, evenly spread from 0 to T-1; all of them where None.
+        num_steps: how many timesteps to visit; all of them where None.
         timesteps: exactly these, increasing; instead of `num_steps`.
         guidance: w of classifier-free guidance, null + w·(conditional − null); 1 is none.
         clip: clip the predicted x_0 to [-1, 1] at every step.
+        spacing: which timesteps `num_steps` are: evenly from 0 to T-1 (`linspace`), evenly up to T-1 (`trailing`), or
+            evenly in log signal-to-noise ratio (`log_snr`).
 
     Raises:
-        UserError: both or impossible `num_steps` and `timesteps`.
+        UserError: both or impossible `num_steps` and `timesteps`, guidance that is not finite, an unknown spacing.
     """
 
     def __init__(
@@ -56,22 +66,31 @@ class Sampler:
         timesteps: Sequence[int] | None = None,
         guidance: float = 1.0,
         clip: bool = True,
+        spacing: Spacing = "linspace",
     ) -> None:
         if num_steps is not None and timesteps is not None:
             raise UserError("sampler: give num_steps or timesteps, not both.")
-        if num_steps is not None and num_steps < 1:
-            raise UserError(f"sampler.num_steps is {num_steps}; it must be at least 1.")
+        if num_steps is not None and not (is_whole(num_steps) and num_steps >= 1):
+            raise UserError(f"sampler.num_steps is {num_steps}; it must be a whole number of at least 1.")
+        if timesteps is not None and not all(is_whole(t) for t in timesteps):
+            raise UserError(f"sampler.timesteps must be whole numbers; got {list(timesteps)}.")
+        if not math.isfinite(guidance):
+            raise UserError(f"sampler.guidance is {guidance}; it must be finite.")
+        if spacing not in get_args(Spacing):
+            raise UserError(f"sampler.spacing is {spacing!r}; it must be one of {', '.join(get_args(Spacing))}.")
         self.num_steps = num_steps
-        self.timesteps = timesteps
+        self.timesteps = None if timesteps is None else [int(t) for t in timesteps]
         self.guidance = guidance
         self.clip = clip
+        self.spacing = spacing
 
-    def chain(self, total: int) -> np.ndarray:
-        """The timesteps that are visited, increasing, int64 `(S,)`, out of `total`.
+    def chain(self, diffusion: GaussianDiffusion) -> np.ndarray:
+        """The timesteps of the diffusion that are visited, increasing, int64 `(S,)`.
 
         Raises:
             UserError: more steps than there are, or timesteps out of order or range.
         """
+        total = diffusion.num_steps
         if self.timesteps is not None:
             chain = np.asarray(self.timesteps, dtype=np.int64)
             if not len(chain) or (np.diff(chain) <= 0).any() or chain[0] < 0 or chain[-1] >= total:
@@ -80,7 +99,7 @@ class Sampler:
         num_steps = total if self.num_steps is None else self.num_steps
         if num_steps > total:
             raise UserError(f"sampler.num_steps is {num_steps}, but the diffusion has only {total} (num_steps).")
-        return np.linspace(total - 1 if num_steps == 1 else 0, total - 1, num_steps).round().astype(np.int64)
+        return spaced_timesteps(self.spacing, diffusion.tables.schedule, num_steps)
 
     @abstractmethod
     def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> StepTable:
@@ -101,7 +120,7 @@ class Sampler:
             x_T: where the chain starts, `(b, C, H, W)`.
             noise: gives the noise `(b, C, H, W)` of step k; asked for only where it has a weight.
         """
-        chain = self.chain(diffusion.num_steps)
+        chain = self.chain(diffusion)
         schedule = diffusion.tables.schedule.subset(chain)
         table = self.table(schedule, diffusion)
         learned = self.learned_log_variances(schedule) if diffusion.variance == "learned" else None
@@ -167,11 +186,12 @@ class DDIM(Sampler):
     """Implicit sampling (Song et al. 2021, arXiv 2010.02502, equation 12).
 
     Args:
-        num_steps: how many timesteps to visit, evenly spread from 0 to T-1; all of them where None.
+        num_steps: how many timesteps to visit; all of them where None.
         timesteps: exactly these, increasing; instead of `num_steps`.
         eta: 0 is deterministic, 1 has DDPM's noise (equation 16).
         guidance: w of classifier-free guidance; 1 is none.
         clip: clip the predicted x_0 to [-1, 1] at every step.
+        spacing: which timesteps `num_steps` are: `linspace`, `trailing` or `log_snr`.
     """
 
     def __init__(
@@ -181,8 +201,9 @@ class DDIM(Sampler):
         eta: float = 0.0,
         guidance: float = 1.0,
         clip: bool = True,
+        spacing: Spacing = "linspace",
     ) -> None:
-        super().__init__(num_steps if timesteps is None else None, timesteps, guidance, clip)
+        super().__init__(num_steps if timesteps is None else None, timesteps, guidance, clip, spacing)
         if not 0.0 <= eta <= 1.0:
             raise UserError(f"sampler.eta is {eta}; it must lie in [0, 1].")
         self.eta = eta
@@ -200,21 +221,37 @@ class DDIM(Sampler):
 class DPMSolverPP(Sampler):
     """DPM-Solver++(2M), the multistep solver of second order (Lu et al. 2022, arXiv 2211.01095, algorithm 2).
 
-    The first and the last step are of first order.
+    The first and the last step are of first order. The others extrapolate over the step before them, which is far off
+    where a step is much longer in log signal-to-noise ratio than the one before it: so `log_snr`, where all are
+    equally long, is the default.
+
+    Args:
+        num_steps: how many timesteps to visit; all of them where None.
+        timesteps: exactly these, increasing; instead of `num_steps`.
+        guidance: w of classifier-free guidance; 1 is none.
+        clip: clip the predicted x_0 to [-1, 1] at every step.
+        spacing: which timesteps `num_steps` are: `linspace`, `trailing` or `log_snr`.
     """
+
+    def __init__(
+        self,
+        num_steps: int | None = None,
+        timesteps: Sequence[int] | None = None,
+        guidance: float = 1.0,
+        clip: bool = True,
+        spacing: Spacing = "log_snr",
+    ) -> None:
+        super().__init__(num_steps, timesteps, guidance, clip, spacing)
 
     def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> StepTable:
         alpha_bar = np.append(schedule.alpha_bar[::-1], 1.0)  # (S + 1,), ends at the clean image
         alpha, sigma = np.sqrt(alpha_bar), np.sqrt(1.0 - alpha_bar)
-        with np.errstate(divide="ignore"):
-            lambdas = np.log(alpha) - np.log(sigma)  # half the log signal-to-noise ratio
-        with np.errstate(invalid="ignore"):
-            h = np.diff(lambdas)  # (S,)
+        h = np.diff(schedule.half_log_snr[::-1])  # (S − 1,); that of the last step, to the clean image, is infinite
         x_t = sigma[1:] / sigma[:-1]
         by_x_0 = alpha[1:] - alpha[:-1] * x_t  # −α' (e^(−h) − 1), written so that infinite h does no harm
         # D = (1 + 1/(2r)) x_0 − 1/(2r) x_0_before, with r = h_before / h
         half_inverse_r = np.zeros(len(schedule))
-        half_inverse_r[1:-1] = h[1:-1] / h[:-2] / 2
+        half_inverse_r[1:-1] = h[1:] / h[:-1] / 2
         return StepTable(x_t, by_x_0 * (1 + half_inverse_r), -by_x_0 * half_inverse_r, np.zeros(len(schedule)))
 
 

@@ -76,6 +76,12 @@ class Schedule:
         return np.append(1.0, self.alpha_bar[:-1])
 
     @cached_property
+    def half_log_snr(self) -> np.ndarray:
+        """λ = log(α/σ) with α² = alpha_bar and σ² = 1 − alpha_bar, which solvers step in; falls with t."""
+        with np.errstate(divide="ignore"):  # −∞ where nothing is left of the image
+            return np.log(self.alpha_bar / (1.0 - self.alpha_bar)) / 2
+
+    @cached_property
     def posterior_variance(self) -> np.ndarray:
         """Variance of q(x_{t-1} | x_t, x_0), equation 7; 0 at t = 0."""
         return self.betas * (1.0 - self.alpha_bar_prev) / (1.0 - self.alpha_bar)

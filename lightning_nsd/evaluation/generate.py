@@ -107,7 +107,7 @@ class Generator:
         rows = torch.arange(number * at_once, (number + 1) * at_once)
         useful = int((rows < len(work.support)).sum())
         self.on_batch(work.group_of_set[rows[:useful]].unique().tolist())
-        images_a_step = useful * module.n_shot / len(self.sampler.chain(module.diffusion.num_steps))
+        images_a_step = useful * module.n_shot / len(self.sampler.chain(module.diffusion))
         support = image_set.images[work.support[rows % len(work.support)]]
         try:
             drawn = module.sample(

@@ -32,8 +32,9 @@ def guided_network(
 ) -> Callable[[Tensor, Tensor], Tensor]:
     """A function from x_t `(b·num, C, H, W)` and t `(b·num,)` to the network's output, given support sets.
 
-    With guidance w ≠ 1 the output is null + w·(conditional − null), from one doubled batch
-    (Ho & Salimans 2022, arXiv 2207.12598, equation 6).
+    With guidance w ≠ 1 the prediction is null + w·(conditional − null), from one doubled batch
+    (Ho & Salimans 2022, arXiv 2207.12598, equation 6). A learned variance is the conditional network's: its v is a
+    position between two variances, and w·v would leave them.
 
     Args:
         support: `(b, n_shot, C, H, W)`.
@@ -56,6 +57,10 @@ def guided_network(
         null = model.null_context.expand_as(context)  # type: ignore[union-attr]
         doubled = model.denoiser(torch.cat([x_t, x_t]), torch.cat([t, t]), torch.cat([context, null]))
         conditional, unconditional = doubled.chunk(2)
-        return unconditional + guidance * (conditional - unconditional)
+        guided = unconditional + guidance * (conditional - unconditional)
+        channels = x_t.shape[1]
+        if conditional.shape[1] == channels:
+            return guided
+        return torch.cat([guided[:, :channels], conditional[:, channels:]], dim=1)  # (b·num, 2C, H, W)
 
     return network

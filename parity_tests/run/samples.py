@@ -54,7 +54,7 @@ def draw_samples(
 ) -> Samples:
     """`num` images of each support set `(k, n_shot, C, H, W)`, with the config's sampler and the moving averages."""
     k, _, *image = support.shape
-    x_T, noise = draws((k * num, *image), len(ours.sampler.chain(ours.diffusion.num_steps)), dtype)
+    x_T, noise = draws((k * num, *image), len(ours.sampler.chain(ours.diffusion)), dtype)
     with torch.no_grad():
         network = guided_network(ours.evaluation_model, torch.from_numpy(support), num, ours.sampler.guidance)
         left = ours.sampler.sample(

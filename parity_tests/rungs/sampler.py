@@ -63,7 +63,7 @@ def check(pair: Pair, name: str, num: int = 2, batch: int = 2, **arguments: Any)
         arguments: of the sampler: its steps, guidance, clipping.
     """
     our_sampler, their_sampler = named(name, **arguments)
-    chain = our_sampler.chain(pair.ours.diffusion.num_steps)
+    chain = our_sampler.chain(pair.ours.diffusion)
     support = pair.inputs(batch).images[:, 1:]
 
     def left(x_T: np.ndarray, noise: np.ndarray) -> list[torch.Tensor]:

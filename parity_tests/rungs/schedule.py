@@ -15,6 +15,7 @@ TABLES = (
     "log_betas",
     "alpha_bar",
     "alpha_bar_prev",
+    "half_log_snr",
     "posterior_variance",
     "posterior_log_variance_clipped",
     "large_log_variance",

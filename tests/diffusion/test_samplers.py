@@ -1,6 +1,7 @@
 """Samplers step by step against diffusers' schedulers, on the same inputs."""
 
 import warnings
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -9,7 +10,9 @@ import torch
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.sampler import DDIM, DDPM, DPMSolverPP
 from lightning_nsd.diffusion.schedule import make_betas
+from lightning_nsd.diffusion.spacing import Spacing
 from lightning_nsd.errors import UserError
+from lightning_nsd.hyperparameters import describe
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")
@@ -54,6 +57,7 @@ def draws(randn):
 
 every_prediction = pytest.mark.parametrize("prediction", PREDICTIONS)
 every_schedule = pytest.mark.parametrize("schedule", ["linear", "cosine"])
+every_spacing = pytest.mark.parametrize("spacing", get_args(Spacing))
 every_chain = pytest.mark.parametrize("chain", [list(range(T)), SUBSET], ids=["all", "subset"])
 
 
@@ -100,15 +104,16 @@ def test_ddim_is_diffusers_ddim(prediction, schedule, stride, first, eta, draws)
 
 @every_prediction
 @every_schedule
+@every_spacing
 @pytest.mark.parametrize("num_steps", [2, 3, 4, 20])
-def test_dpm_solver_is_diffusers_multistep_solver(prediction, schedule, num_steps, randn):
+def test_dpm_solver_is_diffusers_multistep_solver(prediction, schedule, spacing, num_steps, randn):
     diffusion, x = GaussianDiffusion(T, schedule, prediction), randn(2, 3, 4, 4)
-    sampler = DPMSolverPP(num_steps, clip=False)
+    sampler = DPMSolverPP(num_steps, clip=False, spacing=spacing)
     reference = DPMSolverMultistepScheduler(
         **settings(diffusion), algorithm_type="dpmsolver++", solver_order=2, final_sigmas_type="zero",
         lower_order_final=True,
     )  # fmt: skip
-    chain = sampler.chain(T)
+    chain = sampler.chain(diffusion)
     reference.set_timesteps(num_steps)
     reference.timesteps = torch.from_numpy(chain[::-1].copy())
     alpha_bar = np.cumprod(1 - make_betas(schedule, T))[chain[::-1]]
@@ -119,6 +124,48 @@ def test_dpm_solver_is_diffusers_multistep_solver(prediction, schedule, num_step
         rounding = 1e-6 * float(x.abs().max())  # diffusers rounds x to float32 at every step
         torch.testing.assert_close(mine, x, rtol=0, atol=rounding)
         x = mine
+
+
+@pytest.mark.parametrize("steps", [2, 7, 10, 20, 50])
+def test_evenly_spaced_chains_are_diffusers_chains(steps):
+    for spacing in ("linspace", "trailing"):
+        reference = DDIMScheduler(T, timestep_spacing=spacing)
+        reference.set_timesteps(steps)
+        chain = DDIM(steps, spacing=spacing).chain(GaussianDiffusion(T))
+        np.testing.assert_array_equal(chain[::-1], reference.timesteps)
+
+
+@every_schedule
+@every_spacing
+@pytest.mark.parametrize("total", [1, 2, 20, 33, 100, 1000])
+def test_a_chain_of_any_length_increases_to_the_last_timestep(schedule, spacing, total):
+    if schedule == "linear" and total < 20:
+        pytest.skip("no such schedule")
+    diffusion = GaussianDiffusion(total, schedule)
+    for steps in {*range(1, min(total, 60) + 1), total - 1, total} - {0}:
+        chain = DDPM(steps, spacing=spacing).chain(diffusion)
+        assert len(chain) == steps
+        assert chain[0] >= 0
+        assert chain[-1] == total - 1
+        assert (np.diff(chain) > 0).all()
+    np.testing.assert_array_equal(DDPM(spacing=spacing).chain(diffusion), np.arange(total))
+
+
+@every_schedule
+def test_log_snr_steps_are_equally_long_from_where_the_image_begins(schedule):
+    diffusion = GaussianDiffusion(1000, schedule)
+    levels = diffusion.tables.schedule.half_log_snr[DDIM(10, spacing="log_snr").chain(diffusion)]
+    steps = -np.diff(levels)[:-1]
+    assert levels[0] == diffusion.tables.schedule.half_log_snr[0]
+    assert steps.max() < 1.1 * steps.min()
+
+
+def test_the_spacing_is_among_a_samplers_settings_and_what_lacks_it_has_the_samplers_own():
+    for sampler in (DDIM(5, spacing="trailing"), DDPM(5, spacing="log_snr"), DPMSolverPP(5, spacing="linspace")):
+        kept = describe(sampler)["init_args"]
+        assert type(sampler)(**kept).spacing == sampler.spacing
+        del kept["spacing"]
+        assert type(sampler)(**kept).spacing == type(sampler)().spacing
 
 
 @pytest.mark.parametrize("sampler", [DDIM(20), DPMSolverPP(20), DDPM(20)], ids=["ddim", "dpm++", "ddpm"])
@@ -175,15 +222,23 @@ def test_sampling_records_no_gradient(randn):
     ("make", "message"),
     [
         (lambda: DDIM(0), "at least 1"),
-        (lambda: DDIM(101).chain(T), "101.*100"),
-        (lambda: DDIM(timesteps=[3, 3]).chain(T), "increase"),
-        (lambda: DDPM(timesteps=[5, 100]).chain(T), "99"),
-        (lambda: DDPM(timesteps=[5, 6, 100]).chain(T), "99"),
-        (lambda: DDPM(timesteps=[100]).chain(T), "99"),
-        (lambda: DDPM(timesteps=[-1, 5]).chain(T), "0 … 99"),
-        (lambda: DDPM(timesteps=[]).chain(T), "0 … 99"),
+        (lambda: DDIM(101).chain(GaussianDiffusion(T)), "101.*100"),
+        (lambda: DDIM(timesteps=[3, 3]).chain(GaussianDiffusion(T)), "increase"),
+        (lambda: DDPM(timesteps=[5, 100]).chain(GaussianDiffusion(T)), "99"),
+        (lambda: DDPM(timesteps=[5, 6, 100]).chain(GaussianDiffusion(T)), "99"),
+        (lambda: DDPM(timesteps=[100]).chain(GaussianDiffusion(T)), "99"),
+        (lambda: DDPM(timesteps=[-1, 5]).chain(GaussianDiffusion(T)), "0 … 99"),
+        (lambda: DDPM(timesteps=[]).chain(GaussianDiffusion(T)), "0 … 99"),
         (lambda: DDPM(10, timesteps=[5]), "not both"),
         (lambda: DDIM(10, eta=2.0), "eta"),
+        (lambda: DDIM(10, eta=float("nan")), "eta"),
+        (lambda: DDIM(2.5), "whole number"),
+        (lambda: DDPM(float("inf")), "whole number"),
+        (lambda: DDPM(True), "whole number"),
+        (lambda: DDPM(timesteps=[0, 2.5]), "whole numbers"),
+        (lambda: DPMSolverPP(10, guidance=float("nan")), "guidance is nan"),
+        (lambda: DPMSolverPP(10, guidance=float("inf")), "guidance is inf"),
+        (lambda: DPMSolverPP(10, spacing="karras"), "linspace, trailing, log_snr"),
     ],
 )
 def test_impossible_chains_are_explained(make, message):

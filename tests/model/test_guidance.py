@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 import torch
 
+from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.model.guidance import guided_network
 from tests.conftest import make_model, randomized, tiny_dit, tiny_set_vit
 
@@ -52,3 +53,14 @@ def test_a_dropped_query_sees_the_null_context_and_the_others_their_own(randn):
     torch.testing.assert_close(output[~dropped], without[~dropped])
     torch.testing.assert_close(output[dropped], model.denoiser(x_t[1:2], t, model.null_context[None]))
     assert not torch.allclose(output[dropped], without[dropped])
+
+
+def test_guidance_leaves_a_learned_variance_as_the_conditional_network_gives_it(randn):
+    diffusion = GaussianDiffusion(50, variance="learned")
+    model = randomized(make_model(context_dropout=0.1, diffusion=diffusion).model).eval()
+    support, x_t, t = randn(1, 3, 3, 8, 8).float(), randn(2, 3, 8, 8, seed=1).float(), torch.tensor([3, 40])
+    conditional, guided = (guided_network(model, support, 2, w)(x_t, t) for w in (1.0, 4.0))
+    torch.testing.assert_close(guided[:, 3:], conditional[:, 3:], rtol=1e-5, atol=1e-5)
+    assert not torch.allclose(guided[:, :3], conditional[:, :3], rtol=0.1)
+    null = model.denoiser(x_t, t, model.null_context.expand(2, -1))
+    assert not torch.allclose(guided[:, 3:], null[:, 3:], rtol=0.1)
