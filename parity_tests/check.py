@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from parity_tests.compare import Worst, worst_of
 from parity_tests.tolerances import TOLERANCES, Dtype
 
-RUNGS = ("schedule", "op", "module", "model", "loss", "step", "sampler", "metric")
+RUNGS = ("schedule", "op", "module", "model", "loss", "step", "sampler", "metric", "truth")
 
 
 @dataclass(frozen=True)

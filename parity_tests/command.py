@@ -11,16 +11,16 @@ from parity_tests.check import RUNGS
 
 WIDTH = 140  # of the table where the output is no terminal
 DESCRIPTION = """Hold a config's model against the JAX reference, rung by rung: 0 schedule, 1 op, 2 module, 3 model,
-4 loss and gradients, 5 optimiser steps, 6 samplers, 7 metrics. Exits with 1 where a rung fails."""
+4 loss and gradients, 5 optimiser steps, 6 samplers, 7 metrics, 8 samplers against data whose exact network is known. Exits with 1 where a rung fails."""
 
 
 def parse_rungs(text: str) -> list[int]:
-    """`0-7`, `3` or `0,3-4` as numbers."""
+    """`0-8`, `3` or `0,3-4` as numbers."""
     numbers: set[int] = set()
     for part in text.split(","):
         first, _, last = part.partition("-")
         if not first.isdigit() or not (last or first).isdigit():
-            raise argparse.ArgumentTypeError(f"{text!r} is not like 0-7, 3 or 0,3-4")
+            raise argparse.ArgumentTypeError(f"{text!r} is not like 0-8, 3 or 0,3-4")
         numbers.update(range(int(first), int(last or first) + 1))
     if not numbers or max(numbers) >= len(RUNGS):
         raise argparse.ArgumentTypeError(f"{text!r}: rungs are 0 to {len(RUNGS) - 1}")
@@ -38,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     """The command's options."""
     options = argparse.ArgumentParser(prog="python -m parity_tests", description=DESCRIPTION)
     options.add_argument("--config", required=True, help="a config's path, or the name of a shipped one")
-    options.add_argument("--rungs", type=parse_rungs, default=list(range(len(RUNGS))), help="such as 0-7, 3 or 0,3-4")
+    options.add_argument("--rungs", type=parse_rungs, default=list(range(len(RUNGS))), help="such as 0-8, 3 or 0,3-4")
     options.add_argument("--dtype", choices=("float64", "float32"), default="float64")
     options.add_argument("--backend", choices=("torch", "xla"), default="torch", help="where the torch side computes")
     options.add_argument("--ckpt", help="use this Lightning checkpoint's weights, not random ones")

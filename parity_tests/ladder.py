@@ -9,7 +9,7 @@ from jax_reference.config import Config
 from lightning_nsd.loading import load_checkpoint
 from parity_tests.check import RUNGS, Check
 from parity_tests.pair import Pair
-from parity_tests.rungs import loss, metric, model, module, op, sampler, schedule, step
+from parity_tests.rungs import loss, metric, model, module, op, sampler, schedule, step, truth
 from parity_tests.tolerances import Dtype
 
 
@@ -64,6 +64,7 @@ class Ladder:
             "sampler": self._sampler,
             "step": self._step,
             "metric": self._metric,
+            "truth": self._truth,
         }
         return rungs[RUNGS[number]]()
 
@@ -89,3 +90,7 @@ class Ladder:
     def _metric(self) -> Iterator[Check]:
         size, channels = self.config.model["image_size"], self.config.model["channels"]
         return metric.check(self.options.dtype, size, channels, self.options.backend)
+
+    def _truth(self) -> Iterator[Check]:
+        diffusion = self.pair.ours.diffusion
+        return truth.check(diffusion.schedule, diffusion.prediction, self.options.dtype)

@@ -30,7 +30,7 @@ def run(config: Path, *more: str) -> tuple[int, dict]:
 def test_all_rungs_pass_and_the_report_is_written(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
     status, report = run(config)
     assert status == 0 and report["passed"]
-    assert {check["rung"] for check in report["checks"]} == set(range(8))
+    assert {check["rung"] for check in report["checks"]} == set(range(9))
     assert all(check["errors"] for check in report["checks"])
     page = (config.parent / "out" / "parity.html").read_text()
     assert "data:image/png;base64," in page and "src=http" not in page
@@ -51,7 +51,7 @@ def test_a_difference_is_a_failure_that_names_its_module(config: Path, monkeypat
     assert report["first_module"] == "denoiser.blocks.1.mlp.linear_2"
 
 
-@pytest.mark.parametrize("rungs", ["8", "a", "1-9", ""])
+@pytest.mark.parametrize("rungs", ["9", "a", "1-10", ""])
 def test_rungs_that_do_not_exist_are_refused(config: Path, rungs: str) -> None:
     with pytest.raises(SystemExit) as exit_status:
         command.main(["--config", str(config), "--rungs", rungs])

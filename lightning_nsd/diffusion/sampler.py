@@ -5,10 +5,8 @@ one step before, and of fresh noise in the next x. So the tables are made once, 
 loop whose steps differ in numbers alone (one compiled graph, replayed, under XLA).
 """
 
-import math
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from numbers import Integral
 from typing import NamedTuple, get_args
 
 import numpy as np
@@ -19,6 +17,7 @@ from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.schedule import Schedule
 from lightning_nsd.diffusion.spacing import Spacing, spaced_timesteps
 from lightning_nsd.errors import UserError
+from lightning_nsd.numbers import Fraction, Guidance, Timestep, Timesteps, bounded
 from lightning_nsd.xla.device import run_recorded
 
 Network = Callable[[Tensor, Tensor], Tensor]
@@ -40,11 +39,7 @@ class StepTable(NamedTuple):
     noise: np.ndarray
 
 
-def is_whole(value: object) -> bool:
-    """Whether something is a whole number and no truth value."""
-    return isinstance(value, Integral) and not isinstance(value, bool)
-
-
+@bounded("sampler")
 class Sampler:
     """Draws images from noise with a network.
 
@@ -57,29 +52,23 @@ class Sampler:
             evenly in log signal-to-noise ratio (`log_snr`).
 
     Raises:
-        UserError: both or impossible `num_steps` and `timesteps`, guidance that is not finite, an unknown spacing.
+        UserError: both or impossible `num_steps` and `timesteps`, a number out of its bounds, an unknown spacing.
     """
 
     def __init__(
         self,
-        num_steps: int | None = None,
-        timesteps: Sequence[int] | None = None,
-        guidance: float = 1.0,
+        num_steps: Timesteps | None = None,
+        timesteps: Sequence[Timestep] | None = None,
+        guidance: Guidance = 1.0,
         clip: bool = True,
         spacing: Spacing = "linspace",
     ) -> None:
         if num_steps is not None and timesteps is not None:
             raise UserError("sampler: give num_steps or timesteps, not both.")
-        if num_steps is not None and not (is_whole(num_steps) and num_steps >= 1):
-            raise UserError(f"sampler.num_steps is {num_steps}; it must be a whole number of at least 1.")
-        if timesteps is not None and not all(is_whole(t) for t in timesteps):
-            raise UserError(f"sampler.timesteps must be whole numbers; got {list(timesteps)}.")
-        if not math.isfinite(guidance):
-            raise UserError(f"sampler.guidance is {guidance}; it must be finite.")
         if spacing not in get_args(Spacing):
             raise UserError(f"sampler.spacing is {spacing!r}; it must be one of {', '.join(get_args(Spacing))}.")
         self.num_steps = num_steps
-        self.timesteps = None if timesteps is None else [int(t) for t in timesteps]
+        self.timesteps = timesteps
         self.guidance = guidance
         self.clip = clip
         self.spacing = spacing
@@ -182,6 +171,7 @@ class DDPM(Sampler):
         return schedule.log_betas, schedule.posterior_log_variance_clipped
 
 
+@bounded("sampler")
 class DDIM(Sampler):
     """Implicit sampling (Song et al. 2021, arXiv 2010.02502, equation 12).
 
@@ -196,16 +186,14 @@ class DDIM(Sampler):
 
     def __init__(
         self,
-        num_steps: int | None = 50,
-        timesteps: Sequence[int] | None = None,
-        eta: float = 0.0,
-        guidance: float = 1.0,
+        num_steps: Timesteps | None = 50,
+        timesteps: Sequence[Timestep] | None = None,
+        eta: Fraction = 0.0,
+        guidance: Guidance = 1.0,
         clip: bool = True,
         spacing: Spacing = "linspace",
     ) -> None:
         super().__init__(num_steps if timesteps is None else None, timesteps, guidance, clip, spacing)
-        if not 0.0 <= eta <= 1.0:
-            raise UserError(f"sampler.eta is {eta}; it must lie in [0, 1].")
         self.eta = eta
 
     def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> StepTable:
@@ -218,6 +206,7 @@ class DDIM(Sampler):
         return StepTable(*(row[::-1] for row in (x_t, x_0, np.zeros(len(schedule)), sigma)))
 
 
+@bounded("sampler")
 class DPMSolverPP(Sampler):
     """DPM-Solver++(2M), the multistep solver of second order (Lu et al. 2022, arXiv 2211.01095, algorithm 2).
 
@@ -235,9 +224,9 @@ class DPMSolverPP(Sampler):
 
     def __init__(
         self,
-        num_steps: int | None = None,
-        timesteps: Sequence[int] | None = None,
-        guidance: float = 1.0,
+        num_steps: Timesteps | None = None,
+        timesteps: Sequence[Timestep] | None = None,
+        guidance: Guidance = 1.0,
         clip: bool = True,
         spacing: Spacing = "log_snr",
     ) -> None:
