@@ -267,6 +267,20 @@ class FewShotDiffusion(LightningModule):
 
     # ---- Lightning ----
 
+    def setup(self, stage: str) -> None:
+        """Raises UserError for a precision whose weights have 16 bits.
+
+        Many steps of the optimiser and all of the moving average are smaller than the last bit of such a weight: they
+        would be rounded away.
+        """
+        precision = self.trainer.precision
+        if precision in ("16-true", "bf16-true"):
+            raise UserError(
+                f"trainer.precision is {precision}: it rounds the weights themselves to 16 bits, where the steps of the "
+                f"optimiser and of the moving average are lost. Use {precision.replace('true', 'mixed')}, whose layers "
+                "compute in 16 bits and whose weights keep 32, or 32-true."
+            )
+
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimiser, with the EMA update hooked into its step, and the rate's schedule by step."""
         optimizer = self.optimizer(parameter_groups(self.model, self.encoder_lr, self.denoiser_lr))

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 OP, MODULE, MODEL, STEP = "test_op.py", "test_module.py", "test_model.py", "test_step.py"
 SCHEDULE, SAMPLER, DROPOUT, METRIC = "test_schedule.py", "test_sampler.py", "test_dropout.py", "test_metric.py"
+TRUTH = "test_truth.py"
 
 
 @dataclass(frozen=True)
@@ -34,11 +35,12 @@ class Mutant:
 
 
 ATTENTION, BLOCKS, DIT = "model/attention.py", "model/unet_blocks.py", "model/dit.py"
-GAUSSIAN, LOSS, SCHEDULES, SAMPLERS = (
+GAUSSIAN, LOSS, SCHEDULES, SAMPLERS, SPACING = (
     "diffusion/gaussian.py",
     "diffusion/loss.py",
     "diffusion/schedule.py",
     "diffusion/sampler.py",
+    "diffusion/spacing.py",
 )
 FRECHET, KERNEL = "metrics/frechet.py", "metrics/kernel.py"
 
@@ -188,6 +190,12 @@ MUTANTS = (
     ),
     Mutant(SAMPLERS, "h[1:] / h[:-1] / 2", "h[:-1] / h[1:] / 2", "step", (SAMPLER,)),
     Mutant(SAMPLERS, "if self.clip:", "if not self.clip:", "step", (SAMPLER,)),
+    Mutant(SAMPLERS, 'spacing: Spacing = "log_snr"', 'spacing: Spacing = "linspace"', "DPM-Solver++", (TRUTH,)),
+    Mutant(SAMPLERS, "half_inverse_r[1:-1] = h", "half_inverse_r[1:-1] = 0 * h", "DPM-Solver++", (TRUTH,)),
+    Mutant(SPACING, "total / count * np", "(total - 1) / count * np", "step", (SAMPLER,)),
+    Mutant(SPACING, "min(falling[-1], -FIRST_LEVEL)", "falling[-1]", "step", (SAMPLER,)),
+    Mutant(SPACING, "np.maximum.accumulate(nearest - rank) + rank", "nearest", "increase", (SAMPLER,)),
+    Mutant(SCHEDULES, "(1.0 - self.alpha_bar)) / 2", "(1.0 - self.alpha_bar))", "half_log_snr", (SCHEDULE,)),
     # optimiser step
     Mutant(
         "module.py",

@@ -31,7 +31,7 @@ TOLERANCES: dict[str, dict[Dtype, float]] = {
     "run": {"float64": 1e-5, "float32": REPORTED},
     # errors are fractions of the bounds of TRUTH below
     "truth": {"float64": 1.0, "float32": 1.0},
-    # the first and the last step are of first order, and timesteps are whole numbers: felt least at 25 steps and more
+    # the first and the last step are of first order, and timesteps are whole numbers: felt least from 20 steps on
     "truth order": {"float64": 0.15, "float32": 0.15},
 }
 

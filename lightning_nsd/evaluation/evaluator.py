@@ -132,11 +132,12 @@ class Evaluator:
         """Whether the model can be drawn from as the settings ask.
 
         Raises:
-            UserError: guidance for a model without a null context.
+            UserError: impossible steps, or guidance for a model without a null context.
         """
         if self.settings.sampler is not None:
             has_null_context = module.model.null_context is not None
             check_guidance(self.settings.sampler.guidance, has_null_context, "fid.sampler.guidance")
+            self.settings.sampler.chain(module.diffusion)  # impossible steps are an error at once
 
     @torch.no_grad()
     def run(

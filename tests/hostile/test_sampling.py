@@ -1,0 +1,40 @@
+"""Settings of samplers and of the trainer's precision that cannot be meant, in `fit`, and of `sample`."""
+
+import pytest
+
+from lightning_nsd.diffusion.sampler import DDIM
+from lightning_nsd.sample import choose_sampler
+from tests.cli.conftest import TINY
+from tests.conftest import make_model
+from tests.hostile.answer import assert_refused
+
+
+@pytest.mark.parametrize("precision", ["bf16-true", "16-true"])
+def test_weights_of_sixteen_bits_are_refused_and_the_mixed_precision_is_named(precision, answer):
+    given = answer("fit", *TINY, "--trainer.precision", precision, "--trainer.max_steps", 1)
+    assert_refused(given, f"trainer.precision is {precision}", precision.replace("true", "mixed"))
+
+
+@pytest.mark.parametrize("place", ["model.sampler", "fid.sampler"])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        *(("guidance", value) for value in ("nan", "inf", "-inf", "1e30", "much")),
+        *(("eta", value) for value in ("nan", "inf", "2", "-0.1")),
+        *(("num_steps", value) for value in ("0", "-1", "2.5", "nan", "1000000000000", "1001")),
+        *(("timesteps", value) for value in ("[3,3]", "[-1,5]", "[0.5]", "[1000]", "[]")),
+        *(("spacing", value) for value in ("karras", "1", "[linspace]")),
+    ],
+)
+def test_settings_of_a_sampler_that_cannot_be_meant_name_the_setting(place, name, value, answer):
+    steps = ("--model.sampler.num_steps=null", "--fid.sampler=DDIM", "--fid.sampler.num_steps=null")
+    given = answer("fit", *TINY, *steps, f"--{place}.{name}={value}", "--trainer.max_steps=1")
+    assert_refused(given, f"sampler.{name}")
+
+
+def test_what_sample_is_not_asked_to_change_is_as_the_checkpoint_has_it():
+    model = make_model(sampler=DDIM(7, eta=0.5, clip=False, spacing="trailing"))
+    fewer = choose_sampler(model, None, 5, None)
+    assert (fewer.num_steps, fewer.eta, fewer.clip, fewer.spacing) == (5, 0.5, False, "trailing")
+    other = choose_sampler(model, "dpm++", 5, None)
+    assert (other.num_steps, other.clip, other.spacing) == (5, False, "log_snr")
