@@ -276,7 +276,7 @@ class FewShotDiffusion(LightningModule):
         precision = self.trainer.precision
         if precision in ("16-true", "bf16-true"):
             raise UserError(
-                f"trainer.precision is {precision}: it rounds the weights themselves to 16 bits, where the steps of the "
+                f"trainer.precision is {precision}: it rounds the weights themselves to 16 bits, where steps of the "
                 f"optimiser and of the moving average are lost. Use {precision.replace('true', 'mixed')}, whose layers "
                 "compute in 16 bits and whose weights keep 32, or 32-true."
             )

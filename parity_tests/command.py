@@ -11,7 +11,8 @@ from parity_tests.check import RUNGS
 
 WIDTH = 140  # of the table where the output is no terminal
 DESCRIPTION = """Hold a config's model against the JAX reference, rung by rung: 0 schedule, 1 op, 2 module, 3 model,
-4 loss and gradients, 5 optimiser steps, 6 samplers, 7 metrics, 8 samplers against data whose exact network is known. Exits with 1 where a rung fails."""
+4 loss and gradients, 5 optimiser steps, 6 samplers, 7 metrics, 8 samplers of both against data whose exact network is
+known. Exits with 1 where a rung fails."""
 
 
 def parse_rungs(text: str) -> list[int]:

@@ -74,12 +74,12 @@ class Rows(NamedTuple):
 
     Attributes:
         of: the data's name of each row.
-        x_T: where each starts, `(rows, 1, 1, 1)`.
+        start: x_T of each, `(rows, 1, 1, 1)`.
         noise: of every step, `(S, rows, 1, 1, 1)`.
     """
 
     of: list[str]
-    x_T: np.ndarray
+    start: np.ndarray
     noise: np.ndarray
 
 
@@ -133,7 +133,7 @@ def drawn(side: Side, name: str, diffusion: dict[str, Any], given: Rows, dtype: 
     """What a sampler of one framework makes of the rows, float64 `(rows,)`."""
     cls, own = SAMPLERS[name]
     ours, theirs = sampler.named(cls, **own, clip=False, **arguments)
-    x_T, noise = given.x_T.astype(dtype), given.noise.astype(dtype)
+    x_T, noise = given.start.astype(dtype), given.noise.astype(dtype)
     our_diffusion, their_diffusion = GaussianDiffusion(**diffusion), TheirDiffusion(**diffusion)
     prediction = our_diffusion.prediction
     if side == "torch":
