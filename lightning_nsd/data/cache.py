@@ -6,7 +6,9 @@ rewritten when that changes, so that old ones do not pile up. Nothing about a ca
 
 import hashlib
 import os
+import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -15,8 +17,10 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from lightning_nsd.array_file import read_arrays, write_arrays
+from lightning_nsd.whole_file import unfinished
 
 _FORMAT = 2  # raise it when decoding changes its pixels
+_ABANDONED = 3600  # seconds without a write
 
 
 def cached_images(
@@ -43,6 +47,7 @@ def cached_images(
     failures = []
     for file in files:
         try:
+            _remove_abandoned(file)
             write_arrays(file, key=np.array(key), images=images.numpy())
             return images
         except OSError as error:
@@ -57,6 +62,14 @@ def _cache_files(source: Path, variant: str) -> tuple[Path, Path]:
     user_folder = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "lightning_nsd"
     place = hashlib.blake2b(os.fsencode(source.resolve()), digest_size=8).hexdigest()
     return folder / f".lightning_nsd_cache_{name}{variant}.npz", user_folder / f"{place}_{variant}.npz"
+
+
+def _remove_abandoned(file: Path) -> None:
+    """What writers of this file left that were killed. One that is at work may be on another machine."""
+    for path in unfinished(file.parent, file.name):
+        with suppress(FileNotFoundError):
+            if time.time() - path.stat().st_mtime > _ABANDONED:
+                path.unlink()
 
 
 def _load(file: Path, key: str, shape: tuple[int, ...]) -> Tensor | None:

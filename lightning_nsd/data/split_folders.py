@@ -20,8 +20,8 @@ NAMES: dict[str, Split] = {
 def find_split_folders(root: Path) -> dict[Split, str]:
     """Split → its folder in `root`; empty where the folders are classes.
 
-    A class may bear such a name too (CIFAR-100 has a class `train`): it holds images itself, or is the only one of
-    such a name among folders that do. A further folder beside the three is left out with a warning.
+    A class may bear such a name too (CIFAR-100 has a class `train`): it holds images and no folders, or is the only one
+    of such a name among folders that do. A further folder beside the three is left out with a warning.
 
     Raises:
         UserError: one of the three is missing, two are of one split, or none has class folders.
@@ -30,10 +30,10 @@ def find_split_folders(root: Path) -> dict[Split, str]:
     named = [name for name in folders if name.lower() in NAMES]
     if not named:
         return {}
-    with_images = {name for name in folders if _holds_images(root / name)}
-    splits = [name for name in named if name not in with_images]
+    classes = {name for name in folders if _is_class(root / name)}
+    splits = [name for name in named if name not in classes]
     others = [name for name in folders if name not in splits]
-    if len(splits) <= 1 and with_images and (splits or len(named) < len(folders)):
+    if len(splits) <= 1 and classes and (splits or len(named) < len(folders)):
         return {}  # the names are those of classes
     found: dict[Split, str] = {}
     for name in splits:
@@ -57,15 +57,17 @@ def find_split_folders(root: Path) -> dict[Split, str]:
 
 
 def _folders(root: Path) -> list[str]:
-    try:
-        return sorted(path.name for path in root.iterdir() if path.is_dir() and not path.name.startswith("."))
-    except OSError as error:
-        raise UserError(f"{root} cannot be listed: {error.strerror}") from error
+    return [name for name in _listed(root) if (root / name).is_dir()]
 
 
-def _holds_images(folder: Path) -> bool:
+def _is_class(folder: Path) -> bool:
+    """Whether it holds images and no folders."""
+    return not _folders(folder) and any(is_image(name) for name in _listed(folder))
+
+
+def _listed(folder: Path) -> list[str]:
+    """The names in a folder that are not hidden, sorted."""
     try:
-        with os.scandir(folder) as entries:
-            return any(is_image(entry.name) for entry in entries)
+        return sorted(name for name in os.listdir(folder) if not name.startswith("."))
     except OSError as error:
         raise UserError(f"{folder} cannot be listed: {error.strerror}") from error

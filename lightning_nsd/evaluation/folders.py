@@ -9,6 +9,7 @@ from tqdm.auto import tqdm
 
 from lightning_nsd.data.image_folder import decode_classes, named, size_of
 from lightning_nsd.data.image_tree import ImageTree
+from lightning_nsd.data.split_folders import find_split_folders
 from lightning_nsd.errors import UserError
 from lightning_nsd.evaluation.evaluator import STRIP, Settings
 from lightning_nsd.evaluation.failure import Failures
@@ -84,6 +85,10 @@ def _row(
 
 
 def _tree(folder: Path) -> ImageTree:
+    if folder.is_dir() and (splits := find_split_folders(folder)):
+        raise UserError(
+            f"{folder} is divided into {', '.join(splits.values())}, which are no classes. Name one of them."
+        )
     tree = ImageTree.of_folder(folder, depth=1) if folder.is_dir() else None
     if tree is None or not tree.classes:
         raise UserError(f"{folder.absolute()} is to hold one folder of images for each class, <class>/<image>.")

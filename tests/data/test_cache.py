@@ -124,6 +124,15 @@ def test_nowhere_to_write_gives_a_warning_and_the_images(tmp_path: Path, monkeyp
         assert_same(cached_images(tmp_path, "f", "2x2x3", SHAPE, Decoder()))
 
 
+def test_what_a_killed_writer_left_an_hour_ago_is_removed(tmp_path: Path) -> None:
+    old, new = (tmp_path / f".{cache._cache_files(tmp_path, '2x2x3')[0].name}.{number}.tmp" for number in (1, 2))
+    for path in (old, new):
+        path.write_bytes(b"half")
+    os.utime(old, (0, 0))
+    cached_images(tmp_path, "f", "2x2x3", SHAPE, Decoder())
+    assert not old.exists() and new.exists(), "another process may be writing the new one"
+
+
 def test_interrupted_write_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def disk_full(stream: object, **_arrays: object) -> None:
         stream.write(b"half")  # type: ignore[attr-defined]

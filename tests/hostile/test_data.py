@@ -239,6 +239,19 @@ def test_a_layout_by_split_that_is_not_whole_is_refused(
     assert all(word in str(caught.value) for word in words), caught.value
 
 
+def test_a_stray_picture_beside_the_class_folders_of_a_split_does_not_matter(tmp_path: Path) -> None:
+    root = divided(tmp_path, "train", "val", "test")
+    write(root / "train" / "preview.png", png())
+    assert read(root)["train"] == ("train_0", "train_1")
+
+
+@pytest.mark.parametrize("names", [("train", "val", "test"), ("train", "test")])
+def test_evaluate_takes_no_splits_for_classes(names: tuple[str, ...], tmp_path: Path, answer: Ask) -> None:
+    root = divided(tmp_path, *names)
+    found = answer("evaluate", "--extractor=glyphnet", f"--real-dir={root}", f"--generated-dir={root}")
+    assert_refused(found, "train")
+
+
 def test_a_folder_beside_the_splits_is_left_out_with_a_warning(tmp_path: Path) -> None:
     with pytest.warns(UserWarning, match=r"extra.*left out"):
         assert read(divided(tmp_path, "train", "val", "test", "extra"))["val"] == ("val_0", "val_1")
