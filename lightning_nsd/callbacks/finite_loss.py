@@ -6,8 +6,9 @@ from typing import Any
 from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor
 
-from lightning_nsd.callbacks.run_checkpoint import save_together
+from lightning_nsd.callbacks.run_checkpoint import ckpt_path_option, save_together
 from lightning_nsd.errors import UserError
+from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.processes import Processes, is_logging_step
 
 
@@ -52,6 +53,18 @@ class FiniteLoss(Callback):
         where = f" in process {broken}" if len(losses) > 1 else ""
         return (
             f"The loss is {losses[broken]} at step {trainer.global_step} (epoch {trainer.current_epoch}){where}; "
-            f"{before}. The checkpoint in the run's folder is from before. A lower learning rate "
-            "(model.optimizer.init_args.lr), trainer.gradient_clip_val 1.0, or precision 32 usually help."
+            f"{before}. A lower learning rate usually helps: give the same command with `{_go_on_slower(trainer)}`. So "
+            "do trainer.gradient_clip_val 1.0 and precision 32."
         )
+
+
+def _go_on_slower(trainer: Trainer) -> str:
+    """Options that go on from the newest checkpoint, if there is one, at a tenth of every rate."""
+    module: FewShotDiffusion = trainer.lightning_module  # type: ignore[assignment]
+    own_rates = {"encoder": module.encoder_lr, "denoiser": module.denoiser_lr}
+    options = {}
+    for group in trainer.optimizers[0].param_groups:
+        name = "optimizer.lr" if own_rates[group["name"]] is None else f"{group['name']}_lr"
+        options[f"--model.{name}"] = f"{group['initial_lr'] / 10:.2g}"
+    rates = " ".join(f"{option} {rate}" for option, rate in options.items())
+    return " ".join(filter(None, [ckpt_path_option(trainer), rates]))

@@ -50,9 +50,11 @@ class RunCheckpoint(Checkpoint):
 
     # ---- when ----
 
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.saved = Path(str(trainer.ckpt_path)) if trainer.ckpt_path else None
+
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._step = self._written = trainer.global_step
-        self.saved = Path(str(trainer.ckpt_path)) if trainer.ckpt_path else None
         self._branch = continued(Path(trainer.default_root_dir), trainer.ckpt_path, self._step) or []
 
     def on_before_optimizer_step(
@@ -85,8 +87,8 @@ class RunCheckpoint(Checkpoint):
             rank_zero_warn("The run stopped in the middle of a step; the last checkpoint is left as it is.")
         elif self._written != self._step:
             self._conclude(trainer, self._write(trainer))
-        if self.saved:
-            rank_zero_info(self._how_to_go_on(trainer))
+        if option := ckpt_path_option(trainer):
+            rank_zero_info(f"To go on from the last checkpoint, give the same command with {option}.")
 
     def _save_or_stop(self, trainer: Trainer) -> None:
         """Raises UserError where the weights are not finite: nothing that comes after could be saved."""
@@ -157,11 +159,6 @@ class RunCheckpoint(Checkpoint):
         self._branch = self._branch[-self.keep :]
         rank_zero_info(f"Checkpoint of step {self._step}: {self.saved}")
 
-    def _how_to_go_on(self, trainer: Trainer) -> str:
-        own = continued(Path(trainer.default_root_dir), self.saved, self._step) is not None
-        name = "last" if own else self.saved
-        return f"To go on from the last checkpoint, give the same command with --ckpt_path {name}."
-
     def _what_is_saved(self) -> str:
         if self.saved is None or not self.saved.exists():
             return "There is no checkpoint."
@@ -190,3 +187,12 @@ def save_together(trainer: Trainer) -> None:
     for callback in trainer.checkpoint_callbacks:
         if isinstance(callback, RunCheckpoint):
             callback.save_newest(trainer)
+
+
+def ckpt_path_option(trainer: Trainer) -> str:
+    """The option with which a command goes on from the newest checkpoint; empty if there is none."""
+    saved = [callback.saved for callback in trainer.checkpoint_callbacks if isinstance(callback, RunCheckpoint)]
+    if not saved or saved[0] is None or not saved[0].exists():
+        return ""
+    own = continued(Path(trainer.default_root_dir), saved[0], trainer.global_step) is not None
+    return f"--ckpt_path {'last' if own else saved[0]}"

@@ -454,3 +454,31 @@ def test_a_run_without_checkpoints_works_and_says_that_it_has_none(option, fit, 
     assert answered.status == 0, answered.said
     assert "checkpoints are turned off" in answered.said
     assert not list(tmp_path.rglob("*.ckpt"))
+
+
+# ---- a loss that is not finite ----
+
+
+@pytest.mark.parametrize(
+    ("options", "before"),
+    [
+        pytest.param([], True, id="one rate"),
+        pytest.param(["--model.encoder_lr=1e-3", "--model.denoiser_lr=3e-3"], True, id="two rates"),
+        pytest.param(["--checkpoint.every_n_train_steps=100"], False, id="no checkpoint yet"),
+        pytest.param(["--trainer.enable_checkpointing=false"], False, id="no checkpoints"),
+    ],
+)
+def test_the_command_that_a_loss_that_is_not_finite_advises_works(options, before, befall, fit, tmp_path, monkeypatch):
+    def poison(trainer, pl_module):
+        next(pl_module.model.denoiser.parameters()).data.fill_(float("nan"))
+
+    answered = befall(tmp_path, poison, *options)
+    monkeypatch.undo()
+    assert_refused(answered, "loss is nan at step 2")
+    advised = re.search(r"`(.+)`", answered.message)[1].split()
+    assert ("--ckpt_path" in advised) == before
+    again = fit(tmp_path, 4, *options, *advised, "--trainer.enable_checkpointing=true")
+    assert again.status == 0, again.said
+    groups = read_checkpoint(tmp_path / "last.ckpt")["optimizer_states"][0]["param_groups"]
+    rates = [group["initial_lr"] for group in groups]
+    assert rates == pytest.approx([1e-4, 3e-4] if len(options) == 2 else [2e-4, 2e-4])
