@@ -11,9 +11,15 @@ from rich.console import Console
 from lightning_nsd.errors import UserError
 
 
+class _Console(Console):
+    def on_broken_pipe(self) -> None:
+        """Leave to the command what a reader that has gone means; rich itself would end the process."""
+        raise
+
+
 def console() -> Console:
     """The one console that everything is printed by: `[red]` in a path is a part of the path."""
-    return Console(soft_wrap=True, markup=False, emoji=False, highlight=False)
+    return _Console(soft_wrap=True, markup=False, emoji=False, highlight=False)
 
 
 def prepare_streams() -> None:

@@ -57,7 +57,8 @@ def write_orbax(path: Path, tree: Mapping[str, Any]) -> None:
     except Exception as error:  # on a full disk its storage raises what it likes
         raise UserError(f"{path} could not be written: {str(error).splitlines()[0][:200]}") from error
     finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
+        for rest in unfinished.parent.glob(f"{unfinished.name}*"):  # its library adds a suffix of its own
+            shutil.rmtree(rest, ignore_errors=True)
 
 
 def flatten(tree: Any, prefix: str = "") -> dict[str, np.ndarray]:

@@ -11,7 +11,10 @@ from PIL import Image
 
 from lightning_nsd import cli
 from lightning_nsd.checkpoint_io import read_checkpoint, write_atomically
+from lightning_nsd.diffusion.sampler import DDIM, SAMPLERS
+from lightning_nsd.sample import choose_sampler
 from tests.cli.conftest import TINY
+from tests.conftest import make_model
 from tests.hostile.answer import assert_refused
 
 LONG = "x" * 300
@@ -233,3 +236,39 @@ def test_configs_are_laid_over_each_other(here, run, answer):
     assert status == 0, said
     found = evaluated(here)
     assert (found["seed"], found["num_samples"], found["extractor"]) == (5, 3, "glyphnet")
+
+
+# ---- sample: the checkpoint's sampler with changes, support sets of other sizes ----
+
+
+@pytest.mark.parametrize(
+    ("own", "asked", "expected"),
+    [
+        (DDIM(7, eta=0.5, clip=False), {"steps": 4}, {"num_steps": 4, "eta": 0.5, "clip": False}),
+        (DDIM(7, eta=0.5, guidance=2.0), {"guidance": 3.0}, {"num_steps": 7, "eta": 0.5, "guidance": 3.0}),
+        (DDIM(timesteps=[1, 5, 9], eta=1.0), {"guidance": 3.0}, {"timesteps": [1, 5, 9], "eta": 1.0}),
+        (DDIM(timesteps=[1, 5, 9], eta=1.0), {"steps": 2}, {"timesteps": None, "num_steps": 2, "eta": 1.0}),
+        (DDIM(7, clip=False, guidance=2.0), {"name": "dpm++"}, {"num_steps": 7, "clip": False, "guidance": 2.0}),
+        (DDIM(timesteps=[1, 5, 9]), {"name": "dpm++"}, {"timesteps": [1, 5, 9], "num_steps": None}),
+        (DDIM(7, eta=0.5), {"name": "ddim"}, {"num_steps": 7, "eta": 0.5}),
+    ],
+)
+def test_what_is_not_asked_for_stays_as_the_checkpoint_has_it(own, asked, expected):
+    chosen = choose_sampler(
+        make_model(sampler=own, context_dropout=0.1), asked.get("name"), asked.get("steps"), asked.get("guidance")
+    )
+    assert type(chosen) is SAMPLERS.get(asked.get("name"), DDIM)
+    assert {name: getattr(chosen, name) for name in expected} == expected
+
+
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_a_support_set_has_any_size_where_the_encoder_takes_any(count, here, answer):
+    write_pictures(here / "other", count)
+    status, said = answer(*SAMPLE, "--steps=2", "--support=other")
+    assert status == 0, said
+
+
+def test_an_encoder_of_one_size_says_which(here, answer, monkeypatch):
+    monkeypatch.setattr("lightning_nsd.sample.load_checkpoint", lambda *_: make_model())
+    write_pictures(here / "other", 2)
+    assert_refused(answer(*SAMPLE, "--steps=2", "--support=other"), "SetViT was built for 3 images", "got 2")
