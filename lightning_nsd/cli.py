@@ -100,11 +100,20 @@ def _status_of(arguments: Sequence[str]) -> int:
     except MemoryError as error:
         return _refuse(f"There is not enough memory. {error}".strip())
     except Exception as error:
+        _raise_broken_pipe_in(error)
         explained = user_error_in(error)
         if explained is None:
             raise
         return _refuse(str(explained))
     return 0
+
+
+def _raise_broken_pipe_in(error: BaseException | None) -> None:
+    """A reader that has left is no file that could not be written, whatever was made of it on the way."""
+    while error is not None:
+        if isinstance(error, BrokenPipeError):
+            raise error
+        error = error.__cause__ or error.__context__
 
 
 def _refuse(message: str) -> int:

@@ -1,5 +1,6 @@
 """Orbax checkpoints as nested dictionaries of NumPy arrays."""
 
+import logging
 import shutil
 import uuid
 from collections.abc import Mapping
@@ -51,12 +52,16 @@ def write_orbax(path: Path, tree: Mapping[str, Any]) -> None:
         raise UserError(f"{path} exists; name another output.")
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp").absolute()
+    log = logging.getLogger("absl")
+    level = log.level
     try:
+        log.setLevel(logging.CRITICAL + 1)  # its threads log a traceback of what is raised here anyway
         _orbax().PyTreeCheckpointer().save(unfinished, tree)
         unfinished.rename(path.absolute())
     except Exception as error:  # on a full disk its storage raises what it likes
         raise UserError(f"{path} could not be written: {str(error).splitlines()[0][:200]}") from error
     finally:
+        log.setLevel(level)
         for rest in unfinished.parent.glob(f"{unfinished.name}*"):  # its library adds a suffix of its own
             shutil.rmtree(rest, ignore_errors=True)
 
