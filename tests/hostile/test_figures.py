@@ -18,7 +18,6 @@ from lightning_nsd.callbacks.per_class_fid import PerClassFID
 from lightning_nsd.callbacks.prediction_writer import inside
 from lightning_nsd.callbacks.sample_grid import SampleGrid
 from lightning_nsd.checkpoint_io import read_checkpoint
-from lightning_nsd.data.transforms import to_unit_range
 from lightning_nsd.diffusion.sampler import DDIM
 from lightning_nsd.errors import UserError
 from lightning_nsd.metrics.feature_cache import FeatureCache
@@ -299,17 +298,6 @@ def test_the_name_of_a_class_never_leads_out_of_the_folder(name, tmp_path):
     assert path.is_relative_to(tmp_path.resolve())
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text("")
-
-
-def test_two_processes_predict_with_different_noise(monkeypatch):
-    model, batch = make_model(), StripedData().evaluation_batch("test", 0)
-    batch = batch._replace(images=to_unit_range(batch.images))
-    drawn = []
-    for rank in (0, 0, 1):
-        monkeypatch.setattr(type(model), "global_rank", rank)
-        drawn.append(model.predict_step(batch, 0))
-    assert torch.equal(drawn[0], drawn[1])
-    assert not torch.equal(drawn[0], drawn[2])
 
 
 @pytest.mark.parametrize("command", ["validate", "test"])
