@@ -45,20 +45,23 @@ class OpenEvaluation(Callback):
         self._is_owed = bool(state_dict.get("is_open"))
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self._is_owed and trainer.enable_validation:
-            train = trainer.fit_loop.run
+        train = trainer.fit_loop.run
 
-            def evaluate_and_train() -> None:
-                if self._is_owed:
-                    self._make_up(trainer)
-                train()
+        def train_or_evaluate() -> None:
+            train()
+            self._make_up(trainer)  # is still owed where there was nothing to train
 
-            trainer.fit_loop.run = evaluate_and_train  # type: ignore[method-assign]
+        if self._is_owed:
+            trainer.fit_loop.run = train_or_evaluate  # type: ignore[method-assign]
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._make_up(trainer)
 
     def _make_up(self, trainer: Trainer) -> None:
+        if not self._is_owed or not trainer.enable_validation:
+            return
         rank_zero_info(f"The evaluation after step {trainer.global_step} was broken off; it is made up.")
         self._is_owed, self._is_open = False, True
-        trainer.fit_loop.setup_data()  # tells how many batches there are, and so which evaluation is the last
         loop = trainer.fit_loop.epoch_loop.val_loop
         loop.restarting = False
         trainer.validating = True

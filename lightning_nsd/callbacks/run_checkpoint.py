@@ -75,8 +75,7 @@ class RunCheckpoint(Checkpoint):
         self._evaluated = not trainer.sanity_checking
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        """Save the end, also where it is saved but for the word that it has been evaluated."""
-        if self._written != self._step or self._evaluated:
+        if not self._is_saved():
             self._save_or_stop(trainer)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
@@ -85,7 +84,7 @@ class RunCheckpoint(Checkpoint):
             return
         if not self._between_steps or not _writes_alone(trainer.strategy):
             rank_zero_warn("The run stopped in the middle of a step; the last checkpoint is left as it is.")
-        elif self._written != self._step:
+        elif not self._is_saved():
             self._conclude(trainer, self._write(trainer))
         if option := ckpt_path_option(trainer):
             rank_zero_info(f"To go on from the last checkpoint, give the same command with {option}.")
@@ -96,11 +95,15 @@ class RunCheckpoint(Checkpoint):
         if self.failure and not _is_finite(trainer.lightning_module):
             raise UserError(self.failure)
 
+    def _is_saved(self) -> bool:
+        """Whether the state after the last step is saved, and that it has been evaluated."""
+        return self._written == self._step and not self._evaluated
+
     # ---- how ----
 
     def save_newest(self, trainer: Trainer) -> None:
         """Save the state after the last optimiser step, unless it is saved, or a step has begun since."""
-        if self._loops is not None and self._between_steps and self._written != self._step:
+        if self._loops is not None and self._between_steps and not self._is_saved():
             self.save(trainer)
 
     def save(self, trainer: Trainer) -> None:

@@ -53,14 +53,15 @@ def test_a_run_that_is_continued_begins_with_the_evaluation_that_was_broken_off(
     assert_same_end(tmp_path, whole[0])
 
 
-def test_an_evaluation_that_was_finished_is_not_repeated(tmp_path):
+@pytest.mark.parametrize("stop_at", [4, 5])
+def test_an_evaluation_that_was_finished_is_not_repeated(tmp_path, stop_at):
     class StopInStep(Callback):
         def on_train_batch_start(self, trainer, *_):
-            if trainer.global_step == 5:
+            if trainer.global_step == stop_at:
                 os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(StoppedError):
-        run(tmp_path, 8, callbacks=[StopInStep()], limit_val_batches=1.0, val_check_interval=4)
+        run(tmp_path, 8, callbacks=[StopInStep()], limit_val_batches=1.0, val_check_interval=4, every=4)
     watch = Watch()
     fit(tmp_path, watch, ckpt_path=tmp_path / "last.ckpt")
     assert watch.evaluated == [8]
