@@ -36,7 +36,7 @@ def make_context() -> ForkServerContext:
 
 
 def run_together(
-    context: ForkServerContext, root: Path, arguments: Sequence[str], ranks: Sequence[int] = (0, 1), limit: float = 60.0
+    context: ForkServerContext, root: Path, arguments: Sequence[str], ranks: Sequence[int] = (0, 1), limit: float = 120
 ) -> Ended:
     """Run a command as processes that a launcher started on this machine."""
     with socket.socket() as found:

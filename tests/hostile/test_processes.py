@@ -2,7 +2,7 @@
 
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 
@@ -28,15 +28,18 @@ def context() -> ForkServerContext:
 def both(context: ForkServerContext, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., tuple[Ended, Path]]:
     """Trains in two processes, with faults (kind, rank, step)."""
 
-    def train(*faults: tuple[str, int, int], options: list[str] = []) -> tuple[Ended, Path]:  # noqa: B006
+    def train(
+        *faults: tuple[str, int, int], evaluating: bool = False, options: Sequence[str] = ()
+    ) -> tuple[Ended, Path]:
         root = tmp_path_factory.mktemp("run")
         made = ", ".join(
-            f"{{class_path: tests.hostile.faults.Fault, init_args: {{kind: {kind}, rank: {rank}, step: {step}}}}}"
+            f"{{class_path: tests.hostile.faults.Fault, init_args: {{kind: {kind}, rank: {rank}, step: {step}, "
+            f"evaluating: {str(evaluating).lower()}}}}}"
             for kind, rank, step in faults
         )
         arguments = ["fit", *OPTIONS, f"--trainer.callbacks=[{made}]", f"--trainer.default_root_dir={root}", *options]
         ended = run_together(context, root, arguments)
-        assert ended.seconds < 60, ended.all_said
+        assert ended.seconds < 120, ended.all_said
         return ended, root
 
     return train
@@ -44,6 +47,13 @@ def both(context: ForkServerContext, tmp_path_factory: pytest.TempPathFactory) -
 
 def step_of(root: Path) -> int:
     return int(read_checkpoint(root / "last.ckpt")["global_step"])
+
+
+def assert_stopped(ended: Ended, number: signal.Signals) -> None:
+    assert ended.statuses == [128 + number] * 2, ended.all_said
+    assert "Traceback" not in ended.all_said
+    assert ended.all_said.count("--ckpt_path last") == 1, ended.all_said
+    assert ended.all_said.count(f"Stopped by {number.name}.") == 1, ended.all_said
 
 
 def test_a_full_disk_of_the_first_process_is_a_warning_and_both_train_on(both):
@@ -54,14 +64,22 @@ def test_a_full_disk_of_the_first_process_is_a_warning_and_both_train_on(both):
     assert not (root / "checkpoints" / "step=00000002.ckpt").exists()
 
 
-@pytest.mark.parametrize(("number", "rank"), [(signal.SIGINT, 0), (signal.SIGTERM, 1)])
-def test_a_signal_to_one_process_stops_both_with_a_checkpoint_of_that_step(both, number, rank):
-    ended, root = both((number.name, rank, 3))
-    assert ended.statuses == [128 + number] * 2, ended.all_said
+def test_ctrl_c_that_reaches_the_first_process_alone_stops_both_after_the_step(both):
+    ended, root = both(("SIGINT", 0, 3))
+    assert_stopped(ended, signal.SIGINT)
     assert step_of(root) in (3, 4)
-    assert "Traceback" not in ended.all_said
-    assert ended.all_said.count("--ckpt_path last") == 1, ended.all_said
-    assert ended.all_said.count(f"Stopped by {number.name}.") == 1, ended.all_said
+
+
+def test_sigterm_that_reaches_one_process_in_an_evaluation_stops_both_in_it(both):
+    """Three classes make two rounds, in the second of which one process has nothing to draw."""
+    ended, root = both(
+        ("SIGTERM", 1, 4),
+        evaluating=True,
+        options=["--trainer.val_check_interval=4", "--fid.when=every", "--fid.classes=3", "--fid.batch_size=4"],
+    )
+    assert_stopped(ended, signal.SIGTERM)
+    assert step_of(root) == 4
+    assert not list(root.glob("distances/*/per_class.csv"))
 
 
 def test_a_loss_of_one_process_that_is_not_finite_ends_both_and_is_said_once(both):
