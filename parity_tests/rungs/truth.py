@@ -10,6 +10,7 @@ error, and it is known exactly:
 """
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from itertools import product
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -43,8 +44,7 @@ WITHOUT_NOISE = ("DDIM", "DPM-Solver++(2M)")
 ORDERS = {"DDPM": 1, "DDIM": 1, "DDIM, eta 1": 1, "DPM-Solver++(2M)": 2}
 ORDER_STEPS = (20, 40, 80)
 SHORT = 10
-"""Steps to which JAX, which is not compiled here, takes every prediction; longer chains take the first alone."""
-MOST_STEPS = max(*TRUTH_STEPS, *ORDER_STEPS)
+"""Steps to which JAX, which compiles each chain anew, takes every prediction; longer chains take the first alone."""
 SCHEDULES: tuple[ScheduleName, ...] = ("linear", "cosine")
 PREDICTIONS: tuple[Prediction, ...] = ("eps", "x_0", "v")
 
@@ -84,12 +84,9 @@ class Rows(NamedTuple):
 
 
 def rows(steps: int) -> Rows:
-    """The unit vectors of x_T and each step's noise for normal data, quantiles for the mixture.
-
-    Zeros fill up the vectors, so that JAX meets one shape whatever the number of steps.
-    """
-    of = [name for name in NORMALS for _ in range(MOST_STEPS + 1)] + [MIXTURE] * len(PROBABILITIES)
-    units = np.eye(MOST_STEPS + 1, steps + 1)  # row r: x_T, then the noise of steps 1 … S
+    """The unit vectors of x_T and each step's noise for normal data, quantiles for the mixture."""
+    of = [name for name in NORMALS for _ in range(steps + 1)] + [MIXTURE] * len(PROBABILITIES)
+    units = np.eye(steps + 1)  # row r: x_T, then the noise of steps 1 … S
     nothing = np.zeros((len(PROBABILITIES), steps))
     columns = np.concatenate([units] * len(NORMALS) + [np.column_stack([ndtri(PROBABILITIES), nothing])])
     x_T, *noise = columns.T[:, :, None, None, None]
@@ -141,9 +138,8 @@ def drawn(side: Side, name: str, diffusion: dict[str, Any], given: Rows, dtype: 
         network = exact_network(torch, given.of, our_diffusion.tables.schedule.alpha_bar, prediction, start)
         last: Any = ours.sample(our_diffusion, network, start, lambda k: torch.from_numpy(noise[k]))
     else:
-        with jax.disable_jit():  # compiling would take longer
-            network = exact_network(jnp, given.of, their_diffusion.tables.alpha_bar, prediction, x_T)
-            last = theirs.sample(their_diffusion, network, jnp.asarray(x_T), jnp.asarray(noise))
+        network = exact_network(jnp, given.of, their_diffusion.tables.alpha_bar, prediction, x_T)
+        last = jax.jit(partial(theirs.sample, their_diffusion, network))(jnp.asarray(x_T), jnp.asarray(noise))
     return to_numpy(last).reshape(-1).astype(np.float64)
 
 
