@@ -87,8 +87,7 @@ PLACES = {
 }
 
 
-@pytest.mark.parametrize("command", ["fit", "validate"])
-@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize(("command", "place"), [*(("fit", place) for place in PLACES), ("validate", "a file")])
 def test_a_folder_that_cannot_be_written_is_named_before_any_work(place, command, answer, tmp_path, monkeypatch):
     def load(*_):
         raise AssertionError("data was loaded before the folder was tried")
@@ -130,7 +129,7 @@ def test_a_killed_process_holds_no_lock(tmp_path):
 
 
 def test_a_refused_start_holds_no_lock(fit, used):
-    assert fit(used, 7, "--ckpt_path=last", "--model.context_dropout=0.3").status == 2
+    assert fit(used, 7, "--ckpt_path=last", "--model.denoiser.model_channels=16").status == 2
     with run_lock.locked(used):
         pass
 
@@ -196,8 +195,10 @@ def lose_nothing(root):
     pass
 
 
-@pytest.mark.parametrize("lose", [lose_nothing, lose_last, lose_numbered, lose_record])
-@pytest.mark.parametrize("foreign", [False, True], ids=["anew", "from elsewhere"])
+@pytest.mark.parametrize(
+    ("lose", "foreign"),
+    [(lose_nothing, True), (lose_last, False), (lose_last, True), (lose_numbered, True), (lose_record, False)],
+)
 def test_a_run_that_does_not_continue_the_folders_sets_it_aside_whole(lose, foreign, fit, used, finished):
     lose(used)
     before = kept(used)
@@ -237,8 +238,10 @@ def test_a_folder_without_a_run_is_left_alone(fit, tmp_path):
 # ---- the branch ----
 
 
-@pytest.mark.parametrize("lose", [lose_nothing, lose_record])
-@pytest.mark.parametrize("how", ["kept", "damaged", "removed"])
+@pytest.mark.parametrize(
+    ("lose", "how"),
+    [(lose_nothing, "kept"), (lose_nothing, "damaged"), (lose_nothing, "removed"), (lose_record, "damaged")],
+)
 def test_last_follows_the_branch_that_was_gone_back_to(lose, how, fit, used):
     lose(used)
     abandoned = checkpoints(used)
@@ -465,7 +468,6 @@ def test_a_run_without_checkpoints_works_and_says_that_it_has_none(option, fit, 
         pytest.param([], True, id="one rate"),
         pytest.param(["--model.encoder_lr=1e-3", "--model.denoiser_lr=3e-3"], True, id="two rates"),
         pytest.param(["--checkpoint.every_n_train_steps=100"], False, id="no checkpoint yet"),
-        pytest.param(["--trainer.enable_checkpointing=false"], False, id="no checkpoints"),
     ],
 )
 def test_the_command_that_a_loss_that_is_not_finite_advises_works(options, before, befall, fit, tmp_path, monkeypatch):
@@ -477,7 +479,7 @@ def test_the_command_that_a_loss_that_is_not_finite_advises_works(options, befor
     assert_refused(answered, "loss is nan at step 2")
     advised = re.search(r"`(.+)`", answered.message)[1].split()
     assert ("--ckpt_path" in advised) == before
-    again = fit(tmp_path, 4, *options, *advised, "--trainer.enable_checkpointing=true")
+    again = fit(tmp_path, 4, *options, *advised)
     assert again.status == 0, again.said
     groups = read_checkpoint(tmp_path / "last.ckpt")["optimizer_states"][0]["param_groups"]
     rates = [group["initial_lr"] for group in groups]
