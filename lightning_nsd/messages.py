@@ -7,8 +7,6 @@ from typing import NamedTuple
 from lightning_nsd.errors import UserError
 from lightning_nsd.numbers import cut
 
-UNION_ERROR = "Does not validate against any of the Union subtypes"
-
 _KEY = re.compile(r'^(?P<indent> *).*?Parser key "(?P<key>[^"]+)":', re.MULTILINE)
 _NESTED = re.compile(r"NestedArg\(key='(.*?)', val=(.*)\)$")
 _VALUES = (
@@ -22,8 +20,18 @@ _NOT_ACCEPTED = re.compile(r"Option '([^']+)' is not accepted")
 _NO_SECTION = re.compile(r"Unable to load config '(.*)'")
 _ATTEMPT = re.compile(r"Type .* expects a function or a callable class: *")
 _NO_SUBCLASS = re.compile(r"Expected '([\w.]+)' to be .* <class '([\w.]+)'>")
-_REPEATS = (UNION_ERROR, "Subtypes:", "Errors:", "Given value", "Problem with given class_path", "Expected a path but",
-            "Subclass types expect one of", "a class path (str)", "a dict with", "Unable to load config")  # fmt: skip
+_REPEATS = (
+    "Does not validate against any of the Union subtypes",
+    "Subtypes:",
+    "Errors:",
+    "Given value",
+    "Problem with given class_path",
+    "Expected a path but",
+    "Subclass types expect one of",
+    "a class path (str)",
+    "a dict with",
+    "Unable to load config",
+)
 _KINDS = {
     "bool": ("true", "false"),
     "int": ("a whole number",),
@@ -54,7 +62,8 @@ def readable(message: str) -> str:
     path, text = _innermost(message)
     unknown, no_section = _NOT_ACCEPTED.search(text), _NO_SECTION.search(text)
     if not path:
-        return message
+        lines = [line.strip(" -") for line in message.splitlines()]
+        return "\n".join(line for line in lines if line and not line.startswith((*_REPEATS, "Expected a")))
     if unknown:
         owner = _last_name((_CLASS.findall(message) or [path])[-1])
         return f"{path}.{unknown[1]}: {owner} takes no {unknown[1]}. --{path}.help {owner} lists what it takes."

@@ -73,7 +73,9 @@ def _read(value: object, whole: bool) -> int | float | None:
     try:
         if isinstance(value, str):
             return int(value) if whole else float(value)
-        if isinstance(value, numbers.Integral) and not isinstance(value, bool):
+        if isinstance(value, bool):
+            return None
+        if isinstance(value, numbers.Integral):
             return int(value) if whole else float(value)
         return float(value) if isinstance(value, numbers.Real) and not whole else None
     except (ValueError, OverflowError):
@@ -149,7 +151,7 @@ def check_numbers(section: str, bounds: Mapping[str, Bound], values: Mapping[str
     """
     for name in bounds.keys() & values.keys():
         value = values[name]
-        if isinstance(value, numbers.Real) and not isinstance(value, bool):
+        if _read(value, whole=False) is not None:
             try:
                 bounds[name](value)
             except NotWithinError as error:

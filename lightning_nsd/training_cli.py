@@ -1,10 +1,12 @@
 """`fit`, `validate`, `test` and `predict`: LightningCLI with this package's options."""
 
+import sys
 from contextlib import ExitStack
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from jsonargparse import ArgumentError
 from lightning.pytorch import Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.utilities import rank_zero_warn
@@ -20,15 +22,18 @@ from lightning_nsd.callbacks.run_start import RunStart
 from lightning_nsd.callbacks.run_summary import RunSummary
 from lightning_nsd.checkpoint_io import AtomicCheckpointIO, read_checkpoint
 from lightning_nsd.cluster import check_machines, check_slurm
+from lightning_nsd.config_files import check_sections, configs_of, read_config
 from lightning_nsd.data.datamodule import EpisodeDataModule
 from lightning_nsd.errors import UserError
+from lightning_nsd.first_step import FirstStep, explained, wants_traceback
 from lightning_nsd.loggers.forgiving import forgiving
 from lightning_nsd.loggers.metrics_file import MetricsFile
-from lightning_nsd.messages import UNION_ERROR, readable, user_error_in
+from lightning_nsd.messages import user_error_in
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.run_branch import newest_readable
 from lightning_nsd.run_folder import LOG_FOLDER, check_writable
 from lightning_nsd.run_lock import locked
+from lightning_nsd.trainer_settings import check_trainer
 
 DESCRIPTION = "Few-shot diffusion: fit, validate, test and predict by LightningCLI, and commands of their own."
 LIGHTNING_COMMANDS = ("fit", "validate", "test", "predict")
@@ -51,8 +56,16 @@ class FewShotCLI(LightningCLI):
     """`fit`, `validate`, `test` and `predict` of a FewShotDiffusion on an EpisodeDataModule."""
 
     def __init__(self, args: ArgsType = None) -> None:
-        with ExitStack() as self.until_the_end:
-            self._run(args)
+        self.first_step = FirstStep()
+        try:
+            with ExitStack() as self.until_the_end:
+                self._run(args)
+        except (ArgumentError, BrokenPipeError, MemoryError):
+            raise
+        except Exception as error:
+            if self.first_step.taken or user_error_in(error) or wants_traceback():
+                raise
+            raise explained(error) from error
 
     def _run(self, args: ArgsType) -> None:
         super().__init__(
@@ -89,8 +102,10 @@ class FewShotCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Resolve `--ckpt_path last`, and refuse a checkpoint that cannot be read, before anything is built."""
+        self._check_configs(sys.argv[1:] if args is None else args)
         super().parse_arguments(parser, args)
         options = self.config[self.config.subcommand]
+        check_trainer(options.trainer.as_dict())
         self.root = Path(options.trainer.default_root_dir or ".")
         for logger in as_list(options.trainer.logger):
             if logger.init_args.get("save_dir", "elsewhere") in (".", None):
@@ -104,14 +119,14 @@ class FewShotCLI(LightningCLI):
                 )
             read_checkpoint(options.ckpt_path)
 
-    def instantiate_classes(self) -> None:
-        """Build everything; what a constructor says is wrong is said without the parser's account of its attempts."""
-        try:
-            super().instantiate_classes()
-        except ValueError as error:
-            if user_error_in(error) or not str(error).startswith(UNION_ERROR):
-                raise
-            raise UserError(readable(str(error)).strip(" -")) from error
+    def _check_configs(self, arguments: Any) -> None:
+        """What the parser would take for an empty section is refused."""
+        given = [str(argument) for argument in arguments] if isinstance(arguments, list | tuple) else []
+        command = next((argument for argument in given if argument in LIGHTNING_COMMANDS), LIGHTNING_COMMANDS[0])
+        defaults = self._parser(command).get_defaults().as_dict()
+        for path in configs_of(given):
+            content = read_config(path)
+            check_sections(content.get(command, content), defaults, path)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
         """A CSV of all figures is always written; other loggers come from the configuration.
@@ -137,7 +152,7 @@ class FewShotCLI(LightningCLI):
             callbacks = [callback for callback in callbacks if not isinstance(callback, RunCheckpoint)]
         if not (config["barebones"] or config["enable_progress_bar"] is False):
             callbacks.append(ProgressBar())
-        trainer = self._instantiate_trainer(config, callbacks)
+        trainer = self._instantiate_trainer(config, [*callbacks, self.first_step])
         check_machines(trainer)
         return trainer
 

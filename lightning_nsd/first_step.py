@@ -1,0 +1,86 @@
+"""What keeps a run from its first step: one sentence that names the setting, whoever raised it."""
+
+import inspect
+import os
+import re
+import traceback
+from typing import Any
+
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from lightning_nsd.errors import UserError
+from lightning_nsd.messages import readable
+from lightning_nsd.numbers import cut
+
+DEBUG = "LIGHTNING_NSD_DEBUG"
+"""Environment variable that asks for Python's own account instead."""
+_TRAINER_SETTINGS = tuple(name for name in inspect.signature(Trainer.__init__).parameters if name != "self")
+_OWNERS = (
+    ("/torch/optim/", "model.optimizer"),
+    ("/wandb/", "trainer.logger (W&B)"),
+    ("/loggers/", "trainer.logger"),
+    ("/profilers/", "trainer.profiler"),
+    ("/callbacks/timer.py", "trainer.max_time"),
+    ("/plugins/precision/", "trainer.precision"),
+    ("/accelerators/", "trainer.accelerator"),
+    ("/accelerator_connector.py", "trainer.accelerator"),
+    ("/strategies/", "trainer.strategy"),
+)
+"""Parts of other libraries, by where they are, and the setting that chooses them."""
+_REMEDIES = {
+    "trainer.logger (W&B)": "Log in with `wandb login`, or go on without the network: WANDB_MODE=offline.",
+}
+
+
+class FirstStep(Callback):
+    """Knows whether the run has taken a step: of the optimiser in `fit`, a batch in the other commands."""
+
+    def __init__(self) -> None:
+        self.taken = False
+        self._start = 0
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._start = trainer.global_step
+
+    def on_train_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        self.taken |= trainer.global_step > self._start
+
+    def on_validation_batch_end(self, trainer: Trainer, *_: Any) -> None:
+        self.taken |= trainer.state.fn != "fit"
+
+    def on_test_batch_end(self, *_: Any) -> None:
+        self.taken = True
+
+    def on_predict_batch_end(self, *_: Any) -> None:
+        self.taken = True
+
+
+def wants_traceback() -> bool:
+    """Whether the user asked for Python's own account."""
+    return os.environ.get(DEBUG, "") not in ("", "0")
+
+
+def explained(error: Exception) -> UserError:
+    """An exception of any library, in one sentence with the setting that it speaks of."""
+    message = " ".join(_message_of(error).split()) or type(error).__name__
+    setting = _setting_of(error, message)
+    said = message if setting and message.startswith(setting) else f"{setting or 'The run could not begin'}: {message}"
+    remedy = _REMEDIES.get(setting or "", f"{DEBUG}=1 shows where.")
+    return UserError(f"{cut(said, 800).rstrip('.')}. {remedy}")
+
+
+def _message_of(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    return readable(str(error))
+
+
+def _setting_of(error: Exception, message: str) -> str | None:
+    """The setting that the message names, or else the one that chooses the part of a library that raised."""
+    last = traceback.extract_tb(error.__traceback__)[-1].filename.replace(os.sep, "/") if error.__traceback__ else ""
+    owner = next((setting for part, setting in _OWNERS if part in last), None)
+    if owner and not owner.startswith("trainer."):
+        return owner
+    named = [name for name in _TRAINER_SETTINGS if re.search(rf"(?<![\w.]){name}(?!\w)", message)]
+    quoted = [name for name in named if re.search(rf"`(Trainer\()?{name}\b", message)]
+    return next((f"trainer.{name}" for name in quoted or named if quoted or "_" in name), owner)
