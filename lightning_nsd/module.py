@@ -20,10 +20,24 @@ from lightning_nsd.diffusion.loss import diffusion_loss_terms
 from lightning_nsd.diffusion.sampler import DDIM, Sampler
 from lightning_nsd.errors import UserError
 from lightning_nsd.hyperparameters import HYPERPARAMETERS, check_same, describe, describe_factory
+from lightning_nsd.memory import check_memory
 from lightning_nsd.model.context import DeterministicContext
 from lightning_nsd.model.few_shot_denoiser import ContextFactory, DenoiserFactory, EncoderFactory, FewShotDenoiser
 from lightning_nsd.model.guidance import check_guidance, guided_network
-from lightning_nsd.numbers import Channels, Fraction, Pixels, Probability, Rate, Seed, Shots, Steps, Weight, bounded
+from lightning_nsd.numbers import (
+    RATE,
+    Channels,
+    Fraction,
+    Pixels,
+    Probability,
+    Rate,
+    Seed,
+    Shots,
+    Steps,
+    Weight,
+    bounded,
+    check_numbers,
+)
 from lightning_nsd.optim.ema import ema_decay_at, update_ema
 from lightning_nsd.optim.groups import parameter_groups
 from lightning_nsd.optim.lr_schedule import LRSchedule
@@ -112,18 +126,17 @@ class FewShotDiffusion(LightningModule):
         self.parity = parity
         self.seed = seed
         self.eval_seed = eval_seed
+        out_channels = diffusion.out_channels(channels)
+
+        def make() -> FewShotDenoiser:
+            return FewShotDenoiser(
+                image_size, channels, out_channels, n_shot, encoder, context, denoiser, context_dropout
+            )
+
+        check_memory(make)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(mix(seed, Stream.INIT))
-            self.model = FewShotDenoiser(
-                image_size,
-                channels,
-                diffusion.out_channels(channels),
-                n_shot,
-                encoder,
-                context,
-                denoiser,
-                context_dropout,
-            )
+            self.model = make()
         self.ema: FewShotDenoiser | None = copy.deepcopy(self.model).requires_grad_(False).eval()
         self.loaded_steps = 0  # of the checkpoint that the weights are from
         self.hyperparameters: dict[str, Any] = {
@@ -284,6 +297,8 @@ class FewShotDiffusion(LightningModule):
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimiser, with the EMA update hooked into its step, and the rate's schedule by step."""
         optimizer = self.optimizer(parameter_groups(self.model, self.encoder_lr, self.denoiser_lr))
+        for group in optimizer.param_groups:
+            check_numbers("model.optimizer.", {"lr": RATE}, group)
         keep_settings(optimizer)
         optimizer.register_step_post_hook(lambda *_: self._after_optimizer_step())
         total = self.trainer.estimated_stepping_batches

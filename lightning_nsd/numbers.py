@@ -93,7 +93,8 @@ Ratio = Annotated[float, Bound(0.0, 64.0, open_low=True)]
 Probability = Annotated[float, Bound(0.0, 1.0, open_high=True)]
 Fraction = Annotated[float, Bound(0.0, 1.0)]
 Weight = Annotated[float, Bound(0.0, 1e6)]
-Rate = Annotated[float, Bound(0.0, 1000.0)]
+RATE = Bound(0.0, 1000.0)
+Rate = Annotated[float, RATE]
 Guidance = Annotated[float, Bound(-1000.0, 1000.0)]
 Timesteps = Annotated[int, Bound(1, 100_000)]
 Timestep = Annotated[int, Bound(0, 99_999)]
@@ -107,7 +108,8 @@ MixtureSamples = Annotated[int, Bound(0, 10_000_000)]
 Steps = Annotated[int, Bound(0, 1_000_000_000)]
 Interval = Annotated[int, Bound(1, 1_000_000_000)]
 Kept = Annotated[int, Bound(2, 1_000_000)]
-Seed = Annotated[int, Bound(0, 2**32 - 1)]
+SEED = Bound(0, 2**32 - 1)
+Seed = Annotated[int, SEED]
 
 
 def bounded(section: str) -> Callable[[type[T]], type[T]]:
@@ -143,7 +145,7 @@ def bounded(section: str) -> Callable[[type[T]], type[T]]:
     return decorate
 
 
-def check_numbers(section: str, bounds: Mapping[str, Bound], values: Mapping[str, object]) -> None:
+def check_numbers(prefix: str, bounds: Mapping[str, Bound], values: Mapping[str, object]) -> None:
     """Whether numbers that others define lie within bounds of ours; what is no number is theirs to judge.
 
     Raises:
@@ -155,7 +157,7 @@ def check_numbers(section: str, bounds: Mapping[str, Bound], values: Mapping[str
             try:
                 bounds[name](value)
             except NotWithinError as error:
-                raise UserError(f"{section}.{name} is {shown(value)}; {error}.") from None
+                raise UserError(f"{prefix}{name} is {shown(value)}; {error}.") from None
 
 
 def shown(value: object) -> str:

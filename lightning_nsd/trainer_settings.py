@@ -36,7 +36,7 @@ def check_trainer(settings: Mapping[str, object]) -> None:
     Raises:
         UserError: names the setting and its bound.
     """
-    check_numbers("trainer", BOUNDS, settings)
+    check_numbers("trainer.", BOUNDS, settings)
     longest = settings.get("max_time")
     if isinstance(longest, Mapping):
         longest = timedelta(**longest)

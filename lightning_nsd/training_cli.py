@@ -30,6 +30,7 @@ from lightning_nsd.loggers.forgiving import forgiving
 from lightning_nsd.loggers.metrics_file import MetricsFile
 from lightning_nsd.messages import user_error_in
 from lightning_nsd.module import FewShotDiffusion
+from lightning_nsd.numbers import SEED, check_numbers, shown
 from lightning_nsd.run_branch import newest_readable
 from lightning_nsd.run_folder import LOG_FOLDER, check_writable
 from lightning_nsd.run_lock import locked
@@ -97,8 +98,8 @@ class FewShotCLI(LightningCLI):
         parser.add_lightning_class_args(PredictionWriter, "predictions")
         for name in LINKED_FROM_DATA:
             parser.link_arguments(f"data.{name}", f"model.{name}", apply_on="instantiate")
-        parser.link_arguments("seed_everything", "model.seed", compute_fn=int)
-        parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=int)
+        parser.link_arguments("seed_everything", "model.seed", compute_fn=seed_from)
+        parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=seed_from)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """Resolve `--ckpt_path last`, and refuse a checkpoint that cannot be read, before anything is built."""
@@ -106,6 +107,8 @@ class FewShotCLI(LightningCLI):
         super().parse_arguments(parser, args)
         options = self.config[self.config.subcommand]
         check_trainer(options.trainer.as_dict())
+        if not isinstance(options.ckpt_path, str | Path | None):
+            raise UserError(f"ckpt_path is {shown(options.ckpt_path)}; it must be the path of a checkpoint, or last.")
         self.root = Path(options.trainer.default_root_dir or ".")
         for logger in as_list(options.trainer.logger):
             if logger.init_args.get("save_dir", "elsewhere") in (".", None):
@@ -187,6 +190,16 @@ class FewShotCLI(LightningCLI):
                 f"{self.subcommand} uses an untrained model, because no checkpoint is named: give --ckpt_path last, or "
                 "the path of one."
             )
+
+
+def seed_from(seed_everything: int) -> int:
+    """The seed of data and model: the run's.
+
+    Raises:
+        UserError: no seed.
+    """
+    check_numbers("", {"seed_everything": SEED}, {"seed_everything": seed_everything})
+    return int(seed_everything)
 
 
 def as_list(loggers: Any) -> list[Any]:

@@ -143,7 +143,9 @@ class Upsample(nn.Module):
 
 
 def check_levels(owner: str, image_size: int, num_levels: int) -> None:
-    """Raise UserError unless the image can be halved once for every level after the first."""
+    """Raise UserError unless there is a level, and the image can be halved once for every one after the first."""
+    if not num_levels:
+        raise UserError(f"{owner}: channel_multipliers is empty; it holds one number for each level.")
     factor = 2 ** (num_levels - 1)
     if image_size % factor:
         raise UserError(

@@ -4,38 +4,39 @@ Nothing is trained: a configuration is read, checked, and everything of it is bu
 """
 
 import copy
+import functools
 import math
-from collections.abc import Iterator
-from typing import Any
+import sys
+from collections.abc import Callable, Iterator
+from typing import Any, get_type_hints
 
 import pytest
 import yaml
-from jsonargparse import Namespace
 from lightning.pytorch import Trainer
 
-from lightning_nsd import training_cli
+from lightning_nsd.config_files import with_config_paths
 from lightning_nsd.training_cli import FewShotCLI
 from tests.cli.conftest import TINY
-from tests.hostile.answer import assert_refused
+from tests.hostile.answer import Answer, assert_refused
+
+Place = tuple[str | int, ...]
 
 VALUES = [0, -1, math.nan, math.inf, 1e30, 2.5, 10**12, "", "x", [], {}, None]
 PER_SETTING = 3
 """Values that each setting is given in an ordinary run; a campaign gives it more, up to all."""
-NO_NUMBER = [math.nan, math.inf, 1e30, "", "x", [], {}]
+NEVER_A_NUMBER = [math.nan, math.inf, 1e30, "", "x", [], {}]
 OURS = ("data", "model", "checkpoint", "fid", "predictions")
 OPTIMIZER = "model.optimizer.init_args."
-"""The optimiser's own settings are torch's: it judges them, all but the rate."""
+"""The optimiser's own settings are torch's: it judges them, all but the rate, and names itself."""
 
-OTHER_PARTS = [
-    "--model.encoder=SetViT", "--model.encoder.patch_size=4", "--model.encoder.context_dim=8",
-    "--model.encoder.depth=1", "--model.encoder.num_heads=2", "--model.encoder.head_dim=4",
-    "--model.denoiser=DiT", "--model.denoiser.hidden_size=8", "--model.denoiser.depth=1",
-    "--model.denoiser.num_heads=2", "--model.context=VariationalContext", "--model.sampler=DPMSolverPP",
-    "--model.sampler.num_steps=5", "--model.optimizer=torch.optim.SGD", "--model.optimizer.lr=0.1",
-]  # fmt: skip
-VIT = [*OTHER_PARTS, "--model.encoder=ViT", "--model.encoder.context_dim=8", "--model.encoder.depth=1",
+SET_VIT = ["--model.encoder=SetViT", "--model.encoder.patch_size=4", "--model.encoder.context_dim=8",
+           "--model.encoder.depth=1", "--model.encoder.num_heads=2", "--model.encoder.head_dim=4",
+           "--model.denoiser=DiT", "--model.denoiser.hidden_size=8", "--model.denoiser.depth=1",
+           "--model.denoiser.num_heads=2", "--model.context=VariationalContext", "--model.sampler=DPMSolverPP",
+           "--model.sampler.num_steps=5", "--model.optimizer=torch.optim.SGD", "--model.optimizer.lr=0.1"]  # fmt: skip
+VIT = [*SET_VIT, "--model.encoder=ViT", "--model.encoder.context_dim=8", "--model.encoder.depth=1",
        "--model.sampler=DDPM"]  # fmt: skip
-PARTS = {"unet": [], "set_vit": OTHER_PARTS, "vit": VIT}
+PARTS = {"unet": [], "set_vit": SET_VIT, "vit": VIT}
 
 
 @pytest.fixture(scope="module")
@@ -55,38 +56,32 @@ def _build_only(monkeypatch: pytest.MonkeyPatch, parsers: dict[str, Any]) -> Non
             parsers.update({name: value for name, value in vars(self).items() if "parser" in name or "subcom" in name})
         vars(self).update(parsers)
 
-    def fit(self: Trainer, model: Any, datamodule: Any = None, ckpt_path: Any = None, **_: Any) -> None:
+    @functools.wraps(Trainer.fit)  # the command's own options are its arguments
+    def fit(self: Trainer, model: Any, **_: Any) -> None:
         model.trainer = self
         model.configure_optimizers()
 
     monkeypatch.setattr(FewShotCLI, "setup_parser", setup_parser)
+    monkeypatch.setattr(FewShotCLI, "after_fit", lambda self: None)
     monkeypatch.setattr(Trainer, "fit", fit)
     monkeypatch.setattr(Trainer, "estimated_stepping_batches", 10)
 
 
-def settings_of(arguments: list[str], monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
+def settings_of(parts: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """The whole configuration that a command line makes, defaults filled in."""
     made: list[FewShotCLI] = []
-
-    def stop(self: FewShotCLI) -> None:
-        made.append(self)
-
     with monkeypatch.context() as patch:
-        patch.setattr(FewShotCLI, "instantiate_classes", stop)
+        patch.setattr(FewShotCLI, "instantiate_classes", lambda self: made.append(self))
         patch.setattr(FewShotCLI, "_run_subcommand", lambda self, name: None)
-        FewShotCLI(["fit", *training_cli_arguments(arguments)])
-    config = made[0].config["fit"]
-    text = made[0]._parser("fit").dump(Namespace(config), skip_unset=False)
-    return yaml.safe_load(text)
+        patch.setattr(sys, "argv", ["nsd", *with_config_paths(["fit", *TINY, *PARTS[parts]])])
+        FewShotCLI()
+    text = made[0]._parser("fit").dump(made[0].config["fit"], skip_unset=False)
+    settings = yaml.safe_load(text)
+    settings.pop("config", None)
+    return {**settings, "trainer": {**settings["trainer"], "default_root_dir": "run"}}
 
 
-def training_cli_arguments(arguments: list[str]) -> list[str]:
-    from lightning_nsd.config_files import with_config_paths
-
-    return with_config_paths(arguments)
-
-
-def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+def leaves(value: Any, path: Place = ()) -> Iterator[Place]:
     """Where a configuration has a value that is no section and no list of classes."""
     if isinstance(value, dict) and value:
         for name, item in value.items():
@@ -98,12 +93,24 @@ def leaves(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
         yield path
 
 
-def with_value(settings: dict[str, Any], path: tuple[Any, ...], value: Any) -> dict[str, Any]:
+def sections(value: Any, path: Place = ()) -> Iterator[Place]:
+    """Where a configuration has a section of settings."""
+    if isinstance(value, dict) and value and "class_path" not in value and path[-1:] != ("init_args",):
+        if path:
+            yield path
+        for name, item in value.items():
+            yield from sections(item, (*path, name))
+
+
+def at(settings: Any, path: Place) -> Any:
+    for name in path:
+        settings = settings[name]
+    return settings
+
+
+def with_value(settings: dict[str, Any], path: Place, value: Any) -> dict[str, Any]:
     changed = copy.deepcopy(settings)
-    place: Any = changed
-    for name in path[:-1]:
-        place = place[name]
-    place[path[-1]] = value
+    at(changed, path[:-1])[path[-1]] = value
     return changed
 
 
@@ -113,32 +120,198 @@ def chosen(position: int, campaign: int) -> list[Any]:
     return [VALUES[(position * PER_SETTING + i) % len(VALUES)] for i in range(count)]
 
 
+def assert_clear(found: Answer, path: Place, default: Any, value: Any) -> None:
+    """Refused in a sentence that names the setting; a number of ours that is none is never accepted."""
+    name = ".".join(map(str, path))
+    is_number = isinstance(default, int | float) and not isinstance(default, bool)
+    if found.status != 0:
+        assert_refused(found, "model.optimizer" if name.startswith(OPTIMIZER) else str(path[-1]))
+    elif path[0] in OURS and is_number and not name.startswith(OPTIMIZER):
+        assert value not in NEVER_A_NUMBER, "accepted"
+
+
 @pytest.mark.parametrize("parts", PARTS)
 def test_every_setting_is_refused_in_a_sentence_or_builds(parts, answer, tmp_path, monkeypatch, campaign):
-    settings = settings_of([*TINY, *PARTS[parts], "--trainer.default_root_dir=run"], monkeypatch)
-    settings.pop("config", None)
-    known = set(leaves(settings_of([*TINY, "--trainer.default_root_dir=run"], monkeypatch))) if parts != "unet" else set()
+    settings = settings_of(parts, monkeypatch)
+    known = set() if parts == "unet" else set(leaves(settings_of("unet", monkeypatch)))
     failures, tried = [], 0
     config = tmp_path / "hostile.yaml"
     for position, path in enumerate(leaf for leaf in leaves(settings) if leaf not in known):
-        name = ".".join(map(str, path))
-        default = settings
-        for part in path:
-            default = default[part]
         for value in chosen(position, campaign):
             config.write_text(yaml.safe_dump(with_value(settings, path, value)), encoding="utf-8")
             tried += 1
             try:
-                found = answer("fit", "--config", config)
-                if found.status != 0:
-                    assert_refused(found, str(next(part for part in reversed(path) if isinstance(part, str))))
-                is_number = isinstance(default, int | float) and not isinstance(default, bool)
-                if path[0] in OURS and is_number and value in NO_NUMBER and not name.startswith(OPTIMIZER):
-                    assert found.status == 2, "accepted"
-            except Exception as error:
-                failures.append(f"{name} = {value!r}: {type(error).__name__} {str(error)[:300]}")
-            except AssertionError as error:
-                failures.append(f"{name} = {value!r}: {str(error)[:300]}")
-    assert tried > 100 or parts != "unet"
-    print(f"settings of {parts}: {tried} tried")
+                assert_clear(answer("fit", "--config", config), path, at(settings, path), value)
+            except (Exception, AssertionError) as error:
+                failures.append(f"{'.'.join(map(str, path))} = {value!r}: {type(error).__name__} {str(error)[:300]}")
+    assert tried > (300 if parts == "unet" else 10)
     assert not failures, f"{len(failures)} of {tried}:\n" + "\n".join(failures)
+
+
+@pytest.mark.parametrize("value", [[], 3, None, "x", [1]])
+def test_a_whole_section_that_is_no_mapping_is_refused(value, answer, tmp_path, monkeypatch):
+    settings = settings_of("unet", monkeypatch)
+    config = tmp_path / "hostile.yaml"
+    found = list(sections(settings))
+    assert {("trainer",), ("checkpoint",), ("fid",), ("model",), ("model", "diffusion")} <= set(found)
+    for path in found:
+        config.write_text(yaml.safe_dump(with_value(settings, path, value)), encoding="utf-8")
+        assert_refused(answer("fit", "--config", config), ".".join(map(str, path)))
+
+
+def test_sections_of_the_command_line_are_mappings_too(answer):
+    for name in ("trainer", "checkpoint", "model", "fid"):
+        for value in ("3", "[]", "x"):
+            assert_refused(answer("fit", *TINY, f"--{name}={value}"), f"{name} is {value}")
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("trainer.devices=-1", "devices"),
+        ("trainer.devices=[]", "devices"),
+        ("trainer.limit_train_batches=-1", "trainer.limit_train_batches is -1; it must be a number from 0"),
+        ("trainer.limit_val_batches=2.5", "limit_val_batches"),
+        ("trainer.overfit_batches=-1", "trainer.overfit_batches is -1"),
+        ("trainer.val_check_interval=soon", "val_check_interval"),
+        ("trainer.val_check_interval=0", "trainer.val_check_interval is 0"),
+        ("trainer.check_val_every_n_epoch=0", "trainer.check_val_every_n_epoch is 0"),
+        ("trainer.accelerator=x", "accelerator"),
+        ("trainer.accelerator=gpu", "trainer.accelerator"),
+        ("trainer.strategy=x", "strategy"),
+        ("trainer.strategy=fsdp", "strategy"),
+        ("trainer.max_time=soon", "trainer.max_time"),
+        ("trainer.max_time={hours: -1}", "trainer.max_time"),
+        ("trainer.gradient_clip_algorithm=x", "gradient_clip_algorithm"),
+        ("trainer.gradient_clip_val=-1", "trainer.gradient_clip_val is -1; it must be a number from 0"),
+        ("trainer.profiler=x", "profiler"),
+        ("trainer.num_nodes=0", "trainer.num_nodes is 0"),
+        ("trainer.accumulate_grad_batches=1000000000000", "trainer.accumulate_grad_batches is 1000000000000"),
+        ("trainer.fast_dev_run=1000000000000", "trainer.fast_dev_run is 1000000000000"),
+        ("trainer.log_every_n_steps=0", "trainer.log_every_n_steps is 0"),
+        ("seed_everything=-1", "seed_everything is -1"),
+        ("model.optimizer=torch.optim.LBFGS", "model.optimizer"),
+        ("model.optimizer=torch.optim.Muon", "model.optimizer"),
+        ("model.optimizer=os.system", "model.optimizer"),
+        ("model.optimizer.lr=-1", "model.optimizer"),
+        ("model.optimizer.lr=.inf", "model.optimizer.lr is inf; it must be a number from 0 to 1,000"),
+        ("model.encoder_lr=-1", "model.encoder_lr is -1"),
+        ("model.denoiser_lr=-0.1", "model.denoiser_lr is -0.1"),
+        ("model.ema_decay=1.5", "model.ema_decay is 1.5; it must be a number from 0 to 1."),
+        ("model.ema_decay=-0.5", "model.ema_decay is -0.5"),
+        ("model.ema_decay=nan", "model.ema_decay is nan"),
+        ("model.encoder.num_res_blocks=-1", "model.encoder.num_res_blocks is -1"),
+        ("model.denoiser.num_res_blocks=-1", "model.denoiser.num_res_blocks is -1"),
+        ("model.encoder.context_dim=0", "model.encoder.context_dim is 0"),
+        ("model.denoiser.model_channels=65536", "Its widest layer is model.denoiser."),
+        ("model.denoiser.channel_multipliers=[]", "channel_multipliers"),
+        ("fid.num_samples=0", "fid.num_samples is 0; it must be a whole number from 2"),
+        ("fid.num_samples=-1", "fid.num_samples is -1"),
+        ("data.eval_episodes=0", "data.eval_episodes is 0"),
+        ("data.batch_size=1000000000000", "data.batch_size is 1000000000000"),
+        ("trainer.callbacks.init_args.num_images=0", "num_images is 0"),
+    ],
+)
+def test_a_setting_that_makes_no_sense_is_one_sentence(setting, words, answer):
+    assert_refused(answer("fit", *TINY, f"--{setting}"), words)
+
+
+def test_every_number_that_can_be_set_has_a_bound(monkeypatch):
+    classes = {at(settings_of(parts, monkeypatch), path)
+               for parts in PARTS for path in class_paths(settings_of(parts, monkeypatch))}  # fmt: skip
+    ours = [found for found in map(imported, classes) if found.__module__.startswith("lightning_nsd.")]
+    assert len(ours) >= 8
+    for found in ours:
+        for name, hint in get_type_hints(found.__init__, include_extras=True).items():
+            assert hint not in (int, float, int | None, float | None) or name == "context_dim", f"{found}.{name}"
+
+
+def class_paths(value: Any, path: Place = ()) -> Iterator[Place]:
+    if isinstance(value, dict):
+        for name, item in value.items():
+            if name == "class_path":
+                yield (*path, name)
+            yield from class_paths(item, (*path, name))
+    elif isinstance(value, list):
+        for number, item in enumerate(value):
+            yield from class_paths(item, (*path, number))
+
+
+def imported(path: str) -> type:
+    module, _, name = path.rpartition(".")
+    return getattr(__import__(module, fromlist=[name]), name)
+
+
+# ---- files ----
+
+BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
+    f"{new}: &{new} [{', '.join([f'*{old}'] * 10)}]\n" for old, new in zip("abcdefghi", "bcdefghij", strict=True)
+)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"trainer: {max_steps: 1} # \xff\xfe", "is not UTF-8"),
+        ("trainer: {max_steps: 1}\n".encode("utf-16"), "is not UTF-8"),
+        (BOMB.encode(), "unfolds to more than"),
+        (b"trainer: &a\n  logger: *a\n", "holds itself"),
+        (b"trainer: &a [*a]\n", "holds itself"),
+        (b"[" * 5000, "is no YAML"),
+        (b"[" * 500, "deep"),
+        (b"{a: " * 500, "deep"),
+        (b"trainer: {max_steps: 1", "is no YAML"),
+        (b"trainer:\n\t- 3", "is no YAML"),
+        (b"- 3", "is to hold sections"),
+        (b"", "is to hold sections"),
+        (b"x: " + b"9" * 5000, "cannot be read"),
+        (b"!!python/object/apply:os.system [touch executed]", "is no YAML"),
+        (b"trainer: !!python/object/apply:os.system [touch executed]", "is no YAML"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_refused(content, words, answer, tmp_path):
+    (tmp_path / "hostile.yaml").write_bytes(content)
+    assert_refused(answer("fit", "--config", "hostile.yaml"), "hostile.yaml", words)
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize("option", ["--model=&a {diffusion: *a}", "--trainer.callbacks=&a [*a]"])
+def test_what_the_command_line_gives_as_yaml_has_the_same_bounds(option, answer):
+    assert_refused(answer("fit", *TINY, option), "holds itself")
+
+
+# ---- before the first step ----
+
+
+def raising(error: Exception) -> Callable[..., None]:
+    @functools.wraps(Trainer.fit)
+    def fit(self: Trainer, *_: Any, **__: Any) -> None:
+        raise error
+
+    return fit
+
+
+def test_whatever_is_raised_before_the_first_step_is_a_sentence(answer, monkeypatch):
+    monkeypatch.setattr(Trainer, "fit", raising(RuntimeError("something\nin `max_epochs`")))
+    assert_refused(answer("fit", *TINY), "trainer.max_epochs: something in")
+    monkeypatch.setattr(Trainer, "fit", raising(PermissionError(13, "Permission denied", "/some/where")))
+    assert_refused(answer("fit", *TINY), "Permission denied: /some/where")
+
+
+def test_the_traceback_is_there_for_who_asks_for_it(answer, monkeypatch):
+    monkeypatch.setattr(Trainer, "fit", raising(RuntimeError("inside")))
+    assert_refused(answer("fit", *TINY), "inside", "LIGHTNING_NSD_DEBUG=1")
+    monkeypatch.setenv("LIGHTNING_NSD_DEBUG", "1")
+    with pytest.raises(RuntimeError, match="inside"):
+        answer("fit", *TINY)
+
+
+def test_an_error_after_the_first_step_keeps_its_traceback(answer, monkeypatch):
+    @functools.wraps(Trainer.fit)
+    def fit(self: Trainer, *_: Any, **__: Any) -> None:
+        next(callback for callback in self.callbacks if type(callback).__name__ == "FirstStep").taken = True
+        raise RuntimeError("a defect")
+
+    monkeypatch.setattr(Trainer, "fit", fit)
+    with pytest.raises(RuntimeError, match="a defect"):
+        answer("fit", *TINY)
