@@ -7,10 +7,11 @@ import traceback
 from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
+from pydantic import ValidationError
 
 from lightning_nsd.errors import UserError
 from lightning_nsd.messages import readable
-from lightning_nsd.numbers import cut
+from lightning_nsd.numbers import cut, shown
 
 DEBUG = "LIGHTNING_NSD_DEBUG"
 """Environment variable that asks for Python's own account instead."""
@@ -72,13 +73,17 @@ def explained(error: Exception) -> UserError:
 def _message_of(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {error.filename}" if error.filename else error.strerror
+    if isinstance(error, ValidationError):
+        return "; ".join(
+            f"{'.'.join(map(str, wrong['loc']))} is {shown(wrong['input'])}: {wrong['msg']}" for wrong in error.errors()
+        )
     return readable(str(error))
 
 
 def _setting_of(error: Exception, message: str) -> str | None:
     """The setting that the message names, or else the one that chooses the part of a library that raised."""
-    last = traceback.extract_tb(error.__traceback__)[-1].filename.replace(os.sep, "/") if error.__traceback__ else ""
-    owner = next((setting for part, setting in _OWNERS if part in last), None)
+    files = [frame.filename.replace(os.sep, "/") for frame in traceback.extract_tb(error.__traceback__)[:-4:-1]]
+    owner = next((setting for file in files for part, setting in _OWNERS if part in file), None)
     if owner and not owner.startswith("trainer."):
         return owner
     named = [name for name in _TRAINER_SETTINGS if re.search(rf"(?<![\w.]){name}(?!\w)", message)]

@@ -90,6 +90,11 @@ class FewShotCLI(LightningCLI):
             args=args,
         )
 
+    @staticmethod
+    def subcommands() -> dict[str, set[str]]:
+        """Without the option by which a checkpoint could run code."""
+        return {name: {*left_out, "weights_only"} for name, left_out in LightningCLI.subcommands().items()}
+
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
         """Checkpoints, distances and predictions have options of their own; what the data decides is linked."""
         parser.add_lightning_class_args(RunCheckpoint, "checkpoint")

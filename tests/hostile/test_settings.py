@@ -242,6 +242,12 @@ def imported(path: str) -> type:
     return getattr(__import__(module, fromlist=[name]), name)
 
 
+def test_no_option_lets_a_checkpoint_run_code(answer):
+    found = answer("fit", *TINY, "--weights_only=0")
+    assert found.status == 2
+    assert "unrecognized" in found.message
+
+
 # ---- files ----
 
 BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
