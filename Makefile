@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.setup-run
 TEST_STAMP := $(VENV)/.setup-test
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fit test lint mutants parity-run bench clean
+.PHONY: help setup fit test lint campaign mutants parity-run bench clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ lint: $(TEST_STAMP) ## style and types
 test: lint ## style, types and all tests
 	$(BIN)/python -m pytest tests $(ARGS)
 	$(BIN)/python -m pytest parity_tests $(ARGS)
+
+campaign: $(TEST_STAMP) ## ten times as many hostile inputs as `make test`: settings, data, checkpoints, commands, faults
+	$(BIN)/python -m pytest tests/hostile --campaign 10 $(ARGS)
 
 mutants: $(TEST_STAMP) ## change one thing at a time in the torch side; the parity tests must notice each
 	$(BIN)/python -m parity_tests.mutants
