@@ -2,21 +2,33 @@
 
 import logging
 import shutil
+import sys
 import uuid
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lightning_nsd.errors import UserError
+from lightning_nsd.numbers import cut
 
 
+@cache
 def _orbax() -> Any:
     try:
         import orbax.checkpoint
     except ImportError as error:
         raise UserError("Orbax checkpoints need orbax: pip install 'lightning-nsd[jax]'.") from error
+    previous = sys.unraisablehook
+
+    def report(unraisable: Any) -> None:
+        """Its threads go on for a moment after a failure that was raised, and print dozens of tracebacks."""
+        if str(unraisable.exc_value) != "Event loop is closed":
+            previous(unraisable)
+
+    sys.unraisablehook = report
     return orbax.checkpoint
 
 
@@ -59,7 +71,7 @@ def write_orbax(path: Path, tree: Mapping[str, Any]) -> None:
         _orbax().PyTreeCheckpointer().save(unfinished, tree)
         unfinished.rename(path.absolute())
     except Exception as error:  # on a full disk its storage raises what it likes
-        raise UserError(f"{path} could not be written: {str(error).splitlines()[0][:200]}") from error
+        raise UserError(f"{path} could not be written: {cut(str(error).splitlines()[0], 200)}") from error
     finally:
         log.setLevel(level)
         for rest in unfinished.parent.glob(f"{unfinished.name}*"):  # its library adds a suffix of its own
