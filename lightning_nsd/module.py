@@ -265,9 +265,18 @@ class FewShotDiffusion(LightningModule):
 
         Returns:
             `(B, num, C, H, W)` in [-1, 1].
+
+        Raises:
+            UserError: weights of 16 bits, in whose type the schedule's tables and the times are too coarse.
         """
         model, sampler = self.evaluation_model, sampler or self.sampler
-        support = support.to(next(model.parameters()).dtype)
+        dtype = next(model.parameters()).dtype
+        if dtype.itemsize < 4:
+            raise UserError(
+                f"The model's weights are {dtype}: the noise schedule would be rounded to them, to no noise at all for "
+                "small t. Keep them in float32 and sample under torch.autocast."
+            )
+        support = support.to(dtype)
         b, shape = len(support), (self.channels, self.image_size, self.image_size)
         on: dict[str, Any] = {"device": support.device, "dtype": support.dtype, "generator": generator}
         with torch.no_grad():

@@ -1,8 +1,10 @@
 """Settings of samplers and of the trainer's precision that cannot be meant, in `fit`, and of `sample`."""
 
 import pytest
+import torch
 
 from lightning_nsd.diffusion.sampler import DDIM
+from lightning_nsd.errors import UserError
 from lightning_nsd.sample import choose_sampler
 from tests.cli.conftest import TINY
 from tests.conftest import make_model
@@ -38,3 +40,12 @@ def test_what_sample_is_not_asked_to_change_is_as_the_checkpoint_has_it():
     assert (fewer.num_steps, fewer.eta, fewer.clip, fewer.spacing) == (5, 0.5, False, "trailing")
     other = choose_sampler(model, "dpm++", 5, None)
     assert (other.num_steps, other.clip, other.spacing) == (5, False, "log_snr")
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+def test_a_model_of_sixteen_bits_is_not_drawn_from(dtype):
+    model = make_model()
+    with pytest.raises(UserError, match=r"autocast"):
+        model.to(dtype).sample(torch.zeros(1, 3, 3, 8, 8), 1)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert model.float().sample(torch.zeros(1, 3, 3, 8, 8), 1).isfinite().all()
