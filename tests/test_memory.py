@@ -12,9 +12,7 @@ from tests.conftest import make_model
 
 def test_the_widest_layer_is_named(monkeypatch):
     monkeypatch.setattr(memory, "memory_bytes", lambda: 1e9)
-    with pytest.raises(
-        UserError, match=r"8,000\.1 GB .* 1\.0 GB.* model\.1\.weight \(1,000,000 × 1,000,000\)"
-    ):
+    with pytest.raises(UserError, match=r"8,000\.1 GB .* 1\.0 GB.* model\.1\.weight \(1,000,000 × 1,000,000\)"):
         check_memory(lambda: nn.Sequential(nn.Linear(8, 1_000_000), nn.Linear(1_000_000, 1_000_000)))
 
 

@@ -13,6 +13,7 @@ from lightning_nsd.callbacks.graceful_stop import GracefulStop
 from lightning_nsd.callbacks.run_checkpoint import save_together
 from lightning_nsd.data.datamodule import EpisodeDataModule, Split
 from lightning_nsd.diffusion.sampler import Sampler
+from lightning_nsd.errors import UserError
 from lightning_nsd.evaluation.evaluator import Evaluator, Settings
 from lightning_nsd.evaluation.files import folder_of, write_tables
 from lightning_nsd.evaluation.publish import publish
@@ -75,6 +76,10 @@ class PerClassFID(Callback):
         strict: bool = False,
         cache_dir: str | None = None,
     ) -> None:
+        if classes == []:
+            raise UserError("fid.classes is []; give names of classes, a number of classes, or null for all.")
+        if not isinstance(extractor, str):
+            raise UserError(f"fid.extractor is {extractor}; it must be the name of an extractor, or a class path.")
         self.when = when
         self.splits = splits
         settings = Settings(
