@@ -131,14 +131,17 @@ def test_a_file_that_names_code_is_refused_in_our_words_and_the_code_not_run(con
     assert not marker.exists()
 
 
-def test_a_tensor_that_claims_more_bytes_than_its_record_is_refused(good, tmp_path):
-    """torch would read on behind the record."""
-    torch.save({"x": torch.arange(4.0)}, tmp_path / "x")
+def test_a_tensor_that_claims_more_bytes_than_its_record_is_refused(good, content, tmp_path):
+    """torch would read on in memory behind the record."""
+    write(put(content, ("callbacks", "x"), torch.arange(77.0)), tmp_path / "x")  # the only record of 77 elements
+    claim = b"J" + struct.pack("<i", 10**8)
     with zipfile.ZipFile(tmp_path / "x") as source, zipfile.ZipFile(tmp_path / "a.ckpt", "w") as target:
         for entry in source.infolist():
             data = source.read(entry)
             if entry.filename.endswith("data.pkl"):
-                data = data.replace(b"K\x04", b"M\x00\x20")  # 8192 elements for 4
+                for after in (b"t", b"\x85"):  # the storage's size, and the tensor's
+                    assert data.count(b"KM" + after) == 1
+                    data = data.replace(b"KM" + after, claim + after)
             target.writestr(entry.filename, data)
     assert refusal(read_checkpoint, tmp_path / "a.ckpt")
     with zipfile.ZipFile(good) as source, zipfile.ZipFile(tmp_path / "b.ckpt", "w", zipfile.ZIP_DEFLATED) as target:
@@ -205,17 +208,17 @@ def test_any_setting_may_hold_anything(content, campaign, tmp_path):
 
 def test_settings_of_absurd_size_are_refused_before_anything_is_built(content, tmp_path):
     denoiser = (HYPERPARAMETERS, "denoiser", "init_args")
-    for path, value in [
-        ((*denoiser, "model_channels"), 65_536),
-        ((*denoiser, "num_res_blocks"), 1000),
-        ((*denoiser, "channel_multipliers"), [256] * 6),
-        ((HYPERPARAMETERS, "image_size"), 10**9),
-        ((HYPERPARAMETERS, "diffusion", "num_steps"), 10**12),
+    for path, value, said in [
+        ((*denoiser, "model_channels"), 65_536, "far larger"),
+        ((*denoiser, "num_res_blocks"), 100, "far larger"),
+        ((*denoiser, "channel_multipliers"), [256] * 3, "far larger"),
+        ((HYPERPARAMETERS, "image_size"), 10**9, "image_size"),
+        ((HYPERPARAMETERS, "diffusion", "num_steps"), 10**12, "num_steps"),
     ]:
-        assert refusal(lightning_nsd.load, write(put(content, path, value), tmp_path / "a.ckpt")), path
+        assert said in refusal(lightning_nsd.load, write(put(content, path, value), tmp_path / "a.ckpt")), path
     dit = {"class_path": "DiT", "init_args": {"patch_size": 1, "hidden_size": 4096}}
     large = put(put(content, (HYPERPARAMETERS, "denoiser"), dit), (HYPERPARAMETERS, "image_size"), 1024)
-    assert refusal(lightning_nsd.load, write(large, tmp_path / "a.ckpt"))
+    assert "no attention reaches" in refusal(lightning_nsd.load, write(large, tmp_path / "a.ckpt"))
 
 
 # ---- classes ----
