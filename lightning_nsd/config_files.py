@@ -120,7 +120,9 @@ def load_yaml(text: str) -> Any:
     check_size(text)
     try:
         return _load_yaml(text)
-    except (ValueError, OverflowError) as error:
+    except yaml.YAMLError:
+        raise
+    except Exception as error:  # YAML's constructors let through whatever Python's raise
         raise UserError(f"it holds a value that cannot be read: {cut(str(error), 200)}.") from error
 
 
