@@ -36,7 +36,7 @@ lint: $(TEST_STAMP) ## style and types
 	$(BIN)/mypy
 
 test: lint ## style, types and all tests
-	$(BIN)/python -m pytest tests $(ARGS)
+	$(BIN)/python -m pytest tests --numprocesses 2 --dist loadfile $(ARGS)
 	$(BIN)/python -m pytest parity_tests $(ARGS)
 
 campaign: $(TEST_STAMP) ## ten times as many hostile inputs as `make test`: settings, data, checkpoints, commands, faults

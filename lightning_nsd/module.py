@@ -355,7 +355,8 @@ class FewShotDiffusion(LightningModule):
 
     def _log_step(self) -> None:
         """Loggers show an evaluation's figures at this step; by itself Lightning takes the one before in `fit`."""
-        self.log("step", float(self.trained_steps), batch_size=1)
+        step = torch.tensor(float(self.trained_steps))  # on the host: on XLA's device every number is another graph
+        self.log("step", step, batch_size=1)
 
     def predict_step(self, batch: EpisodeBatch, batch_idx: int) -> Tensor:
         """One image drawn for every episode from its first n_shot images: `(B, 1, C, H, W)` in [-1, 1]."""

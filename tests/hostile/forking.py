@@ -34,6 +34,7 @@ class Request:
         begun: what it has written by then.
         slow: whether every file waits for ever where it is to be flushed to the disk, saying `flushing`.
         largest: bytes that a file may have, as where a disk is full.
+        environment: variables that it sees instead; empty ones it does not see.
     """
 
     arguments: Sequence[str]
@@ -44,6 +45,7 @@ class Request:
     begun: str = ""
     slow: bool = False
     largest: int = 0
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass
@@ -103,6 +105,9 @@ def _become(request: Request, writer: int) -> None:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(encoding=request.encoding, errors="strict")
     sys.argv = ["lightning_nsd", *request.arguments]
+    os.environ.update(request.environment)
+    for name in (name for name, value in request.environment.items() if not value):
+        del os.environ[name]
     if request.slow:
         os.fsync = _never
     if request.largest:

@@ -6,13 +6,16 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from multiprocessing import forkserver
 from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from typing import NamedTuple
 
+import pytest
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from lightning_nsd.cli import main
+from tests.cli.conftest import ROOT
 
 PRELOADED = ["lightning_nsd.training_cli", "lightning_nsd.cli", "tests.hostile.faults", "tests.callbacks.conftest"]
 
@@ -30,8 +33,12 @@ class Ended(NamedTuple):
 
 
 def make_context() -> ForkServerContext:
+    """The server from which all are forked is started here: it looks for modules where its environment says."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(PRELOADED)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("PYTHONPATH", str(ROOT))
+        forkserver.ensure_running()
     return context
 
 

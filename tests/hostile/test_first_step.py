@@ -1,26 +1,35 @@
 """What Weights & Biases or an optimiser raises in a real run before its first step is one sentence too."""
 
+from pathlib import Path
+
 import pytest
 
 from tests.cli.conftest import TINY
-from tests.hostile.answer import assert_refused
+from tests.hostile.answer import Answer, assert_refused
+from tests.hostile.forking import Request, endings
 
 SHORT = [*TINY, "--trainer.max_steps=1", "--trainer.limit_val_batches=0", "--trainer.num_sanity_val_steps=0",
          "--trainer.default_root_dir=run"]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    ("environment", "words"),
-    [({}, "wandb login"), ({"WANDB_MODE": "nonsense"}, "offline"), ({"WANDB_API_KEY": "short"}, "wandb login")],
-)
-def test_wandb_without_what_it_needs_says_how_to_go_on(environment, words, answer, tmp_path, monkeypatch):
-    for name in ("WANDB_MODE", "WANDB_API_KEY"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("HOME", str(tmp_path))  # where a key would be kept
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert_refused(answer("fit", *SHORT, "--config=wandb.yaml"), "W&B", words)
-    assert not (tmp_path / "run" / "last.ckpt").exists()
+WANDB = {
+    "no key": ({"WANDB_MODE": ""}, "wandb login"),
+    "an unknown mode": ({"WANDB_MODE": "nonsense"}, "offline"),
+    "a short key": ({"WANDB_MODE": "", "WANDB_API_KEY": "short"}, "wandb login"),
+}
+
+
+def test_wandb_without_what_it_needs_says_how_to_go_on(tmp_path):
+    """Each in a process of its own: a session of W&B takes no notice of a later environment."""
+    requests = []
+    for name, (environment, _) in WANDB.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        home = {"HOME": str(folder), "WANDB_API_KEY": "", **environment}  # where a key would be kept
+        requests.append(Request(["fit", *SHORT, "--config=wandb.yaml"], str(folder), environment=home))
+    for request, (_, words), ending in zip(requests, WANDB.values(), endings(requests), strict=True):
+        assert_refused(Answer(ending.status, ending.said), "W&B", words)
+        assert not (Path(request.folder) / "run" / "last.ckpt").exists()
 
 
 @pytest.mark.parametrize("name", ["LBFGS", "SparseAdam", "Muon"])
