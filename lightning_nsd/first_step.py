@@ -86,6 +86,12 @@ def _setting_of(error: Exception, message: str) -> str | None:
     owner = next((setting for file in files for part, setting in _OWNERS if part in file), None)
     if owner and not owner.startswith("trainer."):
         return owner
-    named = [name for name in _TRAINER_SETTINGS if re.search(rf"(?<![\w.]){name}(?!\w)", message)]
-    quoted = [name for name in named if re.search(rf"`(Trainer\()?{name}\b", message)]
-    return next((f"trainer.{name}" for name in quoted or named if quoted or "_" in name), owner)
+    quoted = _first_named(r"`(?:Trainer\()?{name}\b", message)
+    named = quoted or _first_named(r"(?<![\w.]){name}(?!\w)", message, tuple(n for n in _TRAINER_SETTINGS if "_" in n))
+    return f"trainer.{named}" if named else owner
+
+
+def _first_named(pattern: str, message: str, names: tuple[str, ...] = _TRAINER_SETTINGS) -> str | None:
+    """Of several settings that a message names the first: the others are what it advises."""
+    found = {match.start(): name for name in names if (match := re.search(pattern.format(name=name), message))}
+    return found[min(found)] if found else None

@@ -44,6 +44,11 @@ def test_the_list_of_configs_is_what_the_readme_promises():
 
 
 @pytest.mark.parametrize("name", SHIPPED)
+def test_a_config_is_read_alike_in_every_locale(name):
+    assert Path(find_config(name)).read_bytes().isascii()
+
+
+@pytest.mark.parametrize("name", SHIPPED)
 def test_a_config_says_what_it_is_where_it_is_from_how_to_run_it_and_what_to_expect(name):
     text = Path(find_config(name)).read_text(encoding="utf-8")
     head = "\n".join(line for line in text.splitlines() if line.startswith("#"))

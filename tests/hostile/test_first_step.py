@@ -37,3 +37,10 @@ def test_an_optimiser_that_does_not_fit_is_named(name, answer, tmp_path):
     found = answer("fit", *SHORT, f"--model.optimizer=torch.optim.{name}", "--model.optimizer.lr=0.01")
     assert_refused(found, "model.optimizer")
     assert not (tmp_path / "run" / "last.ckpt").exists()
+
+
+def test_more_steps_between_evaluations_than_an_epoch_has_is_named(answer, tmp_path):
+    options = ["--trainer.val_check_interval=50", "--trainer.check_val_every_n_epoch=1", "--data.episodes_per_epoch=4"]
+    found = answer("fit", *TINY, "--trainer.default_root_dir=run", "--trainer.callbacks=[]", *options)
+    assert_refused(found, "trainer.val_check_interval: ", "check_val_every_n_epoch")
+    assert not (tmp_path / "run" / "last.ckpt").exists()
