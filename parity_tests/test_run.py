@@ -1,4 +1,4 @@
-"""Rung 8 on a tiny config: the run as a whole, and that a difference in training is noticed."""
+"""Rung 9 on a tiny config: the run as a whole, and that a difference in training is noticed."""
 
 import dataclasses
 import json

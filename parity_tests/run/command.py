@@ -9,7 +9,7 @@ from pathlib import Path
 from parity_tests import backends
 from parity_tests.command import WIDTH, positive
 
-DESCRIPTION = """Rung 8: train one config in both frameworks from the same weights, on the same episodes and with the
+DESCRIPTION = """Rung 9: train one config in both frameworks from the same weights, on the same episodes and with the
 same noise; and a third time in torch with every weight moved by one rounding, to see how far that grows. Writes
 metrics, curves.png, samples.png and parity_run.json. Exits with 1 where a step's loss leaves the tolerance before a
 rounding alone would take it there."""

@@ -42,7 +42,7 @@ class Outcome:
 
     @property
     def passed(self) -> bool:
-        """Whether every step's loss is within rung 8's tolerance, and everything is finite."""
+        """Whether every step's loss is within rung 9's tolerance, and everything is finite."""
         return self.loss.passed and all(math.isfinite(worst.error) for worst in self._reported.values())
 
     @property
