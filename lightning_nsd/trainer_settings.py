@@ -2,6 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import get_args, get_type_hints
+
+from lightning.pytorch import Trainer
 
 from lightning_nsd.errors import UserError
 from lightning_nsd.numbers import Bound, check_numbers, shown
@@ -28,6 +31,9 @@ BOUNDS: dict[str, Bound] = {
     "reload_dataloaders_every_n_epochs": Bound(0, 1_000_000_000),
     "val_check_interval": Bound(0.0, 1e9, open_low=True),
 }
+NEVER_NULL = {
+    name: bound for name, bound in BOUNDS.items() if type(None) not in get_args(get_type_hints(Trainer.__init__)[name])
+}
 
 
 def check_trainer(settings: Mapping[str, object]) -> None:
@@ -37,6 +43,9 @@ def check_trainer(settings: Mapping[str, object]) -> None:
         UserError: names the setting and its bound.
     """
     check_numbers("trainer.", BOUNDS, settings)
+    for name, bound in NEVER_NULL.items():
+        if settings.get(name, 0) is None:
+            raise UserError(f"trainer.{name} is null; it must be a {bound}.")
     longest = settings.get("max_time")
     if isinstance(longest, Mapping):
         longest = timedelta(**longest)

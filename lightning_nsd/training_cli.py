@@ -152,7 +152,7 @@ class FewShotCLI(LightningCLI):
         figures = MetricsFile(self.root / LOG_FOLDER, "metrics" if fits else str(self.subcommand), one_run=fits)
         loggers = [forgiving(logger) for logger in (figures, *as_list(config["logger"]))]
         config["logger"] = None if config["barebones"] else loggers
-        config["plugins"] = [AtomicCheckpointIO(), *(config["plugins"] or [])]
+        config["plugins"] = [AtomicCheckpointIO(), *as_list(config["plugins"])]
         config["default_root_dir"] = str(self.root)
         callbacks = [self._get(self.config_init, key) for key in self._parser(self.subcommand).callback_keys]
         if config["fast_dev_run"] or config["barebones"] or config["enable_checkpointing"] is False:
@@ -207,8 +207,8 @@ def seed_from(seed_everything: int) -> int:
     return int(seed_everything)
 
 
-def as_list(loggers: Any) -> list[Any]:
-    """`trainer.logger` may be one, a list, null, true or false; the last three name none."""
-    if isinstance(loggers, list):
-        return loggers
-    return [] if loggers is None or isinstance(loggers, bool) else [loggers]
+def as_list(setting: Any) -> list[Any]:
+    """Loggers or plugins: one, a list, null, true or false; the last three name none."""
+    if isinstance(setting, list):
+        return setting
+    return [] if setting is None or isinstance(setting, bool) else [setting]

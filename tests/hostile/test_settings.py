@@ -149,6 +149,13 @@ def test_every_setting_is_refused_in_a_sentence_or_builds(parts, answer, tmp_pat
     assert not failures, f"{len(failures)} of {tried}:\n" + "\n".join(failures)
 
 
+@pytest.mark.parametrize("name", ["max_steps", "overfit_batches", "accumulate_grad_batches"])
+def test_a_number_of_the_trainer_that_a_file_leaves_empty_is_refused(name, answer, tmp_path, monkeypatch):
+    config = tmp_path / "hostile.yaml"
+    config.write_text(yaml.safe_dump(with_value(settings_of("unet", monkeypatch), ("trainer", name), None)))
+    assert_refused(answer("fit", "--config", config), f"trainer.{name} is null; it must be a ")
+
+
 @pytest.mark.parametrize("value", [[], 3, None, "x", [1]])
 def test_a_whole_section_that_is_no_mapping_is_refused(value, answer, tmp_path, monkeypatch):
     settings = settings_of("unet", monkeypatch)
