@@ -37,7 +37,7 @@ lint: $(TEST_STAMP) ## style and types
 
 test: lint ## style, types and all tests
 	$(BIN)/python -m pytest tests --numprocesses 2 --dist loadfile $(ARGS)
-	$(BIN)/python -m pytest parity_tests $(ARGS)
+	$(BIN)/python -m pytest parity_tests --numprocesses 2 --dist loadfile $(ARGS)
 
 campaign: $(TEST_STAMP) ## ten times as many hostile inputs as `make test`: settings, data, checkpoints, commands, faults
 	$(BIN)/python -m pytest tests/hostile --campaign 10 $(ARGS)
