@@ -25,9 +25,9 @@ from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from tqdm import tqdm
 
-from lightning_nsd.metrics.extractors import build_extractor
-from lightning_nsd.metrics.feature_cache import FeatureCache
-from lightning_nsd.metrics.feature_distances import FeatureDistances
+from lightning_nsd.evaluation.feature_distances import FeatureDistances
+from lightning_nsd.extractors import build_extractor
+from lightning_nsd.extractors.feature_cache import FeatureCache
 from lightning_nsd.metrics.frechet import frechet_distance
 
 

@@ -21,10 +21,10 @@ from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
-from lightning_nsd.config_files import find_config
-from lightning_nsd.loading import build_model
+from lightning_nsd.checkpoints.loading import build_model
 from lightning_nsd.module import FewShotDiffusion
-from lightning_nsd.optim.ema import update_ema
+from lightning_nsd.settings.config_files import find_config
+from lightning_nsd.training.ema import update_ema
 
 MATRIX = 3072
 

@@ -7,9 +7,9 @@ from typing import Any
 import yaml
 
 from lightning_nsd import data
-from lightning_nsd.config_files import find_config
 from lightning_nsd.data.datamodule import EpisodeDataModule
 from lightning_nsd.errors import UserError
+from lightning_nsd.settings.config_files import find_config
 
 FROM_DATA = ("image_size", "channels", "n_shot")
 

@@ -12,13 +12,14 @@ import numpy as np
 from flax import nnx
 from tqdm import tqdm
 
-from jax_reference import checkpoint
+from jax_reference import orbax_checkpoint
 from jax_reference.config import Config
-from jax_reference.draws import draw
-from jax_reference.loading import build_model
-from jax_reference.optim.adamw import adamw
+from jax_reference.experiment import build_model
 from jax_reference.train_step import TrainState, make_train_step, split, start_training
+from jax_reference.training.draws import draw
+from jax_reference.written_out.adamw import adamw
 from lightning_nsd.data.transforms import to_unit_range
+from lightning_nsd.rng import Stream, philox
 
 CHECKPOINT = "last.orbax"
 METRICS = Path("logs") / "metrics.csv"
@@ -61,7 +62,7 @@ def fit(config: Config, root: Path, max_steps: int, resume: bool = False, params
         nnx.update(model, params)
     state = start_training(model, optimizer)
     if resume:
-        state = checkpoint.restore(root / CHECKPOINT, state)
+        state = orbax_checkpoint.restore(root / CHECKPOINT, state)
     elif (root / METRICS).exists():
         (root / METRICS).unlink()
     dtype = jnp.result_type(*jax.tree.leaves(state.params))
@@ -71,7 +72,11 @@ def fit(config: Config, root: Path, max_steps: int, resume: bool = False, params
         for number in range(start, max_steps):
             images = to_unit_range(config.data.training_batch(number).images).numpy().astype(dtype)
             draws = draw(
-                model, images.shape, diffusion.num_steps, experiment.context_dropout, config.seed, number, dtype
+                images,
+                diffusion.num_steps,
+                model.context_noise_shape(images.shape[1]),
+                experiment.context_dropout,
+                philox(config.seed, Stream.TRAIN_NOISE, number),
             )
             state, terms = train_step(state, jnp.asarray(images), draws)
             progress.update()
@@ -82,5 +87,5 @@ def fit(config: Config, root: Path, max_steps: int, resume: bool = False, params
                 progress.set_postfix(loss=f"{means['train/loss']:.4f}")
                 write_metrics(root / METRICS, {"step": number, **means})
             if (number + 1) % config.save_every == 0 or number + 1 == max_steps:
-                checkpoint.save(root / CHECKPOINT, state, config.model)
+                orbax_checkpoint.save(root / CHECKPOINT, state, config.model)
     return state

@@ -1,4 +1,4 @@
-"""The loss of episodes, and one optimiser step with its moving average."""
+"""One optimiser step with its moving average, as Lightning and torch make it."""
 
 from collections.abc import Callable
 from functools import partial
@@ -10,25 +10,10 @@ import optax  # type: ignore[import-untyped]
 from flax import nnx
 
 from jax_reference.diffusion.gaussian import GaussianDiffusion
-from jax_reference.diffusion.loss import diffusion_loss_terms
 from jax_reference.model.few_shot_denoiser import FewShotDenoiser
-from jax_reference.optim.ema import ema_decay_at, update_ema
-
-
-class Draws(NamedTuple):
-    """What a loss needs besides the images.
-
-    Attributes:
-        t: one timestep per episode, `(B,)`.
-        noise: `(B·N, C, H, W)`.
-        context_noise: xi of each leave-one-out context, `(B·N, …)`, for a variational context.
-        dropped: queries that see the null context, bool `(B·N,)`, with context dropout.
-    """
-
-    t: jax.Array
-    noise: jax.Array
-    context_noise: jax.Array | None = None
-    dropped: jax.Array | None = None
+from jax_reference.training.draws import Draws
+from jax_reference.training.ema import ema_decay_at, update_ema
+from jax_reference.training.episode_loss import batch_means, episode_loss
 
 
 class TrainState(NamedTuple):
@@ -47,30 +32,6 @@ class TrainState(NamedTuple):
     ema_params: Any
     opt_state: Any
     rest: Any
-
-
-def loss_terms(
-    model: FewShotDenoiser, diffusion: GaussianDiffusion, images: jax.Array, draws: Draws, kl_weight: float
-) -> dict[str, jax.Array]:
-    """The loss of episodes and what it is made of.
-
-    Args:
-        images: `(B, N, C, H, W)` in [-1, 1].
-
-    Returns:
-        `mse` `(B·N,)`; `vb` `(B·N,)` with a learned variance; `kl_context` `()` with a variational context;
-        `loss` `()` = mean(mse + vb) + kl_weight · kl_context.
-    """
-    n = images.shape[1]
-    x_0 = images.reshape(-1, *images.shape[2:])  # (B·N, C, H, W)
-    t = jnp.repeat(draws.t, n)  # (B·N,)
-    x_t = diffusion.q_sample(x_0, t, draws.noise)
-    output, kl = model(images, x_t, draws.t, draws.context_noise, draws.dropped)
-    terms = diffusion_loss_terms(diffusion, output, x_0, x_t, t, draws.noise)
-    loss = sum(terms.values(), start=jnp.zeros((), output.dtype)).mean()
-    if kl is None:
-        return {**terms, "loss": loss}
-    return {**terms, "kl_context": kl.mean(), "loss": loss + kl_weight * kl.mean()}
 
 
 def split(model: nnx.Module) -> tuple[Any, Any, Any]:
@@ -98,7 +59,7 @@ def loss_and_gradients(
 
     def loss(params: Any) -> tuple[jax.Array, tuple[dict[str, jax.Array], Any]]:
         model = merge(graph, params, rest)
-        terms = loss_terms(model, diffusion, images, draws, kl_weight)
+        terms = batch_means(episode_loss(model, diffusion, images, draws, kl_weight))
         return terms["loss"], (terms, split(model)[2])
 
     (_, (terms, rest)), gradients = jax.value_and_grad(loss, has_aux=True)(params)

@@ -23,6 +23,6 @@ def load(path: "str | Path", allow: "Sequence[str]" = ()) -> "FewShotDiffusion":
         UserError: the file is missing, damaged, not of a few-shot diffusion model, or names a class that is neither
             this package's nor allowed.
     """
-    from lightning_nsd.loading import load_checkpoint
+    from lightning_nsd.checkpoints.loading import load_checkpoint
 
     return load_checkpoint(path, allow)

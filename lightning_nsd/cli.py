@@ -10,13 +10,13 @@ from jsonargparse import ArgumentError
 from lightning.pytorch.utilities.exceptions import SIGTERMException
 
 from lightning_nsd import __version__
-from lightning_nsd.config_files import with_config_paths
+from lightning_nsd.commands.training import LIGHTNING_COMMANDS, OTHER_COMMANDS, FewShotCLI
 from lightning_nsd.errors import UserError
 from lightning_nsd.messages import readable, user_error_in
-from lightning_nsd.process_end import ends_as_one
-from lightning_nsd.stopping import StoppedError
+from lightning_nsd.processes.end import ends_as_one
+from lightning_nsd.processes.stopping import StoppedError
+from lightning_nsd.settings.config_files import with_config_paths
 from lightning_nsd.terminal import drop_output, prepare_streams, reader_is_gone
-from lightning_nsd.training_cli import LIGHTNING_COMMANDS, OTHER_COMMANDS, FewShotCLI
 
 UNFOUNDED_WARNINGS = (
     r"Found \d+ module\(s\) in eval mode",  # the moving average is always in evaluation mode
@@ -55,7 +55,7 @@ def run(arguments: Sequence[str]) -> None:
     elif command == "--version":
         print(f"lightning-nsd {__version__}")
     elif command in OTHER_COMMANDS:
-        module = importlib.import_module(f"lightning_nsd.{command}")
+        module = importlib.import_module(f"lightning_nsd.commands.{command}")
         module.main(arguments[1:])
     elif not command.startswith("-") and command not in LIGHTNING_COMMANDS:
         raise UserError(f"There is no command {command}. Commands: {COMMANDS}.")

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from lightning_nsd.errors import UserError
-from lightning_nsd.numbers import cut
+from lightning_nsd.settings.numbers import cut
 
 _KEY = re.compile(r'^(?P<indent> *).*?Parser key "(?P<key>[^"]+)":', re.MULTILINE)
 _NESTED = re.compile(r"NestedArg\(key='(.*?)', val=(.*)\)$")

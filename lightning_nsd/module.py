@@ -12,19 +12,21 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
-from lightning_nsd.checkpoint_contents import check_weights, has_training_state
+from lightning_nsd.checkpoints.contents import check_weights, has_training_state
+from lightning_nsd.checkpoints.resume import ResumableLR, keep_settings
+from lightning_nsd.checkpoints.settings import HYPERPARAMETERS, check_same, describe, describe_factory
+from lightning_nsd.checkpoints.training_state import check_training_state
 from lightning_nsd.data.episodes import EpisodeBatch
-from lightning_nsd.diffusion.draws import Draws, NumPySource, TorchSource, draw
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
-from lightning_nsd.diffusion.loss import diffusion_loss_terms
 from lightning_nsd.diffusion.sampler import DDIM, Sampler
 from lightning_nsd.errors import UserError
-from lightning_nsd.hyperparameters import HYPERPARAMETERS, check_same, describe, describe_factory
-from lightning_nsd.memory import check_memory
 from lightning_nsd.model.context import DeterministicContext
 from lightning_nsd.model.few_shot_denoiser import ContextFactory, DenoiserFactory, EncoderFactory, FewShotDenoiser
 from lightning_nsd.model.guidance import check_guidance, guided_network
-from lightning_nsd.numbers import (
+from lightning_nsd.random_source import NumPySource, TorchSource
+from lightning_nsd.rng import Stream, device_generator, mix
+from lightning_nsd.settings.memory import check_memory
+from lightning_nsd.settings.numbers import (
     RATE,
     Channels,
     Fraction,
@@ -38,12 +40,11 @@ from lightning_nsd.numbers import (
     bounded,
     check_numbers,
 )
-from lightning_nsd.optim.ema import ema_decay_at, update_ema
-from lightning_nsd.optim.groups import parameter_groups
-from lightning_nsd.optim.lr_schedule import LRSchedule
-from lightning_nsd.optim.resume import ResumableLR, keep_settings
-from lightning_nsd.rng import Stream, device_generator, mix
-from lightning_nsd.training_state import check_training_state
+from lightning_nsd.training.draws import Draws, draw
+from lightning_nsd.training.ema import ema_decay_at, update_ema
+from lightning_nsd.training.episode_loss import batch_means, episode_loss
+from lightning_nsd.training.groups import parameter_groups
+from lightning_nsd.training.lr_schedule import LRSchedule
 
 
 @bounded("model")
@@ -222,29 +223,8 @@ class FewShotDiffusion(LightningModule):
             `mse` `(B·N,)`; `vb` `(B·N,)` with a learned variance; `kl_context` `()` with a variational context;
             `loss` `()` = mean(mse + vb) + kl_weight · kl_context.
         """
-        terms = self._terms(self.model, images, Draws(t, noise, context_noise, dropped))
-        loss = self._total(terms).mean()
-        if "kl_context" in terms:
-            terms["kl_context"] = terms["kl_context"].mean()
-        return {**terms, "loss": loss}
-
-    def _total(self, terms: dict[str, Tensor]) -> Tensor:
-        """The loss of every image `(B·N,)`; all terms are `(B·N,)`."""
-        total = terms["mse"]
-        if "vb" in terms:
-            total = total + terms["vb"]
-        if "kl_context" in terms:
-            total = total + self.kl_weight * terms["kl_context"]
-        return total
-
-    def _terms(self, model: FewShotDenoiser, images: Tensor, draws: Draws) -> dict[str, Tensor]:
-        n = images.shape[1]
-        x_0 = images.flatten(0, 1)  # (B·N, C, H, W)
-        t = draws.t.repeat_interleave(n)  # (B·N,)
-        x_t = self.diffusion.q_sample(x_0, t, draws.noise)
-        result = model(images, x_t, draws.t, draws.context_noise, draws.dropped)
-        terms = diffusion_loss_terms(self.diffusion, result.output, x_0, x_t, t, draws.noise)
-        return terms if result.kl_context is None else {**terms, "kl_context": result.kl_context}
+        draws = Draws(t, noise, context_noise, dropped)
+        return batch_means(episode_loss(self.model, self.diffusion, images, draws, self.kl_weight))
 
     def sample(
         self,
@@ -330,7 +310,7 @@ class FewShotDiffusion(LightningModule):
 
     def training_step(self, batch: EpisodeBatch, batch_idx: int) -> Tensor:
         """The loss of one batch of episodes, `()`."""
-        terms = self.loss_terms(batch.images, *self._draw(batch, Stream.TRAIN_NOISE, self.context_dropout))
+        terms = batch_means(self._episode_loss(self.model, batch, Stream.TRAIN_NOISE, self.context_dropout))
         self.log_dict({f"train/{name}": value.detach().mean() for name, value in terms.items()}, batch_size=1)
         return terms["loss"]
 
@@ -366,25 +346,25 @@ class FewShotDiffusion(LightningModule):
 
     def _evaluation_step(self, batch: EpisodeBatch, split: str) -> None:
         """The loss on held-out classes with EMA weights; padding episodes do not count."""
-        terms = self._terms(self.evaluation_model, batch.images, self._draw(batch, Stream.EVAL_NOISE, 0.0))
+        terms = self._episode_loss(self.evaluation_model, batch, Stream.EVAL_NOISE, 0.0)
         # Lightning averages over batches, weighted by batch_size, then over processes: each must name the same size.
         weights = batch.mask * (self.trainer.world_size / batch.n_valid)
-        for name, values in {**terms, "loss": self._total(terms)}.items():
+        for name, values in terms.items():
             per_episode = values.unflatten(0, (len(batch.mask), -1)).mean(dim=1)  # (B,)
             mean = (per_episode * weights).sum()
             self.log(f"{split}/{name}", mean, batch_size=batch.n_valid, on_epoch=True, on_step=False, sync_dist=True)
 
-    def _draw(self, batch: EpisodeBatch, stream: Stream, context_dropout: float) -> Draws:
-        source = NumPySource if self.parity else TorchSource
-        return draw(
-            batch.images,
-            self.diffusion.num_steps,
-            self.model.context_noise_shape(batch.images.shape[1]) if self.training else None,
-            context_dropout,
-            source(batch.images, self.eval_seed if stream is Stream.EVAL_NOISE else self.seed, stream, batch.number),
-            self.global_rank,
-            self.trainer.world_size,
+    def _episode_loss(
+        self, model: FewShotDenoiser, batch: EpisodeBatch, stream: Stream, context_dropout: float
+    ) -> dict[str, Tensor]:
+        """The terms of every image of a batch, with the draws that are keyed by its number."""
+        seed = self.eval_seed if stream is Stream.EVAL_NOISE else self.seed
+        source = (NumPySource if self.parity else TorchSource)(
+            batch.images, seed, stream, batch.number, rank=self.global_rank, world_size=self.trainer.world_size
         )
+        noise_shape = self.model.context_noise_shape(batch.images.shape[1]) if self.training else None
+        draws = draw(batch.images, self.diffusion.num_steps, noise_shape, context_dropout, source)
+        return episode_loss(model, self.diffusion, batch.images, draws, self.kl_weight)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[HYPERPARAMETERS] = self.hyperparameters

@@ -7,7 +7,7 @@ from PIL import Image
 from torch import Tensor
 
 from lightning_nsd.data.transforms import to_bytes
-from lightning_nsd.whole_file import whole_file
+from lightning_nsd.files.whole_file import whole_file
 
 GAP = 1
 RULE = 3

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from jax_reference.config import Config
-from lightning_nsd.loading import load_checkpoint
+from lightning_nsd.checkpoints.loading import load_checkpoint
 from parity_tests.check import RUNGS, Check
 from parity_tests.pair import Pair
 from parity_tests.rungs import loss, metric, model, module, op, sampler, schedule, step, truth

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 OP, MODULE, MODEL, STEP = "test_op.py", "test_module.py", "test_model.py", "test_step.py"
 SCHEDULE, SAMPLER, DROPOUT, METRIC = "test_schedule.py", "test_sampler.py", "test_dropout.py", "test_metric.py"
-TRUTH = "test_truth.py"
+TRUTH, FIT = "test_truth.py", "test_fit.py"
 
 
 @dataclass(frozen=True)
@@ -204,13 +204,17 @@ MUTANTS = (
         "ema",
         (STEP,),
     ),
-    Mutant("optim/ema.py", "1.0 - decay", "decay", "ema", (STEP,)),
-    Mutant("optim/ema.py", "return min(decay, (1 + step)", "return min(decay, (2 + step)", "ema", (STEP,)),
+    Mutant("training/ema.py", "1.0 - decay", "decay", "ema", (STEP,)),
+    Mutant("training/ema.py", "return min(decay, (1 + step)", "return min(decay, (2 + step)", "ema", (STEP,)),
     Mutant(
-        "optim/groups.py", '("encoder", encoder, encoder_lr)', '("encoder", encoder, denoiser_lr)', "encoder", (STEP,)
+        "training/groups.py",
+        '("encoder", encoder, encoder_lr)',
+        '("encoder", encoder, denoiser_lr)',
+        "encoder",
+        (STEP,),
     ),
-    Mutant("optim/lr_schedule.py", "(step + 1) / self.warmup_steps", "step / self.warmup_steps", "", (STEP,)),
-    Mutant("optim/lr_schedule.py", "(step - start)", "(step + 1 - start)", "", (STEP,)),
+    Mutant("training/lr_schedule.py", "(step + 1) / self.warmup_steps", "step / self.warmup_steps", "", (STEP,)),
+    Mutant("training/lr_schedule.py", "(step - start)", "(step + 1 - start)", "", (STEP,)),
     Mutant(
         "module.py",
         "self.trainer.global_step < self.freeze_steps",
@@ -219,7 +223,10 @@ MUTANTS = (
         (STEP,),
     ),
     Mutant("module.py", "parameter.grad = None", "parameter.grad.zero_()", "", (STEP,)),
-    Mutant("module.py", "total + self.kl_weight * terms", "total + terms", "loss", (MODEL,)),
+    Mutant("training/episode_loss.py", "loss + kl_weight * kl_context", "loss + kl_context", "loss", (MODEL,)),
+    Mutant("training/episode_loss.py", 'terms["mse"] + terms["vb"] if', 'terms["vb"] if', "loss", (MODEL,)),
+    Mutant("training/episode_loss.py", "q_sample(x_0, t, draws.noise)", "q_sample(x_0, t, x_0)", "", (MODEL,)),
+    Mutant("training/draws.py", "source.uniform(b * n) <", "source.uniform(b * n) >", "dropped", (FIT,)),
     # metrics
     Mutant(FRECHET, "np.sqrt(len(values) - 1)", "np.sqrt(len(values))", "Fréchet", (METRIC,)),
     Mutant(FRECHET, "- 2 * root", "- root", "Fréchet", (METRIC,)),
@@ -234,9 +241,9 @@ MUTANTS = (
     Mutant(KERNEL, "size, replace=False)", "size)", "kernel distance", (METRIC,)),
     Mutant("metrics/precision_recall.py", "neighbourhood + 1", "neighbourhood", "precision and recall", (METRIC,)),
     Mutant("metrics/distances.py", "used = real[:n]", "used = real[-n:]", "class", (METRIC,)),
-    Mutant("metrics/extractors/extractor.py", "antialias=True", "antialias=False", "resizing", (METRIC,)),
+    Mutant("extractors/extractor.py", "antialias=True", "antialias=False", "resizing", (METRIC,)),
     Mutant(
-        "metrics/extractors/inception.py",
+        "extractors/inception.py",
         'antialias=resize == "antialias"',
         'antialias=resize != "antialias"',
         "Conv2d_1a_3x3",

@@ -12,9 +12,10 @@ import torch
 from flax import nnx
 from torch import nn
 
-from jax_reference import loading as jax_loading
+from jax_reference import experiment as jax_experiment
 from jax_reference import train_step
-from lightning_nsd import loading as torch_loading
+from jax_reference.training.draws import Draws
+from lightning_nsd.checkpoints import loading as torch_loading
 from lightning_nsd.rng import philox
 from lightning_nsd.xla.device import run_recorded
 from parity_tests import weights
@@ -44,7 +45,7 @@ def randomize(module: nn.Module, seed: int) -> None:
 
 
 class Inputs(NamedTuple):
-    """One batch in NumPy; see `jax_reference.train_step.Draws`."""
+    """One batch in NumPy; see `jax_reference.training.draws.Draws`."""
 
     images: np.ndarray
     t: np.ndarray
@@ -96,9 +97,9 @@ class Pair:
         else:
             self.ours.model.load_state_dict(state)
         self.ours.evaluation_model.load_state_dict(self.ours.model.state_dict())
-        self.diffusion = jax_loading.build_diffusion(self.settings)
+        self.diffusion = jax_experiment.build_diffusion(self.settings)
         self.kl_weight = float(self.settings.get("kl_weight", 1.0))
-        self.theirs = nnx.eval_shape(lambda: jax_loading.build_network(self.settings, nnx.Rngs(0)))
+        self.theirs = nnx.eval_shape(lambda: jax_experiment.build_network(self.settings, nnx.Rngs(0)))
         self.table = weights.key_table(self.ours.model, self.theirs)
         self.params = weights.to_jax_params(self.table, dict(self.ours.model.named_parameters()))
         weights.load(self.theirs, self.params)
@@ -160,7 +161,7 @@ class Pair:
         graph, rest = self.structure
         images, *draws = (to_jax(value) for value in inputs)
         terms, gradients, _ = train_step.loss_and_gradients(
-            graph, self.diffusion, self.kl_weight, self.params, rest, images, train_step.Draws(*draws)
+            graph, self.diffusion, self.kl_weight, self.params, rest, images, Draws(*draws)
         )
         jax.block_until_ready(gradients)
         return {name: to_numpy(value) for name, value in terms.items()}, weights.to_torch_state(self.table, gradients)

@@ -7,13 +7,17 @@ from typing import Any
 import jax
 import numpy as np
 import pytest
+import torch
 import yaml
 
 from jax_reference import command
 from jax_reference.config import read_config
-from jax_reference.draws import draw
 from jax_reference.train import CHECKPOINT, METRICS, fit
+from jax_reference.training.draws import draw
 from lightning_nsd.data.transforms import to_unit_range
+from lightning_nsd.random_source import NumPySource
+from lightning_nsd.rng import Stream, philox
+from lightning_nsd.training.draws import draw as torch_draw
 from parity_tests import cases
 from parity_tests.pair import Inputs, Pair, to_numpy
 
@@ -57,7 +61,8 @@ def test_the_first_loss_is_that_of_the_torch_side_with_the_same_weights_and_draw
     read = read_config(str(config))
     pair = Pair(read.model, "float32")
     images = to_unit_range(read.data.training_batch(0).images).numpy()
-    draws: Any = draw(pair.theirs, images.shape, pair.diffusion.num_steps, 0.1, read.seed, 0)
+    source = philox(read.seed, Stream.TRAIN_NOISE, 0)
+    draws: Any = draw(images, pair.diffusion.num_steps, pair.theirs.context_noise_shape(images.shape[1]), 0.1, source)
     terms = [to_numpy(side(Inputs(images, *draws))[0]["loss"]) for side in (pair.our_loss, pair.their_loss)]
     assert terms[0] == pytest.approx(terms[1], rel=1e-5)
 
@@ -77,12 +82,13 @@ def test_going_on_without_a_checkpoint_is_an_error(
     assert "there is no checkpoint" in capsys.readouterr().err
 
 
-def test_draws_depend_on_seed_and_number_alone(config: Path) -> None:
-    read = read_config(str(config))
-    pair = Pair(read.model, "float32")
-    shape = (2, 3, 3, 8, 8)
-    first, again, other = (draw(pair.theirs, shape, 100, 0.1, 3, number) for number in (7, 7, 8))
-    assert same(first, again) and not same(first, other)
+def test_both_sides_draw_the_same_from_one_key() -> None:
+    images, key = np.zeros((2, 3, 3, 8, 8), np.float32), (3, Stream.TRAIN_NOISE, 7)
+    theirs = draw(images, 100, (4,), 0.5, philox(*key))
+    ours = torch_draw(torch.from_numpy(images), 100, (4,), 0.5, NumPySource(torch.from_numpy(images), *key))
+    for name, left, right in zip(theirs._fields, ours, theirs, strict=True):
+        np.testing.assert_array_equal(to_numpy(left), right, name)
+        assert to_numpy(left).dtype == right.dtype, name
 
 
 def test_a_checkpoint_of_another_model_is_refused(config: Path, tmp_path: Path) -> None:

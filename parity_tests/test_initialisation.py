@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from jax_reference import loading as jax_loading
+from jax_reference import experiment as jax_experiment
 from jax_reference import train_step
-from lightning_nsd import loading as torch_loading
+from lightning_nsd.checkpoints import loading as torch_loading
 from parity_tests import cases
 from parity_tests.weights import key_table, to_torch_state
 
@@ -19,7 +19,7 @@ FIVE_SIGMA = 5.0
 def test_every_parameter_has_the_same_mean_and_spread(name: str) -> None:
     settings = cases.EVERY_MODULE[name]
     ours = torch_loading.build_model(copy.deepcopy(settings), "test").model
-    model = nnx.jit(lambda: jax_loading.build_network(settings, nnx.Rngs(1)))()
+    model = nnx.jit(lambda: jax_experiment.build_network(settings, nnx.Rngs(1)))()
     theirs = to_torch_state(key_table(ours, model), train_step.split(model)[1])
     for key, parameter in ours.named_parameters():
         a, b = parameter.detach().numpy().astype(np.float64), theirs[key].astype(np.float64)

@@ -9,14 +9,14 @@ import torch
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
 from jax_reference.metrics import distances as their_distances
-from jax_reference.metrics.extractors import inception_blocks
-from jax_reference.metrics.extractors.inception import InceptionV3
-from jax_reference.metrics.extractors.inception_blocks import max_pool
-from jax_reference.metrics.extractors.resize import resize_like_tensorflow1
 from jax_reference.metrics.frechet import frechet_distance
 from jax_reference.metrics.kernel import kernel_distance
+from jax_reference.written_out import inception_blocks
+from jax_reference.written_out.inception import InceptionV3
+from jax_reference.written_out.inception_blocks import max_pool
+from jax_reference.written_out.resize import resize_like_tensorflow1
+from lightning_nsd.extractors import Extractor
 from lightning_nsd.metrics import distances as our_distances
-from lightning_nsd.metrics.extractors import Extractor
 from parity_tests.check import Check
 from parity_tests.compare import relative_error
 from parity_tests.pair import to_jax, to_numpy

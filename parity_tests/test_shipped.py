@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from jax_reference.config import read_config
-from lightning_nsd.config_files import shipped_folder
+from lightning_nsd.settings.config_files import shipped_folder
 from parity_tests.ladder import Ladder, Options
 
 WITH_A_MODEL = sorted(

@@ -7,7 +7,7 @@ import torch
 from flax import nnx
 from torch import nn
 
-from jax_reference.model.layers import Conv2d, LayerNorm, Linear
+from jax_reference.written_out.layers import Conv2d, LayerNorm, Linear
 from parity_tests import cases
 from parity_tests.pair import Pair
 from parity_tests.weights import UnmatchedParameter, key_table, leaf, load, to_jax_params, to_torch_state

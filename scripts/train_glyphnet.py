@@ -17,7 +17,7 @@ from tqdm import trange
 
 from lightning_nsd.data.datamodule import SPLITS
 from lightning_nsd.data.glyphs import SCRIPTS_OF, read_scripts
-from lightning_nsd.metrics.extractors.glyphnet import FEATURES, WEIGHTS, GlyphNet
+from lightning_nsd.extractors.glyphnet import FEATURES, WEIGHTS, GlyphNet
 
 TEST_FONT_EVERY = 4
 SIZES = (32, 32, 16, 16, 8)

@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jax_reference.model.layers import Linear
+from jax_reference.written_out.layers import Linear
 
 
 def split_heads(x: jax.Array, num_heads: int) -> jax.Array:

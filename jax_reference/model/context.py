@@ -7,10 +7,10 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jax_reference.model.layers import Linear, silu
+from jax_reference.written_out.layers import Linear, silu
 
 
-class ContextDraw(NamedTuple):
+class ContextOutput(NamedTuple):
     """A context and what it costs.
 
     Attributes:
@@ -34,7 +34,7 @@ class Context(nnx.Module):
     def __init__(self, context_dim: int, *, rngs: nnx.Rngs) -> None:
         self.context_dim = context_dim
 
-    def __call__(self, h: jax.Array, noise: jax.Array | None = None) -> ContextDraw:
+    def __call__(self, h: jax.Array, noise: jax.Array | None = None) -> ContextOutput:
         """`h` `(b, …, D_c)` and noise of its shape → a context of its shape."""
         raise NotImplementedError
 
@@ -42,9 +42,9 @@ class Context(nnx.Module):
 class DeterministicContext(Context):
     """c = h."""
 
-    def __call__(self, h: jax.Array, noise: jax.Array | None = None) -> ContextDraw:
+    def __call__(self, h: jax.Array, noise: jax.Array | None = None) -> ContextOutput:
         """`h` `(b, …, D_c)`, unchanged; there is no noise to use."""
-        return ContextDraw(h, None)
+        return ContextOutput(h, None)
 
 
 class VariationalContext(Context):
@@ -57,7 +57,7 @@ class VariationalContext(Context):
         self.linear_1 = Linear(context_dim, context_dim, rngs=rngs)
         self.linear_2 = Linear(context_dim, 2 * context_dim, rngs=rngs)
 
-    def __call__(self, h: jax.Array, noise: jax.Array | None = None) -> ContextDraw:
+    def __call__(self, h: jax.Array, noise: jax.Array | None = None) -> ContextOutput:
         """Args:
             h: `(b, …, D_c)`.
             noise: xi, of h's shape; None gives the mean.
@@ -68,7 +68,7 @@ class VariationalContext(Context):
         mu, log_var = jnp.split(self.linear_2(silu(self.linear_1(h))), 2, axis=-1)
         context = mu if noise is None else mu + jnp.sqrt(jnp.exp(log_var)) * noise
         nats = (mu**2 + jnp.exp(log_var) - log_var - 1) / 2
-        return ContextDraw(context, nats.mean(axis=tuple(range(1, nats.ndim))) / math.log(2.0))
+        return ContextOutput(context, nats.mean(axis=tuple(range(1, nats.ndim))) / math.log(2.0))
 
 
 def as_tokens(context: jax.Array) -> jax.Array:

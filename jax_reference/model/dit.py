@@ -8,9 +8,9 @@ from jax_reference.model.attention import CrossAttention, SelfAttention
 from jax_reference.model.context import as_tokens
 from jax_reference.model.denoiser import Conditioning, Denoiser
 from jax_reference.model.embeddings import TimestepEmbedding, sincos_positions
-from jax_reference.model.layers import Conv2d, LayerNorm, Linear, silu
 from jax_reference.model.patches import grid_size, unpatchify
 from jax_reference.model.transformer import LAYER_NORM_EPS, FeedForward
+from jax_reference.written_out.layers import Conv2d, LayerNorm, Linear, silu
 
 
 def modulate(x: jax.Array, shift: jax.Array, scale: jax.Array) -> jax.Array:

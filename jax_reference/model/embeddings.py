@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from jax_reference.model.layers import Linear, silu
+from jax_reference.written_out.layers import Linear, silu
 
 TIMESTEP_FEATURES = 256
 

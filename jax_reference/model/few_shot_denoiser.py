@@ -7,7 +7,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jax_reference.model.context import Context, ContextDraw, replace_by_null
+from jax_reference.model.context import Context, ContextOutput, replace_by_null
 from jax_reference.model.denoiser import Denoiser
 from jax_reference.model.set_encoder import SetEncoder
 
@@ -73,7 +73,7 @@ class FewShotDenoiser(nnx.Module):
 
     def leave_one_out_context(
         self, images: jax.Array, t: jax.Array | None = None, context_noise: jax.Array | None = None
-    ) -> ContextDraw | None:
+    ) -> ContextOutput | None:
         """The context of every image from the others of its episode.
 
         Args:

@@ -7,11 +7,11 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jax_reference.model.attention import LocalitySelfAttention
-from jax_reference.model.layers import LayerNorm, Linear
 from jax_reference.model.patches import grid_size, patchify
 from jax_reference.model.set_encoder import check_pool
 from jax_reference.model.transformer import LAYER_NORM_EPS
 from jax_reference.model.vit_base import ViTBase
+from jax_reference.written_out.layers import LayerNorm, Linear
 
 
 class SetViT(ViTBase):

@@ -5,8 +5,8 @@ from collections.abc import Callable
 import jax
 from flax import nnx
 
-from jax_reference.model import layers
-from jax_reference.model.layers import LayerNorm, Linear, gelu
+from jax_reference.written_out import layers
+from jax_reference.written_out.layers import LayerNorm, Linear, gelu
 
 LAYER_NORM_EPS = 1e-6
 

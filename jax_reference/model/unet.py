@@ -9,7 +9,6 @@ from flax import nnx
 from jax_reference.model.context import as_tokens
 from jax_reference.model.denoiser import Conditioning, Denoiser
 from jax_reference.model.embeddings import TimestepEmbedding
-from jax_reference.model.layers import Conv2d, silu
 from jax_reference.model.unet_blocks import (
     AttentionBlock,
     Downsample,
@@ -20,6 +19,7 @@ from jax_reference.model.unet_blocks import (
     group_norm,
     zeroed,
 )
+from jax_reference.written_out.layers import Conv2d, silu
 
 
 class UNetStage(nnx.Module):

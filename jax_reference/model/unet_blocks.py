@@ -6,9 +6,9 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from jax_reference.model import layers
 from jax_reference.model.attention import CrossAttention, SelfAttention
-from jax_reference.model.layers import Conv2d, GroupNorm, LayerNorm, Linear, gelu, silu
+from jax_reference.written_out import layers
+from jax_reference.written_out.layers import Conv2d, GroupNorm, LayerNorm, Linear, gelu, silu
 
 GROUP_NORM_EPS = 1e-5
 Layer = TypeVar("Layer", Conv2d, Linear)

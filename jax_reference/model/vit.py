@@ -7,10 +7,10 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jax_reference.model.attention import SelfAttention
-from jax_reference.model.layers import Linear
 from jax_reference.model.patches import grid_size, patchify
 from jax_reference.model.set_encoder import check_pool
 from jax_reference.model.vit_base import ViTBase
+from jax_reference.written_out.layers import Linear
 
 
 class ViT(ViTBase):

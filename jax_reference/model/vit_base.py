@@ -7,9 +7,9 @@ import jax.numpy as jnp
 from flax import nnx
 
 from jax_reference.model.embeddings import TIMESTEP_FEATURES, TimestepFeatures
-from jax_reference.model.layers import LayerNorm, Linear, standard_normal
 from jax_reference.model.set_encoder import SetEncoder
 from jax_reference.model.transformer import LAYER_NORM_EPS, transformer
+from jax_reference.written_out.layers import LayerNorm, Linear, standard_normal
 
 
 class ViTBase(SetEncoder):

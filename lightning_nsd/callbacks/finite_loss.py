@@ -9,7 +9,7 @@ from torch import Tensor
 from lightning_nsd.callbacks.run_checkpoint import ckpt_path_option, save_together
 from lightning_nsd.errors import UserError
 from lightning_nsd.module import FewShotDiffusion
-from lightning_nsd.processes import Processes, is_logging_step
+from lightning_nsd.processes.group import Processes, is_logging_step
 
 
 class NonFiniteLossError(UserError):

@@ -10,8 +10,8 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_nsd.callbacks.run_checkpoint import save_together
-from lightning_nsd.processes import Processes
-from lightning_nsd.stopping import StoppedError
+from lightning_nsd.processes.group import Processes
+from lightning_nsd.processes.stopping import StoppedError
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 AS_ONE = 1.0

@@ -19,8 +19,8 @@ from lightning_nsd.evaluation.files import folder_of, write_tables
 from lightning_nsd.evaluation.publish import publish
 from lightning_nsd.evaluation.report import Report
 from lightning_nsd.module import FewShotDiffusion
-from lightning_nsd.numbers import Batch, Classes, MixtureSamples, Samples, bounded
-from lightning_nsd.processes import Processes
+from lightning_nsd.processes.group import Processes
+from lightning_nsd.settings.numbers import Batch, Classes, MixtureSamples, Samples, bounded
 from lightning_nsd.shown import Shown
 
 SUMMARY = ("mean", "median", "worst5", "failed")

@@ -14,11 +14,11 @@ from lightning_nsd.data.datamodule import EpisodeDataModule
 from lightning_nsd.data.episodes import EpisodeBatch
 from lightning_nsd.data.transforms import to_bytes
 from lightning_nsd.errors import UserError
+from lightning_nsd.files.whole_file import whole_file
 from lightning_nsd.messages import reason
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.pictures import to_image, write_picture
-from lightning_nsd.processes import Processes
-from lightning_nsd.whole_file import whole_file
+from lightning_nsd.processes.group import Processes
 
 PREDICTION_FOLDER = "predictions"
 NOT_IN_NAMES = str.maketrans(dict.fromkeys('\\:*?"<>|' + "".join(map(chr, range(32))), "_"))

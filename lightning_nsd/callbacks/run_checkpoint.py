@@ -10,11 +10,11 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
-from lightning_nsd.checkpoint_io import LAST, link_atomically
+from lightning_nsd.checkpoints.io import LAST, link_atomically
 from lightning_nsd.errors import UserError
-from lightning_nsd.numbers import Interval, Kept, bounded
-from lightning_nsd.processes import Processes
-from lightning_nsd.run_branch import checkpoint_path, continued, record_branch
+from lightning_nsd.processes.group import Processes
+from lightning_nsd.runs.branch import checkpoint_path, continued, record_branch
+from lightning_nsd.settings.numbers import Interval, Kept, bounded
 
 
 @bounded("checkpoint")

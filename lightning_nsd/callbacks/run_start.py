@@ -4,8 +4,8 @@ from pathlib import Path
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from lightning_nsd.run_folder import CONFIG_FILE, contents, not_writable, take_over
-from lightning_nsd.whole_file import write_text
+from lightning_nsd.files.whole_file import write_text
+from lightning_nsd.runs.folder import CONFIG_FILE, contents, not_writable, take_over
 
 
 class RunStart(Callback):

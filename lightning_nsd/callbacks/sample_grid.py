@@ -12,9 +12,9 @@ from lightning_nsd.data.datamodule import SPLITS, EpisodeDataModule, Split
 from lightning_nsd.data.episodes import draw_episodes, spread_classes
 from lightning_nsd.data.transforms import to_unit_range
 from lightning_nsd.module import FewShotDiffusion
-from lightning_nsd.numbers import Images, bounded
 from lightning_nsd.pictures import grid, write_picture
 from lightning_nsd.rng import Stream, device_generator, generator
+from lightning_nsd.settings.numbers import Images, bounded
 from lightning_nsd.shown import Shown
 
 PICTURE_FOLDER = "samples"

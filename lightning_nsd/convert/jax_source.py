@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from lightning_nsd.checkpoints.loading import build_model_of
 from lightning_nsd.convert.orbax_io import flatten, is_orbax, read_orbax
 from lightning_nsd.convert.source_keys import (
     CONSTANT,
@@ -22,10 +23,9 @@ from lightning_nsd.convert.source_keys import (
     to_state_dict,
 )
 from lightning_nsd.errors import UserError
-from lightning_nsd.loading import build_model_of
 from lightning_nsd.model.dit import DiT
 from lightning_nsd.module import FewShotDiffusion
-from lightning_nsd.numbers import shown
+from lightning_nsd.settings.numbers import shown
 
 ENCODER_HEADS, ENCODER_HEAD_DIM = 12, 64  # fixed in the source
 UNSUPPORTED = ("class_cond", "timestep_respacing", "use_kl", "rescale_timesteps")

@@ -7,11 +7,11 @@ from lightning.pytorch import Trainer, __version__
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
+from lightning_nsd.checkpoints.settings import HYPERPARAMETERS
 from lightning_nsd.convert.jax_source import SourceCheckpoint, build, entries_of
 from lightning_nsd.convert.source_keys import to_state_dict
-from lightning_nsd.hyperparameters import HYPERPARAMETERS
 from lightning_nsd.module import FewShotDiffusion
-from lightning_nsd.optim.groups import parameter_groups
+from lightning_nsd.training.groups import parameter_groups
 
 
 def continue_from(source: SourceCheckpoint) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from lightning_nsd.errors import UserError
-from lightning_nsd.numbers import cut
+from lightning_nsd.settings.numbers import cut
 
 
 @cache

@@ -16,8 +16,8 @@ import torch
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
-from lightning_nsd.array_file import read_arrays, write_arrays
-from lightning_nsd.whole_file import unfinished
+from lightning_nsd.files.array_file import read_arrays, write_arrays
+from lightning_nsd.files.whole_file import unfinished
 
 _FORMAT = 2  # raise it when decoding changes its pixels
 _ABANDONED = 3600  # seconds without a write

@@ -11,11 +11,11 @@ import torchvision
 from torch import Tensor
 from torchvision.datasets.utils import check_integrity, download_and_extract_archive
 
-from lightning_nsd.data.class_data import ClassDataModule
 from lightning_nsd.data.datamodule import SPLITS, Split
+from lightning_nsd.data.decoding import read_classes
 from lightning_nsd.data.download import download_or_explain
-from lightning_nsd.data.image_folder import read_classes
 from lightning_nsd.data.image_tree import ImageTree
+from lightning_nsd.data.in_memory import ClassDataModule
 from lightning_nsd.data.safe_pickle import read_pickle
 from lightning_nsd.data.splits import fc100_split
 from lightning_nsd.errors import UserError

@@ -7,14 +7,14 @@ from typing import Any
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
-from lightning_nsd.data.class_data import ClassDataModule
 from lightning_nsd.data.datamodule import SPLITS, Split
-from lightning_nsd.data.image_folder import read_classes
+from lightning_nsd.data.decoding import read_classes
 from lightning_nsd.data.image_tree import SUFFIXES, ImageTree
+from lightning_nsd.data.in_memory import ClassDataModule
 from lightning_nsd.data.split_folders import find_split_folders
 from lightning_nsd.data.splits import split_names
 from lightning_nsd.errors import UserError
-from lightning_nsd.numbers import Channels, Pixels, Probability, Seed, bounded
+from lightning_nsd.settings.numbers import Channels, Pixels, Probability, Seed, bounded
 
 
 @bounded("data")

@@ -12,8 +12,8 @@ from lightning_nsd.data.episodes import EpisodeBatch, draw_classes, draw_episode
 from lightning_nsd.data.image_set import ImageSet
 from lightning_nsd.data.transforms import apply_symmetries, flip_horizontally, to_unit_range
 from lightning_nsd.errors import UserError
-from lightning_nsd.numbers import Batch, Channels, Episodes, EpochEpisodes, Pixels, Seed, Shots, bounded
 from lightning_nsd.rng import Stream, generator, rows_of_rank
+from lightning_nsd.settings.numbers import Batch, Channels, Episodes, EpochEpisodes, Pixels, Seed, Shots, bounded
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")

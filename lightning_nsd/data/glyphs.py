@@ -12,7 +12,7 @@ from torch import Tensor
 from lightning_nsd.data.datamodule import EpisodeDataModule, Split
 from lightning_nsd.data.image_set import ImageSet
 from lightning_nsd.errors import UserError
-from lightning_nsd.numbers import Pixels, bounded
+from lightning_nsd.settings.numbers import Pixels, bounded
 
 FOLDER = Path(__file__).parent.parent / "assets" / "glyphs"
 NATIVE_SIZE = 32

@@ -10,14 +10,14 @@ import torchvision
 from torch import Tensor
 from torchvision.datasets.utils import download_url
 
-from lightning_nsd.data.class_data import ClassDataModule
 from lightning_nsd.data.datamodule import SPLITS, Split
+from lightning_nsd.data.decoding import read_classes
 from lightning_nsd.data.download import download_or_explain
-from lightning_nsd.data.image_folder import read_classes
 from lightning_nsd.data.image_tree import ImageTree
+from lightning_nsd.data.in_memory import ClassDataModule
 from lightning_nsd.data.splits import split_names
 from lightning_nsd.errors import UserError
-from lightning_nsd.numbers import Pixels, Probability, Seed, bounded
+from lightning_nsd.settings.numbers import Pixels, Probability, Seed, bounded
 
 _OFFICIAL = torchvision.datasets.Omniglot
 _PART = re.compile(r"(?:.*omniglot.*)?(images_(?:background(?:_small[12])?|evaluation))(?:\.zip)?", re.IGNORECASE)

@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple
 from torch import Tensor
 
 from lightning_nsd.diffusion.schedule import Schedule, ScheduleName, make_betas
-from lightning_nsd.model.constant import Constant
-from lightning_nsd.numbers import Timesteps, Weight, bounded
+from lightning_nsd.settings.numbers import Timesteps, Weight, bounded
+from lightning_nsd.tables.timestep_tables import TimestepTables
 
 Prediction = Literal["eps", "x_0", "v"]
 Variance = Literal["fixed_large", "fixed_small", "learned"]
@@ -19,20 +19,6 @@ class Gaussian(NamedTuple):
 
     mean: Tensor
     log_variance: Tensor
-
-
-class Tables:
-    """A schedule's tables as tensors, looked up by timestep."""
-
-    def __init__(self, schedule: Schedule) -> None:
-        self.schedule = schedule
-        self._constants: dict[str, Constant] = {}
-
-    def at(self, name: str, t: Tensor, like: Tensor) -> Tensor:
-        """Table `name` at the timesteps `(b,)`, in the dtype of `like` `(b, C, H, W)`: `(b, 1, 1, 1)`."""
-        if name not in self._constants:
-            self._constants[name] = Constant(getattr(self.schedule, name))
-        return self._constants[name].like(like)[t][:, None, None, None]
 
 
 @bounded("model.diffusion")
@@ -60,9 +46,9 @@ class GaussianDiffusion:
         _ = self.tables  # an impossible schedule is an error at once
 
     @cached_property
-    def tables(self) -> Tables:
+    def tables(self) -> TimestepTables[Schedule]:
         """The tables of the full schedule."""
-        return Tables(Schedule(make_betas(self.schedule, self.num_steps)))
+        return TimestepTables(Schedule(make_betas(self.schedule, self.num_steps)))
 
     def out_channels(self, channels: int) -> int:
         """Channels of the network's output for images of `channels`."""

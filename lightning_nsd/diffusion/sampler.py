@@ -7,7 +7,7 @@ loop whose steps differ in numbers alone (one compiled graph, replayed, under XL
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple, get_args
+from typing import get_args
 
 import numpy as np
 import torch
@@ -17,26 +17,11 @@ from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.schedule import Schedule
 from lightning_nsd.diffusion.spacing import Spacing, spaced_timesteps
 from lightning_nsd.errors import UserError
-from lightning_nsd.numbers import Fraction, Guidance, Timestep, Timesteps, bounded
+from lightning_nsd.settings.numbers import Fraction, Guidance, Timestep, Timesteps, bounded
+from lightning_nsd.tables.step_table import StepTable
 from lightning_nsd.xla.device import run_recorded
 
 Network = Callable[[Tensor, Tensor], Tensor]
-
-
-class StepTable(NamedTuple):
-    """Weights of the next x, float64 `(S,)` each; step 0 is the noisiest.
-
-    Attributes:
-        x_t: weight of the current x.
-        x_0: weight of the predicted x_0.
-        x_0_before: weight of the x_0 predicted one step before (unused at the first step).
-        noise: weight of fresh noise.
-    """
-
-    x_t: np.ndarray
-    x_0: np.ndarray
-    x_0_before: np.ndarray
-    noise: np.ndarray
 
 
 @bounded("sampler")

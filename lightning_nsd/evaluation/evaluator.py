@@ -7,11 +7,13 @@ import torch
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from tqdm.auto import tqdm
 
+from lightning_nsd.checkpoints.settings import describe
 from lightning_nsd.data.datamodule import SPLITS, EpisodeDataModule, Split
 from lightning_nsd.data.image_set import ImageSet
 from lightning_nsd.diffusion.sampler import Sampler
 from lightning_nsd.errors import UserError
 from lightning_nsd.evaluation.failure import Failures
+from lightning_nsd.evaluation.feature_distances import FeatureDistances
 from lightning_nsd.evaluation.generate import Drawn, Generator
 from lightning_nsd.evaluation.plan import (
     Classes,
@@ -23,13 +25,11 @@ from lightning_nsd.evaluation.plan import (
     real_images,
 )
 from lightning_nsd.evaluation.report import Report, Row
-from lightning_nsd.hyperparameters import describe
-from lightning_nsd.metrics.extractors import Extractor, build_extractor, check_name, distance_name, kernel_name
-from lightning_nsd.metrics.feature_cache import FeatureCache
-from lightning_nsd.metrics.feature_distances import FeatureDistances
+from lightning_nsd.extractors import Extractor, build_extractor, check_name, distance_name, kernel_name
+from lightning_nsd.extractors.feature_cache import FeatureCache
 from lightning_nsd.model.guidance import check_guidance
 from lightning_nsd.module import FewShotDiffusion
-from lightning_nsd.processes import Processes
+from lightning_nsd.processes.group import Processes
 
 STRIP = 8
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}, {rate_fmt}"

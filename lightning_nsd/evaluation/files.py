@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning_nsd.evaluation.report import Report, Row
-from lightning_nsd.whole_file import write_text
+from lightning_nsd.files.whole_file import write_text
 
 FOLDER = "distances"
 CSV_FILE = "per_class.csv"

@@ -7,17 +7,17 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 from tqdm.auto import tqdm
 
-from lightning_nsd.data.image_folder import decode_classes, named, size_of
+from lightning_nsd.data.decoding import decode_classes, named, size_of
 from lightning_nsd.data.image_tree import ImageTree
 from lightning_nsd.data.split_folders import find_split_folders
 from lightning_nsd.errors import UserError
 from lightning_nsd.evaluation.evaluator import STRIP, Settings
 from lightning_nsd.evaluation.failure import Failures
+from lightning_nsd.evaluation.feature_distances import FeatureDistances
 from lightning_nsd.evaluation.plan import choose_classes
 from lightning_nsd.evaluation.report import Report, Row
-from lightning_nsd.metrics.extractors import Extractor, build_extractor, distance_name, kernel_name
-from lightning_nsd.metrics.feature_cache import FeatureCache
-from lightning_nsd.metrics.feature_distances import FeatureDistances
+from lightning_nsd.extractors import Extractor, build_extractor, distance_name, kernel_name
+from lightning_nsd.extractors.feature_cache import FeatureCache
 from lightning_nsd.rng import generator
 
 SPLIT = "folders"

@@ -13,7 +13,7 @@ from lightning_nsd.diffusion.sampler import Sampler
 from lightning_nsd.evaluation.failure import Failures
 from lightning_nsd.evaluation.plan import Group, Work
 from lightning_nsd.module import FewShotDiffusion
-from lightning_nsd.processes import Processes
+from lightning_nsd.processes.group import Processes
 from lightning_nsd.rng import Stream, device_generator
 
 

@@ -11,7 +11,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 
-from lightning_nsd.whole_file import write_text
+from lightning_nsd.files.whole_file import write_text
 
 STEP = "step"
 FIRST_COLUMNS = (STEP, "epoch")

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 
-class ContextDraw(NamedTuple):
+class ContextOutput(NamedTuple):
     """A context and what it costs.
 
     Attributes:
@@ -36,9 +36,9 @@ class Context(nn.Module):
 class DeterministicContext(Context):
     """c = h."""
 
-    def forward(self, h: Tensor, noise: Tensor | None = None) -> ContextDraw:
+    def forward(self, h: Tensor, noise: Tensor | None = None) -> ContextOutput:
         """`h` `(b, …, D_c)`, unchanged; there is no noise to use."""
-        return ContextDraw(h, None)
+        return ContextOutput(h, None)
 
 
 class VariationalContext(Context):
@@ -52,7 +52,7 @@ class VariationalContext(Context):
         self.act = nn.SiLU()
         self.linear_2 = nn.Linear(context_dim, 2 * context_dim)
 
-    def forward(self, h: Tensor, noise: Tensor | None = None) -> ContextDraw:
+    def forward(self, h: Tensor, noise: Tensor | None = None) -> ContextOutput:
         """Args:
             h: `(b, …, D_c)`.
             noise: xi, of h's shape; None gives the mean.
@@ -63,7 +63,7 @@ class VariationalContext(Context):
         mean, log_variance = self.linear_2(self.act(self.linear_1(h))).chunk(2, dim=-1)
         context = mean if noise is None else mean + (log_variance / 2).exp() * noise
         kl = 0.5 * (mean.square() + log_variance.exp() - log_variance - 1)
-        return ContextDraw(context, kl.flatten(1).mean(dim=1) / math.log(2.0))
+        return ContextOutput(context, kl.flatten(1).mean(dim=1) / math.log(2.0))
 
 
 def as_tokens(context: Tensor) -> Tensor:

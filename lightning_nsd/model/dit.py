@@ -5,13 +5,13 @@ from torch import Tensor, nn
 
 from lightning_nsd.errors import UserError
 from lightning_nsd.model.attention import CrossAttention, SelfAttention
-from lightning_nsd.model.constant import Constant
 from lightning_nsd.model.context import as_tokens
 from lightning_nsd.model.denoiser import Conditioning, Denoiser
 from lightning_nsd.model.embeddings import TimestepEmbedding, sincos_positions
 from lightning_nsd.model.patches import grid_size, unpatchify
 from lightning_nsd.model.transformer import LAYER_NORM_EPS, FeedForward
-from lightning_nsd.numbers import Channels, Depth, Heads, Pixels, Probability, Ratio, Width, bounded
+from lightning_nsd.settings.numbers import Channels, Depth, Heads, Pixels, Probability, Ratio, Width, bounded
+from lightning_nsd.tables.constant import Constant
 
 
 def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lightning_nsd.model.constant import Constant
+from lightning_nsd.tables.constant import Constant
 
 TIMESTEP_FEATURES = 256
 

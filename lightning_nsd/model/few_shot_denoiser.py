@@ -7,10 +7,10 @@ import torch
 from torch import Tensor, nn
 
 from lightning_nsd.errors import UserError
-from lightning_nsd.model.context import Context, ContextDraw, replace_by_null
+from lightning_nsd.model.context import Context, ContextOutput, replace_by_null
 from lightning_nsd.model.denoiser import Denoiser
 from lightning_nsd.model.set_encoder import SetEncoder
-from lightning_nsd.numbers import Channels, Pixels, Probability, Shots, bounded
+from lightning_nsd.settings.numbers import Channels, Pixels, Probability, Shots, bounded
 
 EncoderFactory = Callable[[int, int, int], SetEncoder]
 ContextFactory = Callable[[int], Context]
@@ -75,7 +75,7 @@ class FewShotDenoiser(nn.Module):
 
     def leave_one_out_context(
         self, images: Tensor, t: Tensor | None = None, context_noise: Tensor | None = None
-    ) -> ContextDraw | None:
+    ) -> ContextOutput | None:
         """The context of every image from the others of its episode, all in one encoder call.
 
         Args:

@@ -11,7 +11,7 @@ from lightning_nsd.model.patches import grid_size, patchify
 from lightning_nsd.model.set_encoder import check_pool
 from lightning_nsd.model.transformer import LAYER_NORM_EPS
 from lightning_nsd.model.vit_base import ViTBase
-from lightning_nsd.numbers import Channels, Depth, Heads, Pixels, Probability, Shots, Width, bounded
+from lightning_nsd.settings.numbers import Channels, Depth, Heads, Pixels, Probability, Shots, Width, bounded
 
 
 @bounded("model.encoder")

@@ -18,7 +18,7 @@ from lightning_nsd.model.unet_blocks import (
     group_norm,
     zeroed,
 )
-from lightning_nsd.numbers import Channels, Depth, Heads, Multiplier, Pixels, Probability, Width, bounded
+from lightning_nsd.settings.numbers import Channels, Depth, Heads, Multiplier, Pixels, Probability, Width, bounded
 
 
 class UNetStage(nn.Module):

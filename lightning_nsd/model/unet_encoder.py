@@ -9,7 +9,17 @@ from torch import Tensor, nn
 from lightning_nsd.model.embeddings import TimestepEmbedding
 from lightning_nsd.model.set_encoder import SetEncoder, check_pool
 from lightning_nsd.model.unet_blocks import AttentionBlock, Downsample, ResBlock, check_levels, group_norm
-from lightning_nsd.numbers import Channels, Depth, Heads, Multiplier, Pixels, Probability, Shots, Width, bounded
+from lightning_nsd.settings.numbers import (
+    Channels,
+    Depth,
+    Heads,
+    Multiplier,
+    Pixels,
+    Probability,
+    Shots,
+    Width,
+    bounded,
+)
 
 
 @bounded("model.encoder")

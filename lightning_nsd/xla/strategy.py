@@ -8,7 +8,7 @@ from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import SingleDeviceXLAStrategy, XLAStrategy
 
-from lightning_nsd.checkpoint_io import AtomicCheckpointIO
+from lightning_nsd.checkpoints.io import AtomicCheckpointIO
 from lightning_nsd.errors import UserError
 from lightning_nsd.xla.accelerator import LocalXLAAccelerator
 from lightning_nsd.xla.device import find_devices, has_tpu, require_installed, run_recorded, wait_for_device

@@ -6,7 +6,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
 from lightning_nsd.errors import UserError
-from lightning_nsd.numbers import Steps, bounded
+from lightning_nsd.settings.numbers import Steps, bounded
 from lightning_nsd.xla.device import is_xla, wait_for_device
 
 LOG_PREFIX = "xla"

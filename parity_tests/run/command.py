@@ -57,7 +57,7 @@ def run(given: argparse.Namespace) -> int:
     import torch
     from rich.console import Console
 
-    from jax_reference.loading import build_model
+    from jax_reference.experiment import build_model
     from parity_tests.run import outcome as outcomes
     from parity_tests.run import pictures, samples, settings, sides
 

@@ -6,8 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 
-from jax_reference.loading import Experiment
-from jax_reference.sample import make_sampler
+from jax_reference.experiment import Experiment
+from jax_reference.trajectory import make_sampler
 from lightning_nsd.data.datamodule import SPLITS, EpisodeDataModule, Split
 from lightning_nsd.data.episodes import draw_episodes, spread_classes
 from lightning_nsd.data.transforms import to_unit_range

@@ -13,11 +13,11 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from torch import Tensor, nn
 
 from jax_reference.config import Config
-from jax_reference.loading import Experiment
+from jax_reference.experiment import Experiment
 from jax_reference.train import METRICS, fit
 from lightning_nsd.cli import UNFOUNDED_WARNINGS
+from lightning_nsd.commands.training import FewShotCLI
 from lightning_nsd.module import FewShotDiffusion
-from lightning_nsd.training_cli import FewShotCLI
 from parity_tests.pair import to_numpy
 from parity_tests.weights import key_table, to_jax_params, to_torch_state
 

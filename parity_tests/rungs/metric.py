@@ -14,15 +14,15 @@ from jax_reference.metrics import distances as their_distances
 from jax_reference.metrics import frechet as their_frechet
 from jax_reference.metrics import kernel as their_kernel
 from jax_reference.metrics import precision_recall as their_precision_recall
-from jax_reference.metrics.extractors import resize as their_resize
-from jax_reference.metrics.extractors.inception import InceptionV3
+from jax_reference.written_out import resize as their_resize
+from jax_reference.written_out.inception import InceptionV3
+from lightning_nsd.extractors import inception
+from lightning_nsd.extractors.extractor import Extractor
+from lightning_nsd.extractors.extractor import resize as our_resize
 from lightning_nsd.metrics import distances as our_distances
 from lightning_nsd.metrics import frechet as our_frechet
 from lightning_nsd.metrics import kernel as our_kernel
 from lightning_nsd.metrics import precision_recall as our_precision_recall
-from lightning_nsd.metrics.extractors import inception
-from lightning_nsd.metrics.extractors.extractor import Extractor
-from lightning_nsd.metrics.extractors.extractor import resize as our_resize
 from lightning_nsd.rng import philox
 from lightning_nsd.xla.device import run_recorded
 from parity_tests.backends import torch_device

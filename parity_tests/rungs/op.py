@@ -15,10 +15,10 @@ from jax_reference.model import attention as their_attention
 from jax_reference.model import context as their_context
 from jax_reference.model import dit as their_dit
 from jax_reference.model import embeddings as their_embeddings
-from jax_reference.model import layers
 from jax_reference.model import patches as their_patches
 from jax_reference.model import set_encoder as their_set_encoder
 from jax_reference.model import unet_blocks as their_unet_blocks
+from jax_reference.written_out import layers
 from lightning_nsd.diffusion import gaussian as our_gaussian
 from lightning_nsd.diffusion import loss as our_loss
 from lightning_nsd.model import attention as our_attention

@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from jax_reference.diffusion import sampler as theirs
-from jax_reference.sample import make_sampler
+from jax_reference.trajectory import make_sampler
 from lightning_nsd.diffusion import sampler as ours
 from lightning_nsd.model.guidance import guided_network
 from lightning_nsd.rng import philox

@@ -6,9 +6,10 @@ from typing import Any
 
 import torch
 
-from jax_reference import loading as jax_loading
-from jax_reference.optim.adamw import adamw
-from jax_reference.train_step import Draws, make_train_step, start_training
+from jax_reference import experiment as jax_experiment
+from jax_reference.train_step import make_train_step, start_training
+from jax_reference.training.draws import Draws
+from jax_reference.written_out.adamw import adamw
 from lightning_nsd.xla.device import run_recorded
 from parity_tests.check import Check
 from parity_tests.compare import errors_of
@@ -54,7 +55,7 @@ def our_steps(pair: Pair, steps: int, gradient_clip: float | None, batch: int) -
 def their_steps(pair: Pair, steps: int, gradient_clip: float | None, batch: int) -> dict[str, Any]:
     """The same of the JAX side, by its compiled training step."""
     settings = replace(
-        jax_loading.optimizer_settings(pair.settings), total_steps=float(steps), gradient_clip=gradient_clip
+        jax_experiment.optimizer_settings(pair.settings), total_steps=float(steps), gradient_clip=gradient_clip
     )
     optimizer = adamw(settings)
     train_step = make_train_step(

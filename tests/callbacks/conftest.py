@@ -12,7 +12,7 @@ from lightning.pytorch import Trainer
 from torch import Tensor, nn
 
 from lightning_nsd.callbacks.per_class_fid import PerClassFID
-from lightning_nsd.checkpoint_io import AtomicCheckpointIO
+from lightning_nsd.checkpoints.io import AtomicCheckpointIO
 from lightning_nsd.data.datamodule import EpisodeDataModule, Split
 from lightning_nsd.data.image_set import ImageSet
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion

@@ -7,8 +7,8 @@ import pytest
 from lightning.pytorch import Callback
 
 from lightning_nsd.callbacks import graceful_stop
-from lightning_nsd.checkpoint_io import read_checkpoint
-from lightning_nsd.stopping import StoppedError
+from lightning_nsd.checkpoints.io import read_checkpoint
+from lightning_nsd.processes.stopping import StoppedError
 from tests.training.conftest import run
 
 

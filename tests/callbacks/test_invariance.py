@@ -6,8 +6,8 @@ import signal
 import pytest
 import torch
 
-from lightning_nsd.checkpoint_io import read_checkpoint
-from lightning_nsd.stopping import StoppedError
+from lightning_nsd.checkpoints.io import read_checkpoint
+from lightning_nsd.processes.stopping import StoppedError
 from tests.callbacks.conftest import MEANS, Means, SizedData, make_callback, make_module, make_trainer, read_tables
 from tests.training.conftest import assert_same_end, run
 

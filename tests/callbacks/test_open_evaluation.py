@@ -7,7 +7,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 
-from lightning_nsd.stopping import StoppedError
+from lightning_nsd.processes.stopping import StoppedError
 from tests.callbacks.conftest import make_callback
 from tests.training.conftest import assert_same_end, run
 

@@ -8,8 +8,8 @@ import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.plugins import MixedPrecision
 
-from lightning_nsd.checkpoint_io import read_checkpoint
-from lightning_nsd.stopping import StoppedError
+from lightning_nsd.checkpoints.io import read_checkpoint
+from lightning_nsd.processes.stopping import StoppedError
 from tests.conftest import make_model
 from tests.training.conftest import run
 

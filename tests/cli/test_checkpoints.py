@@ -4,9 +4,9 @@ import pytest
 import torch
 
 import lightning_nsd
-from lightning_nsd.checkpoint_io import read_checkpoint
+from lightning_nsd.checkpoints.io import read_checkpoint
+from lightning_nsd.checkpoints.settings import check_same
 from lightning_nsd.errors import UserError
-from lightning_nsd.hyperparameters import check_same
 from tests.conftest import make_model
 from tests.hostile.make_checkpoint import FIT, make
 

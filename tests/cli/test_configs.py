@@ -9,8 +9,8 @@ import pytest
 import yaml
 from PIL import Image
 
-from lightning_nsd.config_files import find_config, shipped_folder
 from lightning_nsd.errors import UserError
+from lightning_nsd.settings.config_files import find_config, shipped_folder
 from tests.cli.conftest import TINY
 
 SHIPPED = sorted(path.name for path in shipped_folder().glob("*.yaml"))

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lightning_nsd.evaluate import evaluate
+from lightning_nsd.commands.evaluate import evaluate
 from tests.cli.conftest import TINY
 
 MEANS = "tests.callbacks.conftest.Means"

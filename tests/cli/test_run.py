@@ -10,8 +10,8 @@ import torch
 from PIL import Image
 
 import lightning_nsd
-from lightning_nsd.checkpoint_io import read_checkpoint
-from lightning_nsd.sample import read_support
+from lightning_nsd.checkpoints.io import read_checkpoint
+from lightning_nsd.commands.sample import read_support
 from tests.cli.conftest import TINY, start
 from tests.training.conftest import assert_same_end
 

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 import lightning_nsd
-from lightning_nsd.checkpoint_io import read_checkpoint
+from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.cli import main
 from lightning_nsd.convert.jax_layout import from_jax, to_jax
 from lightning_nsd.convert.orbax_io import read_orbax, write_orbax

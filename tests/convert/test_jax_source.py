@@ -7,14 +7,14 @@ import pytest
 import torch
 import yaml
 
-from lightning_nsd.checkpoint_io import read_checkpoint
+from lightning_nsd.checkpoints.io import read_checkpoint
+from lightning_nsd.checkpoints.loading import build_model
 from lightning_nsd.cli import main
-from lightning_nsd.config_files import find_config
 from lightning_nsd.convert import load_jax_source
 from lightning_nsd.convert.orbax_io import flatten
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.errors import UserError
-from lightning_nsd.loading import build_model
+from lightning_nsd.settings.config_files import find_config
 from tests.convert.make_source import source_tree
 from tests.training.conftest import run
 
@@ -103,7 +103,7 @@ def test_the_next_step_is_optaxs(tmp_path):
     checkpoint = read_checkpoint(tmp_path / "x.ckpt")
     module = build_model(checkpoint["lightning_nsd"], "test")
     module.load_state_dict(checkpoint["state_dict"])
-    from lightning_nsd.optim.groups import parameter_groups
+    from lightning_nsd.training.groups import parameter_groups
 
     optimizer = torch.optim.AdamW(parameter_groups(module.model, None, None), lr=1.0)
     optimizer.load_state_dict(checkpoint["optimizer_states"][0])

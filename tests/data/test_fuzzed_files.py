@@ -19,12 +19,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from lightning_nsd.array_file import read_arrays, write_arrays
 from lightning_nsd.data import CIFAR100
-from lightning_nsd.data.image_folder import decode_classes
+from lightning_nsd.data.decoding import decode_classes
 from lightning_nsd.data.image_tree import ImageTree
 from lightning_nsd.data.safe_pickle import read_pickle
 from lightning_nsd.errors import UserError
+from lightning_nsd.files.array_file import read_arrays, write_arrays
 from tests.data.test_cifar100 import write_torchvision_files
 
 SIZE = 8

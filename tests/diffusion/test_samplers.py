@@ -7,12 +7,12 @@ import numpy as np
 import pytest
 import torch
 
+from lightning_nsd.checkpoints.settings import describe
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.sampler import DDIM, DDPM, DPMSolverPP
 from lightning_nsd.diffusion.schedule import make_betas
 from lightning_nsd.diffusion.spacing import Spacing
 from lightning_nsd.errors import UserError
-from lightning_nsd.hyperparameters import describe
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")

@@ -6,7 +6,7 @@ from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from lightning_nsd.checkpoint_io import AtomicCheckpointIO
+from lightning_nsd.checkpoints.io import AtomicCheckpointIO
 from lightning_nsd.data.episodes import EpisodeBatch
 
 

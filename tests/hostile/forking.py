@@ -121,9 +121,9 @@ def _never(_: Any) -> None:
 
 def main() -> int:
     """Answer the requests; in each child, run its command as `python -m lightning_nsd` does."""
-    import lightning_nsd.convert.command
-    import lightning_nsd.evaluate
-    import lightning_nsd.sample  # noqa: F401
+    import lightning_nsd.commands.convert
+    import lightning_nsd.commands.evaluate
+    import lightning_nsd.commands.sample  # noqa: F401
     from lightning_nsd.__main__ import main as command
 
     answers = []

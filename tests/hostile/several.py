@@ -17,7 +17,7 @@ from lightning.fabric.utilities.rank_zero import rank_zero_only
 from lightning_nsd.cli import main
 from tests.cli.conftest import ROOT
 
-PRELOADED = ["lightning_nsd.training_cli", "lightning_nsd.cli", "tests.hostile.faults", "tests.callbacks.conftest"]
+PRELOADED = ["lightning_nsd.commands.training", "lightning_nsd.cli", "tests.hostile.faults", "tests.callbacks.conftest"]
 
 
 class Ended(NamedTuple):

@@ -22,12 +22,12 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import lightning_nsd
-from lightning_nsd.checkpoint_io import read_checkpoint
-from lightning_nsd.convert.command import read as read_for_conversion
+from lightning_nsd.checkpoints.io import read_checkpoint
+from lightning_nsd.checkpoints.loading import build_model
+from lightning_nsd.checkpoints.settings import HYPERPARAMETERS
+from lightning_nsd.commands.convert import read as read_for_conversion
 from lightning_nsd.errors import UserError
-from lightning_nsd.hyperparameters import HYPERPARAMETERS
-from lightning_nsd.loading import build_model
-from lightning_nsd.run_branch import newest_readable
+from lightning_nsd.runs.branch import newest_readable
 from tests.hostile import make_checkpoint
 from tests.hostile.answer import LONGEST, PYTHON_TALK, Answer, assert_refused
 from tests.hostile.make_checkpoint import DELETED, FIT, JUNK, Content, put

@@ -10,9 +10,9 @@ import yaml
 from PIL import Image
 
 from lightning_nsd import cli
-from lightning_nsd.checkpoint_io import read_checkpoint, write_atomically
+from lightning_nsd.checkpoints.io import read_checkpoint, write_atomically
+from lightning_nsd.commands.sample import choose_sampler
 from lightning_nsd.diffusion.sampler import DDIM, SAMPLERS
-from lightning_nsd.sample import choose_sampler
 from tests.cli.conftest import TINY
 from tests.conftest import make_model
 from tests.hostile.answer import assert_refused
@@ -269,6 +269,6 @@ def test_a_support_set_has_any_size_where_the_encoder_takes_any(count, here, ans
 
 
 def test_an_encoder_of_one_size_says_which(here, answer, monkeypatch):
-    monkeypatch.setattr("lightning_nsd.sample.load_checkpoint", lambda *_: make_model())
+    monkeypatch.setattr("lightning_nsd.commands.sample.load_checkpoint", lambda *_: make_model())
     write_pictures(here / "other", 2)
     assert_refused(answer(*SAMPLE, "--steps=2", "--support=other"), "SetViT was built for 3 images", "got 2")

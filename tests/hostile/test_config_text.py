@@ -6,8 +6,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from lightning_nsd.config_files import read_config
 from lightning_nsd.errors import UserError
+from lightning_nsd.settings.config_files import read_config
 
 PIECES = ["a: ", "&x ", "*x", "[", "]", "{", "}", ", ", "\n", "  ", "- ", "|", ">", "'", '"', "!!int ", "!!binary "]
 PIECES += ["<<: ", "?", "~", "1e400", ".nan", "0x", "0b", "1:2:3", "%YAML 1.1\n", "---\n", "...", "#", "\t", "\x00"]

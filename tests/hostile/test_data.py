@@ -15,12 +15,12 @@ import pytest
 import torch
 from PIL import Image
 
+from lightning_nsd.commands.sample import read_support
 from lightning_nsd.data import CIFAR100, ClassFolder, Omniglot
 from lightning_nsd.data.datamodule import SPLITS
-from lightning_nsd.data.image_folder import decode_classes
+from lightning_nsd.data.decoding import decode_classes
 from lightning_nsd.data.image_tree import ImageTree
 from lightning_nsd.errors import UserError
-from lightning_nsd.sample import read_support
 from tests.hostile.answer import LONGEST, PYTHON_TALK, Answer, assert_refused
 
 Ask = Callable[..., Answer]

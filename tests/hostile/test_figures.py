@@ -17,11 +17,11 @@ from torch import Tensor, nn
 from lightning_nsd.callbacks.per_class_fid import PerClassFID
 from lightning_nsd.callbacks.prediction_writer import inside
 from lightning_nsd.callbacks.sample_grid import SampleGrid
-from lightning_nsd.checkpoint_io import read_checkpoint
+from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.diffusion.sampler import DDIM
 from lightning_nsd.errors import UserError
-from lightning_nsd.metrics.feature_cache import FeatureCache
-from lightning_nsd.metrics.feature_distances import FeatureDistances
+from lightning_nsd.evaluation.feature_distances import FeatureDistances
+from lightning_nsd.extractors.feature_cache import FeatureCache
 from tests.callbacks.conftest import MEANS, evaluate, make_callback
 from tests.cli.conftest import TINY
 from tests.conftest import StripedData, make_model, tiny_dit

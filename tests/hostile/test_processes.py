@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from lightning_nsd.checkpoint_io import read_checkpoint
+from lightning_nsd.checkpoints.io import read_checkpoint
 from tests.cli.conftest import TINY, start
 from tests.hostile.answer import PYTHON_TALK, assert_refused
 from tests.hostile.several import Ended, make_context, run_together

@@ -16,14 +16,14 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 
-from lightning_nsd import run_lock
 from lightning_nsd.callbacks import run_checkpoint
 from lightning_nsd.callbacks.run_start import RunStart
-from lightning_nsd.checkpoint_io import read_checkpoint
+from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.cli import main
 from lightning_nsd.data.glyphs import Glyphs
-from lightning_nsd.run_branch import BRANCH_FILE, newest_readable
-from lightning_nsd.run_folder import contents, take_over
+from lightning_nsd.runs import lock
+from lightning_nsd.runs.branch import BRANCH_FILE, newest_readable
+from lightning_nsd.runs.folder import contents, take_over
 from tests.cli.conftest import CACHE, TINY
 from tests.hostile.answer import assert_refused
 from tests.training.conftest import run
@@ -102,14 +102,14 @@ def test_a_folder_that_cannot_be_written_is_named_before_any_work(place, command
 
 
 def test_two_fits_in_one_folder_are_one_too_many_and_the_other_is_named(fit, tmp_path):
-    with run_lock.locked(tmp_path):
+    with lock.locked(tmp_path):
         assert_refused(fit(tmp_path, 2), str(tmp_path), f"process {os.getpid()} on")
     assert not (tmp_path / "last.ckpt").exists()
     assert fit(tmp_path, 1).status == 0
 
 
 def hold(root, held):
-    with run_lock.locked(root):
+    with lock.locked(root):
         held.set()
         time.sleep(60)
 
@@ -120,17 +120,17 @@ def test_a_killed_process_holds_no_lock(tmp_path):
     process = processes.Process(target=hold, args=(tmp_path, held))
     process.start()
     assert held.wait(60)
-    with pytest.raises(Exception, match=f"process {process.pid} on"), run_lock.locked(tmp_path):
+    with pytest.raises(Exception, match=f"process {process.pid} on"), lock.locked(tmp_path):
         pass
     process.kill()
     process.join()
-    with run_lock.locked(tmp_path):
+    with lock.locked(tmp_path):
         pass
 
 
 def test_a_refused_start_holds_no_lock(fit, used):
     assert fit(used, 7, "--ckpt_path=last", "--model.denoiser.model_channels=16").status == 2
-    with run_lock.locked(used):
+    with lock.locked(used):
         pass
 
 

@@ -3,9 +3,9 @@
 import pytest
 import torch
 
+from lightning_nsd.commands.sample import choose_sampler
 from lightning_nsd.diffusion.sampler import DDIM
 from lightning_nsd.errors import UserError
-from lightning_nsd.sample import choose_sampler
 from tests.cli.conftest import TINY
 from tests.conftest import make_model
 from tests.hostile.answer import assert_refused

@@ -14,8 +14,8 @@ import pytest
 import yaml
 from lightning.pytorch import Trainer
 
-from lightning_nsd.config_files import with_config_paths
-from lightning_nsd.training_cli import FewShotCLI
+from lightning_nsd.commands.training import FewShotCLI
+from lightning_nsd.settings.config_files import with_config_paths
 from tests.cli.conftest import TINY
 from tests.hostile.answer import Answer, assert_refused
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lightning_nsd.metrics.extractors import Extractor
+from lightning_nsd.extractors import Extractor
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from lightning_nsd.callbacks.finite_loss import FiniteLoss
 from lightning_nsd.callbacks.graceful_stop import GracefulStop
 from lightning_nsd.callbacks.open_evaluation import OpenEvaluation
 from lightning_nsd.callbacks.run_checkpoint import RunCheckpoint
-from lightning_nsd.checkpoint_io import AtomicCheckpointIO, read_checkpoint
+from lightning_nsd.checkpoints.io import AtomicCheckpointIO, read_checkpoint
 from lightning_nsd.module import FewShotDiffusion
 from tests.conftest import StripedData, make_model
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from lightning_nsd.checkpoint_io import read_checkpoint
+from lightning_nsd.checkpoints.io import read_checkpoint
 from tests.cli.conftest import TINY, start
 
 OPTIONS = [*TINY, "--trainer.max_steps=6", "--trainer.val_check_interval=6", "--trainer.num_sanity_val_steps=0",

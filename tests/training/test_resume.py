@@ -7,11 +7,11 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 
-from lightning_nsd.checkpoint_io import read_checkpoint
+from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.model.context import VariationalContext
-from lightning_nsd.optim.lr_schedule import LRSchedule
-from lightning_nsd.run_branch import newest_readable
-from lightning_nsd.stopping import StoppedError
+from lightning_nsd.processes.stopping import StoppedError
+from lightning_nsd.runs.branch import newest_readable
+from lightning_nsd.training.lr_schedule import LRSchedule
 from tests.conftest import make_model
 from tests.training.conftest import assert_same_end, run
 

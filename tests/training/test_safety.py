@@ -7,7 +7,7 @@ from lightning.pytorch import Callback
 from lightning_nsd.callbacks import run_checkpoint
 from lightning_nsd.callbacks.finite_loss import NonFiniteLossError
 from lightning_nsd.callbacks.sample_grid import SampleGrid
-from lightning_nsd.checkpoint_io import read_checkpoint
+from lightning_nsd.checkpoints.io import read_checkpoint
 from tests.conftest import make_model
 from tests.training.conftest import assert_same_end, run
 

@@ -4,7 +4,7 @@ import torch
 import torch_xla.core.xla_model as xm
 from lightning.pytorch import Callback
 
-from lightning_nsd.checkpoint_io import read_checkpoint
+from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.xla.strategy import SingleXLA
 from lightning_nsd.xla.trace_report import read_counters
 from tests.conftest import StripedData, make_model, randomized

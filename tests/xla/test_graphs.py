@@ -14,7 +14,8 @@ from lightning_nsd.model.context import VariationalContext
 from lightning_nsd.model.guidance import guided_network
 from lightning_nsd.model.unet import UNet
 from lightning_nsd.model.unet_encoder import UNetEncoder
-from lightning_nsd.optim.lr_schedule import LRSchedule
+from lightning_nsd.training.lr_schedule import LRSchedule
+from lightning_nsd.xla.device import wait_for_device
 from lightning_nsd.xla.strategy import SingleXLA
 from lightning_nsd.xla.trace_report import TraceReport, read_counters
 from tests.conftest import make_model, randomized, tiny_dit, tiny_set_vit
@@ -120,8 +121,12 @@ def test_sampling_compiles_its_step_once_and_runs_it_fifty_times(randn):
         module.to(device)
         network = guided_network(module.model, support.to(device), 4, 1.5)
         steps = []
-        images = sampler.sample(module.diffusion, network, x_T.to(device), None, lambda: steps.append(read_counters()))
-        return images.cpu(), steps
+
+        def after_step():
+            wait_for_device()  # an execution is counted when it ends
+            steps.append(read_counters())
+
+        return sampler.sample(module.diffusion, network, x_T.to(device), None, after_step).cpu(), steps
 
     with torch.no_grad():
         eager, _ = draw(torch.device("cpu"))

@@ -8,7 +8,7 @@ import sys
 import pytest
 import torch
 
-from lightning_nsd.checkpoint_io import read_checkpoint
+from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.errors import UserError
 from lightning_nsd.xla.spmd import SPMD, largest_divisible_axis
 from tests.cli.conftest import ROOT

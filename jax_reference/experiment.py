@@ -1,0 +1,119 @@
+"""From a config's `model` section to the model, its diffusion, sampler and optimiser."""
+
+import inspect
+from collections.abc import Mapping
+from functools import partial
+from typing import Any, NamedTuple
+
+from flax import nnx
+
+from jax_reference import model as networks
+from jax_reference.diffusion import sampler as samplers
+from jax_reference.diffusion.gaussian import GaussianDiffusion
+from jax_reference.diffusion.sampler import DDIM, Sampler
+from jax_reference.model.few_shot_denoiser import FewShotDenoiser
+from jax_reference.training.lr_schedule import LRSchedule
+from jax_reference.written_out.adamw import OptimizerSettings
+
+DETERMINISTIC = {"class_path": "DeterministicContext"}
+ADAMW = {"class_path": "AdamW"}
+
+
+class Experiment(NamedTuple):
+    """What a `model` section describes.
+
+    Attributes:
+        model: the network, freshly initialised.
+        diffusion: the process, and what the network predicts.
+        sampler: how images are drawn.
+        optimizer: rates, decay and schedule; clipping and the last step are the trainer's to add.
+        kl_weight: weight of a variational context's KL.
+        context_dropout: probability of the null context.
+        ema_decay: of the moving average.
+        ema_warmup: let the average follow faster in the first steps.
+    """
+
+    model: FewShotDenoiser
+    diffusion: GaussianDiffusion
+    sampler: Sampler
+    optimizer: OptimizerSettings
+    kl_weight: float
+    context_dropout: float
+    ema_decay: float
+    ema_warmup: bool
+
+
+def init_args(description: Mapping[str, Any] | None) -> dict[str, Any]:
+    """The arguments of a `class_path`, `init_args` pair."""
+    return dict((description or {}).get("init_args") or {})
+
+
+def find(module: Any, description: Mapping[str, Any]) -> Any:
+    """The class that a `class_path` names, by its last part, with its `init_args` bound."""
+    name = description["class_path"].rpartition(".")[2]
+    if not hasattr(module, name):
+        raise ValueError(f"{description['class_path']} has no counterpart {name} in {module.__name__}.")
+    return partial(getattr(module, name), **init_args(description))
+
+
+def optimizer_settings(settings: Mapping[str, Any]) -> OptimizerSettings:
+    """The optimiser of a `model` section."""
+    optimizer = settings.get("optimizer") or ADAMW
+    if optimizer["class_path"].rpartition(".")[2] != "AdamW":
+        raise ValueError(f"{optimizer['class_path']}: the reference has AdamW alone.")
+    own = ("encoder_lr", "denoiser_lr", "freeze_encoder_steps", "freeze_denoiser_steps")
+    known = inspect.signature(OptimizerSettings).parameters
+    of_optimizer = init_args(optimizer)
+    if unknown := set(of_optimizer) - {"lr", "betas", "eps", "weight_decay"}:
+        raise ValueError(f"the reference's AdamW does not know {', '.join(sorted(unknown))}.")
+    return OptimizerSettings(
+        **{name: value for name, value in of_optimizer.items() if name in known},
+        **{name: settings[name] for name in own if name in settings},
+        lr_schedule=LRSchedule(**(settings.get("lr_schedule") or {})),
+    )
+
+
+def build_diffusion(settings: Mapping[str, Any]) -> GaussianDiffusion:
+    """The diffusion of a `model` section."""
+    arguments = settings.get("diffusion") or {}
+    return GaussianDiffusion(**arguments.get("init_args", arguments))
+
+
+def build_network(settings: Mapping[str, Any], rngs: nnx.Rngs) -> FewShotDenoiser:
+    """The network of a `model` section, freshly initialised."""
+    encoder = settings.get("encoder")
+    return FewShotDenoiser(
+        settings["image_size"],
+        settings["channels"],
+        build_diffusion(settings).out_channels(settings["channels"]),
+        settings["n_shot"],
+        find(networks, encoder) if encoder else None,
+        find(networks, settings.get("context") or DETERMINISTIC),
+        find(networks, settings["denoiser"]),
+        settings.get("context_dropout", 0.0),
+        rngs=rngs,
+    )
+
+
+def build_model(settings: Mapping[str, Any], rngs: nnx.Rngs | None = None) -> Experiment:
+    """Everything that a `model` section describes.
+
+    Args:
+        settings: the section, with `image_size`, `channels` and `n_shot`, which the data decides.
+        rngs: of the initial parameters.
+
+    Raises:
+        ValueError: settings without a counterpart here.
+    """
+    diffusion = build_diffusion(settings)
+    sampler = settings.get("sampler")
+    return Experiment(
+        build_network(settings, rngs or nnx.Rngs(0)),
+        diffusion,
+        find(samplers, sampler)() if sampler else DDIM(min(50, diffusion.num_steps)),
+        optimizer_settings(settings),
+        settings.get("kl_weight", 1.0),
+        settings.get("context_dropout", 0.0),
+        settings.get("ema_decay", 0.9999),
+        settings.get("ema_warmup", False),
+    )

@@ -1,1 +1,0 @@
-"""The network from images to the features that FID and KID compare, and the resizing in front of it."""

@@ -1,1 +1,0 @@
-"""Optimiser, learning rates, parameter groups and the moving average of the weights."""

@@ -1,0 +1,1 @@
+"""What torch and its libraries bring along, written out."""

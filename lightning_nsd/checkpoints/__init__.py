@@ -1,0 +1,1 @@
+"""Checkpoint files: reading, writing, what they hold, and the model that one describes."""

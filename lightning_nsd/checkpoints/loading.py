@@ -1,0 +1,110 @@
+"""From a checkpoint back to a model."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+from jsonargparse import ArgumentParser
+from torch import Tensor, nn
+from torch.nn.modules.module import register_module_parameter_registration_hook
+
+from lightning_nsd.checkpoints.contents import NETWORKS, check_weights
+from lightning_nsd.checkpoints.io import read_checkpoint
+from lightning_nsd.checkpoints.settings import HYPERPARAMETERS
+from lightning_nsd.checkpoints.trusted_classes import trusted_settings
+from lightning_nsd.errors import UserError
+from lightning_nsd.messages import first_line
+from lightning_nsd.module import FewShotDiffusion
+
+MODEL_PREFIX, EMA_PREFIX = NETWORKS
+SLACK = 100
+"""Parameters that a model may make beyond twice those in the file, such as ones that it replaces."""
+
+
+def build_model(settings: Any, source: str, allow: Sequence[str] = ()) -> FewShotDiffusion:
+    """A model with fresh weights from a checkpoint's settings.
+
+    Args:
+        settings: what `FewShotDiffusion.hyperparameters` held when the checkpoint was written.
+        source: named in errors.
+        allow: class paths beyond this package that the settings may name.
+
+    Raises:
+        UserError: settings that do not describe a model, or a class that is not trusted.
+    """
+    trusted = trusted_settings(settings, FewShotDiffusion, source, allow, flat=("diffusion", "lr_schedule"))
+    if trusted.get("encoder") is None:
+        trusted.pop("context", None)  # there is none to make
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_class_arguments(FewShotDiffusion, "model")
+    try:
+        return parser.instantiate(parser.parse_object({"model": trusted})).model
+    except _TooLargeError as error:
+        raise UserError(f"{source}: its settings describe a far larger model than its weights are of.") from error
+    except Exception as error:  # constructors raise what they like on numbers that make no sense
+        raise UserError(f"{source} does not describe a model of this version: {first_line(error)}") from error
+
+
+def build_model_of(
+    settings: Any, weights: Mapping[str, Any], source: str, allow: Sequence[str] = ()
+) -> FewShotDiffusion:
+    """The same where the weights are at hand: nothing is allocated before the settings are known to describe them.
+
+    Args:
+        settings: see `build_model`.
+        weights: arrays or tensors of the network, without its moving average.
+        source: named in errors.
+        allow: see `build_model`.
+
+    Raises:
+        UserError: see `build_model`, and settings of a model that is far larger than the weights.
+    """
+    with torch.device("meta"), _at_most(weights):
+        build_model(settings, source, allow)
+    return build_model(settings, source, allow)
+
+
+class _TooLargeError(Exception):
+    """A model makes more parameters than there are weights for."""
+
+
+@contextmanager
+def _at_most(weights: Mapping[str, Any]) -> Iterator[None]:
+    """Let modules make about twice as many parameters as there are weights, and no more."""
+    count = 2 * len(weights) + SLACK
+    elements = 2 * sum(value.size if not isinstance(value, Tensor) else value.numel() for value in weights.values())
+
+    def register(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
+        nonlocal count, elements
+        if parameter is not None:
+            count, elements = count - 1, elements - parameter.numel()
+        if count < 0 or elements < -SLACK:
+            raise _TooLargeError
+
+    handle = register_module_parameter_registration_hook(register)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def network_of(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """The weights of one of `NETWORKS` in a state_dict."""
+    return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
+
+
+def load_checkpoint(path: str | Path, allow: Sequence[str] = ()) -> FewShotDiffusion:
+    """See `lightning_nsd.load`."""
+    checkpoint = read_checkpoint(path)
+    state = checkpoint["state_dict"]
+    averaged = network_of(state, EMA_PREFIX)
+    module = build_model_of(checkpoint[HYPERPARAMETERS], averaged, str(path), allow)
+    check_weights(state, module.state_dict(), str(path))
+    module.model.load_state_dict(averaged)
+    module.loaded_steps = checkpoint["global_step"]
+    if not all(parameter.isfinite().all() for parameter in module.model.parameters()):
+        raise UserError(f"{path}: its weights are not finite; training diverged before it. Take an earlier checkpoint.")
+    module.ema = None
+    return module.eval()

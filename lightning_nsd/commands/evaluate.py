@@ -1,0 +1,221 @@
+"""`python -m lightning_nsd evaluate`: the distances of every class, of a checkpoint or of two folders of images."""
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from jsonargparse import ArgumentError, ArgumentParser
+
+from lightning_nsd.callbacks.per_class_fid import PerClassFID
+from lightning_nsd.checkpoints.loading import load_checkpoint
+from lightning_nsd.checkpoints.settings import class_name
+from lightning_nsd.checkpoints.trusted_classes import as_names, trusted_class, trusted_description, trusted_settings
+from lightning_nsd.commands.function_cli import run_function
+from lightning_nsd.data.datamodule import EpisodeDataModule, Split
+from lightning_nsd.errors import UserError
+from lightning_nsd.evaluation.evaluator import Evaluator, Settings
+from lightning_nsd.evaluation.files import CSV_FILE, FOLDER, folder_of, write_tables
+from lightning_nsd.evaluation.folders import compare_folders
+from lightning_nsd.evaluation.publish import publish
+from lightning_nsd.evaluation.report import Report
+from lightning_nsd.extractors import NAMES
+from lightning_nsd.files.whole_file import check_place
+from lightning_nsd.messages import readable, reason
+from lightning_nsd.processes.group import Processes
+from lightning_nsd.settings.config_files import find_config
+from lightning_nsd.settings.numbers import Batch, Classes, MixtureSamples, Pixels, Samples, Shots
+from lightning_nsd.shown import Shown
+
+CONFIG_FILE = "config.yaml"
+
+
+def evaluate(
+    ckpt_path: Path | None = None,
+    split: Split = "test",
+    real_dir: Path | None = None,
+    generated_dir: Path | None = None,
+    config: list[Path] | None = None,
+    out: Path | None = None,
+    image_size: Pixels | None = None,
+    classes: Classes | list[str] | None = None,
+    num_samples: Samples | None = None,
+    min_samples: Samples | None = None,
+    batch_size: Batch | None = None,
+    extractor: str | None = None,
+    extractor_args: dict[str, Any] | None = None,
+    mixture_samples: MixtureSamples | None = None,
+    cache_dir: str | None = None,
+    n_shot: Shots | None = None,
+    allow: str | list[str] | None = None,
+) -> None:
+    """Distances of every class of a checkpoint's data, or of two folders of class folders made by anybody.
+
+    Options that are not given are those of the run's `fid` section, or PerClassFID's own.
+
+    Args:
+        ckpt_path: checkpoint of a trained model.
+        split: whose classes the model draws.
+        real_dir: folder of class folders of real images, instead of a checkpoint.
+        generated_dir: folder of class folders of the same names, of generated images.
+        config: whose data and `fid` section count, several laid over each other; `config.yaml` of the checkpoint's run
+            where none is given.
+        out: folder for tables and chart; the run's folder where its own configuration is used, else the current one.
+        image_size: size that images of folders are cut and resized to; that of the first real one where not given.
+        classes: names of classes, or a number of classes drawn with the seed; all where not given.
+        num_samples: images per class, real and generated alike.
+        min_samples: classes with fewer images are NaN.
+        batch_size: images that the sampler draws at once.
+        extractor: inception, efficientnet_lite0, glyphnet, or the class path of a torch module.
+        extractor_args: of the extractor's constructor, such as weights_path.
+        mixture_samples: also one distance over all classes together, with so many images.
+        cache_dir: folder for features of real images.
+        n_shot: images of a support set instead of the run's, where the encoder takes sets of any size.
+        allow: class paths that the checkpoint, and the configuration beside it, may name beside this package's own.
+
+    Raises:
+        UserError: something that is missing, cannot be read, or does not go together.
+    """
+    options: dict[str, Any] = {
+        "classes": classes, "num_samples": num_samples, "min_samples": min_samples, "batch_size": batch_size,
+        "extractor": extractor, "extractor_args": extractor_args, "mixture_samples": mixture_samples,
+        "cache_dir": cache_dir,
+    }  # fmt: skip
+    given = {name: value for name, value in options.items() if value is not None}
+    if "extractor" in given:
+        given.setdefault("extractor_args", {})  # another's arguments are of no use to it
+    folders = (real_dir, generated_dir)
+    if ckpt_path is not None and image_size is not None:
+        raise UserError("--image_size is for folders of images; a checkpoint draws in the size of its training.")
+    if ckpt_path is None and config:
+        raise UserError("--config is for a checkpoint, and says which data it is compared with; none is given.")
+    if ckpt_path is not None and folders == (None, None):
+        root, report = _of_checkpoint(ckpt_path, split, config, out, given, n_shot, as_names(allow))
+    elif ckpt_path is None and real_dir is not None and generated_dir is not None:
+        root, settings = out or Path(), Settings(**given)
+        check_place(root / FOLDER / CSV_FILE, "--out")
+        report = compare_folders(real_dir, generated_dir, settings, image_size, _device())
+    else:
+        raise UserError("evaluate needs --ckpt_path, or --real-dir and --generated-dir, and not both.")
+    try:
+        publish(report, root)
+    except OSError as error:
+        raise UserError(
+            f"The distances above cannot be written to {folder_of(root, report)} ({reason(error)}). Name another "
+            "folder with --out."
+        ) from error
+
+
+def _of_checkpoint(
+    path: Path,
+    split: Split,
+    configs: Sequence[Path] | None,
+    out: Path | None,
+    given: dict[str, Any],
+    n_shot: int | None,
+    allow: Sequence[str],
+) -> tuple[Path, Report]:
+    """The folder to write to, and the report."""
+    module = load_checkpoint(path, allow).to(_device())
+    found = [Path(find_config(str(config))) for config in configs] if configs else [_config_of(path)]
+    root = out or (Path() if configs else found[0].parent)
+    check_place(root / FOLDER / CSV_FILE, "--out")
+    data, settings = _data_and_settings(found, given, n_shot, bool(configs), allow)
+    module.use_set_size(data.n_shot)
+    if (module.image_size, module.channels) != (data.image_size, data.channels):
+        raise UserError(
+            f"{path} draws images of {module.image_size} pixels and {module.channels} channels, {found[-1]} reads "
+            f"images of {data.image_size} and {data.channels}. Name the run's own configuration with --config."
+        )
+    data.prepare_data()
+    shown = Shown("The table of the classes so far")
+
+    def write_partial(report: Report) -> None:
+        with shown:
+            write_tables(folder_of(root, report), report)
+
+    evaluator = Evaluator(settings, on_row=write_partial)
+    evaluator.check(module)
+    evaluator.extractor()  # one that cannot be loaded is an error here, before anything is drawn
+    return root, evaluator.run(module, data, split, module.trained_steps, Processes())
+
+
+def _config_of(path: Path) -> Path:
+    for folder in (path.parent, path.parent.parent):
+        if (folder / CONFIG_FILE).is_file():
+            return folder / CONFIG_FILE
+    raise UserError(
+        f"There is no {CONFIG_FILE} beside {path} or in the folder above, so that it is not known which data it is to "
+        "be compared with. Name a configuration with --config."
+    )
+
+
+def _data_and_settings(
+    paths: Sequence[Path], given: dict[str, Any], n_shot: int | None, trusted: bool, allow: Sequence[str]
+) -> tuple[EpisodeDataModule, Settings]:
+    """The data of configurations laid over each other, and their `fid` section with what was given on top.
+
+    Raises:
+        UserError: not a run's configuration, or one found beside a checkpoint that would import foreign code.
+    """
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(EpisodeDataModule, "data")
+    parser.add_class_arguments(PerClassFID, "fid")
+    merged, seed = None, 0
+    for path in paths:
+        content = _read(path)
+        sections = {name: content[name] for name in ("data", "fid") if content.get(name) is not None}
+        if not trusted:
+            sections = _trusted_sections(sections, str(path), allow)
+        try:
+            merged = parser.parse_object(sections, namespace=merged)
+            seed = int(content.get("seed_everything", seed) or 0)
+        except (ArgumentError, TypeError, ValueError) as error:
+            raise UserError(f"{path}: {readable(str(error))}") from error
+    if merged is None or merged.get("data") is None:
+        raise UserError(f"{paths[-1]} is not the configuration of a run: it has no section data.")
+    merged.data.init_args.seed = seed
+    if n_shot is not None:
+        merged.data.init_args.n_shot = n_shot
+    for name, value in given.items():
+        merged.fid[name] = value
+    made = parser.instantiate(merged)
+    return made.data, made.fid.evaluator.settings
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, yaml.YAMLError) as error:
+        raise UserError(f"{path} cannot be read as YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise UserError(f"{path} is not the configuration of a run.")
+    return content
+
+
+def _trusted_sections(sections: dict[str, Any], source: str, allow: Sequence[str]) -> dict[str, Any]:
+    """The sections of a configuration that was found, not named, with every class in it one that is trusted."""
+    trusted: dict[str, Any] = {}
+    if "data" in sections:
+        trusted["data"] = trusted_description("data", sections["data"], source, allow)
+    if "fid" in sections:
+        fid = sections["fid"]
+        extractor = fid.get("extractor") if isinstance(fid, dict) else None
+        known = isinstance(extractor, str) and extractor in NAMES
+        named = {name: value for name, value in fid.items() if name != "extractor"} if extractor is not None else fid
+        trusted["fid"] = trusted_settings(named, PerClassFID, source, allow)
+        if extractor is not None:
+            own = extractor if known else class_name(trusted_class("extractor", extractor, source, allow))
+            trusted["fid"]["extractor"] = own
+    return trusted
+
+
+def _device() -> torch.device:
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def main(arguments: Sequence[str]) -> None:
+    """The command line of `evaluate`; every `--config` adds one, as in `fit`."""
+    run_function(evaluate, [re.sub(r"^--config(=|$)", r"--config+\1", argument) for argument in arguments])

@@ -1,6 +1,0 @@
-"""Networks from images to features, by name or by class path."""
-
-from lightning_nsd.metrics.extractors.build import NAMES, build_extractor, check_name, distance_name, kernel_name
-from lightning_nsd.metrics.extractors.extractor import Extractor
-
-__all__ = ["NAMES", "Extractor", "build_extractor", "check_name", "distance_name", "kernel_name"]

@@ -1,1 +1,0 @@
-"""Learning rates, parameter groups and the moving average of the weights."""

@@ -1,0 +1,1 @@
+"""Several processes that decide and end as one."""

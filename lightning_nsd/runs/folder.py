@@ -1,0 +1,124 @@
+"""The folder of a run: what lies in it, and how earlier work makes room for a run that does not continue it.
+
+A run never removes what another run wrote. What it does not continue is moved to `earlier-1`, `earlier-2`, … in the
+same folder, each of them a run's folder again.
+"""
+
+import os
+import shutil
+from pathlib import Path
+from tempfile import TemporaryFile
+
+from lightning.pytorch.utilities import rank_zero_info
+
+from lightning_nsd.callbacks.prediction_writer import PREDICTION_FOLDER
+from lightning_nsd.callbacks.sample_grid import PICTURE_FOLDER
+from lightning_nsd.checkpoints.io import CHECKPOINT_FOLDER, LAST, link_atomically
+from lightning_nsd.errors import UserError
+from lightning_nsd.evaluation.files import FOLDER as DISTANCE_FOLDER
+from lightning_nsd.runs.branch import BRANCH_FILE, continued, numbered, record_branch
+from lightning_nsd.files.whole_file import unfinished
+
+LOG_FOLDER = "logs"
+CONFIG_FILE = "config.yaml"
+
+
+def check_writable(root: Path) -> None:
+    """Whether files can be made in a folder, which is made if it is not there.
+
+    Raises:
+        UserError: they cannot.
+    """
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+        with TemporaryFile(dir=root) as file:
+            file.write(b"some bytes")
+    except OSError as error:
+        raise not_writable(root, error) from error
+
+
+def not_writable(root: Path, error: OSError) -> UserError:
+    """What there is to say of a run's folder in which a file cannot be made, moved or written."""
+    return UserError(
+        f"The run's folder {root} cannot be written: {error.strerror or error}. Name another with "
+        "--trainer.default_root_dir."
+    )
+
+
+def contents(root: Path) -> list[Path]:
+    """What a run left in `root`, its checkpoints last; nothing where no run has been.
+
+    Only what runs write is named: other files of these folders are none of ours.
+    """
+    if not (numbered(root) or (root / LAST).exists() or (root / BRANCH_FILE).exists()):
+        return []
+    logs = sorted((root / LOG_FOLDER).glob("*"))
+    names = (PICTURE_FOLDER, DISTANCE_FOLDER, PREDICTION_FOLDER, CONFIG_FILE, CHECKPOINT_FOLDER, LAST, BRANCH_FILE)
+    return [path for path in (*logs, *(root / name for name in names)) if path.exists()]
+
+
+def take_over(root: Path, earlier: list[Path], ckpt_path: Path | None, step: int) -> None:
+    """Make the folder that of a run which starts at `step`, at the last moment before it trains.
+
+    Args:
+        root: the run's folder, locked.
+        earlier: its `contents` before this run wrote anything.
+        ckpt_path: the checkpoint that the run starts from.
+        step: of that checkpoint; 0 without one.
+
+    Raises:
+        OSError: a file cannot be moved or written.
+    """
+    for folder, names in ((root, LAST), (root, CONFIG_FILE), (root / CHECKPOINT_FOLDER, "*")):
+        for path in unfinished(folder, names):
+            path.unlink()
+    branch = continued(root, ckpt_path, step)
+    if branch is None:
+        _set_aside(root, earlier)
+        record_branch(root, [])
+    else:
+        record_branch(root, branch)
+        _go_back(root, Path(str(ckpt_path)), step)
+
+
+def _set_aside(root: Path, earlier: list[Path]) -> None:
+    """Move an earlier run to a folder of its own."""
+    if earlier:
+        target = _new_folder(root)
+        for path in earlier:
+            _move(path, root, target)
+        rank_zero_info(
+            f"{root} held an earlier run; it is now in {target}. (--ckpt_path last would have continued it.)"
+        )
+
+
+def _go_back(root: Path, ckpt_path: Path, step: int) -> None:
+    """Move the checkpoints after `step`, which are not continued, to a folder of their own, with all figures."""
+    last = root / LAST
+    is_last = last.exists() and os.path.samefile(last, ckpt_path)
+    abandoned = [path for at, path in numbered(root).items() if at > step]
+    if abandoned:
+        target = _new_folder(root)
+        if last.exists() and not is_last:
+            _move(last, root, target)
+        for path in abandoned:
+            _move(path, root, target)
+        for path in (root / LOG_FOLDER).glob("*.csv"):  # the run's own goes on from before its later lines
+            (target / LOG_FOLDER).mkdir(exist_ok=True)
+            shutil.copy2(path, target / LOG_FOLDER / path.name)
+        rank_zero_info(f"The run goes back to step {step}; its later checkpoints are now in {target}.")
+    if not is_last:
+        link_atomically(ckpt_path, last)
+
+
+def _new_folder(root: Path) -> Path:
+    number = 1 + max((int(p.name[8:]) for p in root.glob("earlier-*") if p.name[8:].isdecimal()), default=0)
+    target = root / f"earlier-{number}"
+    target.mkdir()
+    return target
+
+
+def _move(path: Path, root: Path, target: Path) -> None:
+    goal = target / path.relative_to(root)
+    goal.parent.mkdir(parents=True, exist_ok=True)
+    shutil.move(str(path), str(goal))

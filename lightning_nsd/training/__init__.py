@@ -1,0 +1,1 @@
+"""A training step: random numbers, the loss of episodes, learning rates, moving average."""

@@ -1,0 +1,47 @@
+"""The random numbers of one batch of episodes, all from one source."""
+
+from typing import NamedTuple
+
+from torch import Tensor
+
+from lightning_nsd.random_source import RandomSource
+
+
+class Draws(NamedTuple):
+    """What a loss needs besides the images.
+
+    Attributes:
+        t: one timestep per episode, int64 `(B,)`.
+        noise: `(B·N, C, H, W)`.
+        context_noise: xi of each leave-one-out context, `(B·N, …)`, for a variational context.
+        dropped: queries that see the null context, bool `(B·N,)`, with context dropout.
+    """
+
+    t: Tensor
+    noise: Tensor
+    context_noise: Tensor | None = None
+    dropped: Tensor | None = None
+
+
+def draw(
+    images: Tensor,
+    num_steps: int,
+    context_noise_shape: tuple[int, ...] | None,
+    context_dropout: float,
+    source: RandomSource,
+) -> Draws:
+    """The draws of a batch, in the order t, noise, context noise, dropped; those that are not needed are not drawn.
+
+    Args:
+        images: episodes `(B, N, C, H, W)`; give the shape.
+        num_steps: timesteps are drawn from 0 … num_steps − 1.
+        context_noise_shape: of one context; None for none.
+        context_dropout: probability of the null context; 0 draws nothing.
+        source: gives the numbers.
+    """
+    b, n, *shape = images.shape
+    t = source.integers(num_steps, b)
+    noise = source.normal(b * n, *shape)
+    context_noise = None if context_noise_shape is None else source.normal(b * n, *context_noise_shape)
+    dropped = source.uniform(b * n) < context_dropout if context_dropout > 0 else None
+    return Draws(t, noise, context_noise, dropped)

@@ -1,0 +1,41 @@
+"""The loss of episodes: noise them, denoise every image given the others, compare."""
+
+from torch import Tensor
+
+from lightning_nsd.diffusion.gaussian import GaussianDiffusion
+from lightning_nsd.diffusion.loss import diffusion_loss_terms
+from lightning_nsd.model.few_shot_denoiser import FewShotDenoiser
+from lightning_nsd.training.draws import Draws
+
+
+def episode_loss(
+    model: FewShotDenoiser, diffusion: GaussianDiffusion, images: Tensor, draws: Draws, kl_weight: float
+) -> dict[str, Tensor]:
+    """The loss of every image and what it is made of.
+
+    Args:
+        model: the network.
+        diffusion: the process, and what the network predicts.
+        images: `(B, N, C, H, W)` in [-1, 1].
+        draws: of the batch.
+        kl_weight: weight of a variational context's KL.
+
+    Returns:
+        `mse`, `vb` with a learned variance, `kl_context` with a variational context, and `loss` = mse + vb +
+        kl_weight · kl_context; `(B·N,)` each.
+    """
+    n = images.shape[1]
+    x_0 = images.flatten(0, 1)  # (B·N, C, H, W)
+    t = draws.t.repeat_interleave(n)  # (B·N,)
+    x_t = diffusion.q_sample(x_0, t, draws.noise)
+    output, kl_context = model(images, x_t, draws.t, draws.context_noise, draws.dropped)
+    terms = diffusion_loss_terms(diffusion, output, x_0, x_t, t, draws.noise)
+    loss = terms["mse"] + terms["vb"] if "vb" in terms else terms["mse"]
+    if kl_context is None:
+        return {**terms, "loss": loss}
+    return {**terms, "kl_context": kl_context, "loss": loss + kl_weight * kl_context}
+
+
+def batch_means(terms: dict[str, Tensor]) -> dict[str, Tensor]:
+    """The terms with `loss`, and `kl_context` where there is one, as means over the batch `()`."""
+    return {name: value.mean() if name in ("loss", "kl_context") else value for name, value in terms.items()}
