@@ -22,9 +22,10 @@ from lightning_nsd.diffusion.sampler import DDIM, Sampler
 from lightning_nsd.errors import UserError
 from lightning_nsd.model.context import DeterministicContext
 from lightning_nsd.model.few_shot_denoiser import ContextFactory, DenoiserFactory, EncoderFactory, FewShotDenoiser
-from lightning_nsd.model.guidance import check_guidance, guided_network
+from lightning_nsd.model.guidance import check_guidance
 from lightning_nsd.random_source import NumPySource, TorchSource
 from lightning_nsd.rng import Stream, device_generator, mix
+from lightning_nsd.sampling import sample_images
 from lightning_nsd.settings.memory import check_memory
 from lightning_nsd.settings.numbers import (
     RATE,
@@ -195,8 +196,8 @@ class FewShotDiffusion(LightningModule):
         Returns:
             `(B·N, D)` or `(B·N, L, D)`; None for the unconditional baseline.
         """
-        drawn = self.model.leave_one_out_context(images, t, context_noise)
-        return drawn.context if drawn else None
+        output = self.model.leave_one_out_context(images, t, context_noise)
+        return output.context if output else None
 
     def denoise(self, x_t: Tensor, t: Tensor, context: Tensor | None) -> Tensor:
         """Network output `(B·N, C_out, H, W)` of `x_t` `(B·N, C, H, W)` at `t` `(B·N,)` with its contexts."""
@@ -249,23 +250,9 @@ class FewShotDiffusion(LightningModule):
         Raises:
             UserError: weights of 16 bits, in whose type the schedule's tables and the times are too coarse.
         """
-        model, sampler = self.evaluation_model, sampler or self.sampler
-        dtype = next(model.parameters()).dtype
-        if dtype.itemsize < 4:
-            raise UserError(
-                f"The model's weights are {dtype}: the noise schedule would be rounded to them, to no noise at all for "
-                "small t. Keep them in float32 and sample under torch.autocast."
-            )
-        support = support.to(dtype)
-        b, shape = len(support), (self.channels, self.image_size, self.image_size)
-        on: dict[str, Any] = {"device": support.device, "dtype": support.dtype, "generator": generator}
-        with torch.no_grad():
-            network = guided_network(model, support, num, sampler.guidance)
-            x_T = torch.randn(b * num, *shape, **on)
-            images = sampler.sample(
-                self.diffusion, network, x_T, lambda step: torch.randn(b * num, *shape, **on), on_step
-            )
-        return images.clamp(-1.0, 1.0).unflatten(0, (b, num))
+        return sample_images(
+            self.evaluation_model, self.diffusion, sampler or self.sampler, support, num, generator, on_step
+        )
 
     # ---- Lightning ----
 
@@ -310,7 +297,7 @@ class FewShotDiffusion(LightningModule):
 
     def training_step(self, batch: EpisodeBatch, batch_idx: int) -> Tensor:
         """The loss of one batch of episodes, `()`."""
-        terms = batch_means(self._episode_loss(self.model, batch, Stream.TRAIN_NOISE, self.context_dropout))
+        terms = batch_means(self._episode_loss(self.model, batch, self.seed, Stream.TRAIN_NOISE, self.context_dropout))
         self.log_dict({f"train/{name}": value.detach().mean() for name, value in terms.items()}, batch_size=1)
         return terms["loss"]
 
@@ -346,19 +333,16 @@ class FewShotDiffusion(LightningModule):
 
     def _evaluation_step(self, batch: EpisodeBatch, split: str) -> None:
         """The loss on held-out classes with EMA weights; padding episodes do not count."""
-        terms = self._episode_loss(self.evaluation_model, batch, Stream.EVAL_NOISE, 0.0)
-        # Lightning averages over batches, weighted by batch_size, then over processes: each must name the same size.
-        weights = batch.mask * (self.trainer.world_size / batch.n_valid)
+        terms = self._episode_loss(self.evaluation_model, batch, self.eval_seed, Stream.EVAL_NOISE, 0.0)
         for name, values in terms.items():
-            per_episode = values.unflatten(0, (len(batch.mask), -1)).mean(dim=1)  # (B,)
-            mean = (per_episode * weights).sum()
+            # Lightning averages over batches, weighted by batch_size, then over processes: all name the same size.
+            mean = batch.mean(values, self.trainer.world_size)
             self.log(f"{split}/{name}", mean, batch_size=batch.n_valid, on_epoch=True, on_step=False, sync_dist=True)
 
     def _episode_loss(
-        self, model: FewShotDenoiser, batch: EpisodeBatch, stream: Stream, context_dropout: float
+        self, model: FewShotDenoiser, batch: EpisodeBatch, seed: int, stream: Stream, context_dropout: float
     ) -> dict[str, Tensor]:
         """The terms of every image of a batch, with the draws that are keyed by its number."""
-        seed = self.eval_seed if stream is Stream.EVAL_NOISE else self.seed
         source = (NumPySource if self.parity else TorchSource)(
             batch.images, seed, stream, batch.number, rank=self.global_rank, world_size=self.trainer.world_size
         )

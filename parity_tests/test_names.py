@@ -1,4 +1,4 @@
-"""Both packages have the same files, public names and constructor arguments, but for what is listed here."""
+"""Both packages have the same rooms: in them the same files, public names, arguments and attributes."""
 
 import ast
 import importlib
@@ -13,48 +13,33 @@ import lightning_nsd
 from parity_tests import cases
 from parity_tests.pair import Pair
 
-FOLDERS = ("model", "diffusion", "optim", "metrics", "metrics.extractors")
-ONLY_TORCH = {
-    "model.constant": None,  # tables on devices; JAX makes constants of NumPy arrays
-    "diffusion.draws": None,  # torch's generators
-    "diffusion.gaussian": {"Tables"},  # tables on devices
-    "diffusion.sampler": {"StepTable"},  # one loop for all samplers; the reference has each paper's equation
-    "optim.resume": None,  # what Lightning restores
-    "model.guidance": {"check_guidance"},  # a sentence before training
-    "metrics.feature_cache": None,  # features on disk
-    "metrics.feature_distances": None,  # the shell of torchmetrics
-    "metrics.extractors.build": None,  # networks by name
-    "metrics.extractors.extractor": None,  # any network as an extractor; the reference has Inception alone
-    "metrics.extractors.efficientnet_lite0": None,
-    "metrics.extractors.glyphnet": None,
-    "metrics.extractors.inception": {"FEATURES", "NAME", "REMEDY", "SHA256", "build"},  # torchmetrics has the network
-}
-ONLY_JAX = {
-    "model.layers": None,  # torch's layers, written out
-    "optim.adamw": None,  # torch's optimiser and Lightning's clipping, written out
-    "diffusion.sampler": {"Step"},
-    "model.attention": {"weighted_values"},  # torch has a fused operation
-    "model.unet_blocks": {"Layer", "to_pixels", "to_tokens"},
-    "metrics.frechet": {"Features"},  # a type
-    "metrics.extractors.inception": {"CLASSES", "IMAGE_SIZE", "InceptionV3"},  # torchmetrics' network, written out
-    "metrics.extractors.inception_blocks": None,  # its blocks
-    "metrics.extractors.resize": None,  # a function of torch, and torch-fidelity's, written out
-}
-OTHER_ARGUMENTS = {"optim.groups.parameter_groups"}  # torch's groups hold the parameters, JAX's name them
+ROOMS = ("model", "diffusion", "training", "metrics")
+NOT_IMPORTED = ("__init__", "__main__")  # what a package says of itself, and what it runs
+
+
+def root(package: Any) -> Path:
+    return Path(package.__file__).parent
 
 
 def files(package: Any) -> set[str]:
-    root = Path(package.__file__).parent
-    return {f"{f}.{path.stem}" for f in FOLDERS for path in (root / f.replace(".", "/")).glob("*.py")} - {
-        f"{folder}.__init__" for folder in FOLDERS
-    }
+    """Every file of a package, as a module inside it."""
+    paths = (path.relative_to(root(package)) for path in root(package).rglob("*.py") if path.stem not in NOT_IMPORTED)
+    return {".".join(path.with_suffix("").parts) for path in paths}
+
+
+def in_rooms(modules: set[str]) -> set[str]:
+    return {module for module in modules if module.partition(".")[0] in ROOMS and "." in module}
+
+
+def source(package: Any, module: str) -> ast.Module:
+    path = root(package) / f"{module.replace('.', '/')}.py"
+    return ast.parse(path.read_text(encoding="utf-8"))
 
 
 def public_names(package: Any, module: str) -> set[str]:
     """Classes, functions and constants that a file defines."""
-    source = (Path(package.__file__).parent / f"{module.replace('.', '/')}.py").read_text(encoding="utf-8")
     names: set[str] = set()
-    for node in ast.parse(source).body:
+    for node in source(package, module).body:
         if isinstance(node, ast.ClassDef | ast.FunctionDef):
             names.add(node.name)
         elif isinstance(node, ast.Assign | ast.AnnAssign):
@@ -71,20 +56,17 @@ def arguments(function: Any) -> dict[str, Any]:
     return {p.name: p.default for p in named if p.name not in ("self", "rngs")}
 
 
-SHARED = sorted(files(lightning_nsd) & files(jax_reference))
+SHARED = sorted(files(lightning_nsd) & files(jax_reference))  # outside the rooms too: one name is one thing
 
 
-def test_both_packages_have_the_same_files() -> None:
-    def whole(table: dict[str, Any]) -> set[str]:
-        return {module for module, names in table.items() if names is None}
-
-    assert files(lightning_nsd) - whole(ONLY_TORCH) == files(jax_reference) - whole(ONLY_JAX)
+def test_both_packages_have_the_same_files_in_every_room() -> None:
+    assert in_rooms(files(lightning_nsd)) == in_rooms(files(jax_reference))
+    assert {module.partition(".")[0] for module in in_rooms(files(lightning_nsd))} == set(ROOMS)
 
 
 @pytest.mark.parametrize("module", SHARED)
-def test_both_files_define_the_same_public_names(module: str) -> None:
-    ours = public_names(lightning_nsd, module) - (ONLY_TORCH.get(module) or set())
-    assert ours == public_names(jax_reference, module) - (ONLY_JAX.get(module) or set())
+def test_files_of_one_name_define_the_same_public_names(module: str) -> None:
+    assert public_names(lightning_nsd, module) == public_names(jax_reference, module)
 
 
 @pytest.mark.parametrize("module", SHARED)
@@ -92,9 +74,16 @@ def test_constructors_and_functions_take_the_same_arguments_with_the_same_defaul
     ours = importlib.import_module(f"lightning_nsd.{module}")
     theirs = importlib.import_module(f"jax_reference.{module}")
     for name in public_names(lightning_nsd, module) & public_names(jax_reference, module):
-        is_called = inspect.isclass(getattr(ours, name)) or inspect.isfunction(getattr(ours, name))
-        if is_called and f"{module}.{name}" not in OTHER_ARGUMENTS:
+        if inspect.isclass(getattr(ours, name)) or inspect.isfunction(getattr(ours, name)):
             assert arguments(getattr(ours, name)) == arguments(getattr(theirs, name)), name
+
+
+@pytest.mark.parametrize("package", [lightning_nsd, jax_reference], ids=lambda package: package.__name__)
+def test_diffusion_knows_no_network(package: Any) -> None:
+    for module in sorted(in_rooms(files(package))):
+        if module.startswith("diffusion."):
+            imported = [n.module for n in ast.walk(source(package, module)) if isinstance(n, ast.ImportFrom)]
+            assert not [name for name in imported if str(name).startswith(f"{package.__name__}.model")], module
 
 
 @pytest.mark.parametrize("name", cases.EVERY_MODULE)

@@ -16,7 +16,7 @@ from jax_reference.diffusion.spacing import Spacing, spaced_timesteps
 Network = Callable[[jax.Array, jax.Array], jax.Array]
 
 
-class Step(NamedTuple):
+class _Step(NamedTuple):
     """What a step knows besides its coefficients.
 
     Attributes:
@@ -95,7 +95,7 @@ class Sampler:
         """Numbers of every step, `(S,)` each, in increasing order of the timesteps."""
 
     @abstractmethod
-    def next_x(self, at: Any, step: Step) -> jax.Array:
+    def next_x(self, at: Any, step: _Step) -> jax.Array:
         """The next x, `(b, C, H, W)`; `at` holds the coefficients of this step as scalars."""
 
     def trajectory(self, diffusion: GaussianDiffusion, network: Network, x_T: jax.Array, noise: jax.Array) -> jax.Array:
@@ -121,7 +121,7 @@ class Sampler:
             x_0 = diffusion.predict_x_0(x, prediction, at["alpha_bar"])
             if self.clip:
                 x_0 = jnp.clip(x_0, -1.0, 1.0)
-            following = self.next_x(at, Step(x, x_0, x_0_before, v, fresh))
+            following = self.next_x(at, _Step(x, x_0, x_0_before, v, fresh))
             return (following, x_0), following
 
         start = (x_T, jnp.zeros_like(x_T))
@@ -147,7 +147,7 @@ class DDPM(Sampler):
             "with_noise": np.append(0.0, np.ones(len(schedule) - 1)),  # the last step takes the mean
         }
 
-    def next_x(self, at: Any, step: Step) -> jax.Array:
+    def next_x(self, at: Any, step: _Step) -> jax.Array:
         """x = mean of q(x_{t-1} | x_t, x_0) + σ_t z; a learned σ_t is that of `GaussianDiffusion.log_variance`."""
         log_variance = at["log_variance"]
         if step.v is not None:
@@ -188,7 +188,7 @@ class DDIM(Sampler):
         sigma = self.eta * np.sqrt(ratio * (1 - schedule.alpha_bar / schedule.alpha_bar_prev))  # equation 16
         return {"alpha_bar_prev": schedule.alpha_bar_prev, "sigma": sigma}
 
-    def next_x(self, at: Any, step: Step) -> jax.Array:
+    def next_x(self, at: Any, step: _Step) -> jax.Array:
         """x = √abar' x_0 + √(1 − abar' − σ²) eps + σ z, with eps = (x_t − √abar x_0) / √(1 − abar)."""
         eps = (step.x - jnp.sqrt(at["alpha_bar"]) * step.x_0) / jnp.sqrt(1 - at["alpha_bar"])
         direction = jnp.sqrt(jnp.maximum(1 - at["alpha_bar_prev"] - at["sigma"] ** 2, 0.0)) * eps
@@ -232,7 +232,7 @@ class DPMSolverPP(Sampler):
             "half_inverse_r": half_inverse_r,
         }
 
-    def next_x(self, at: Any, step: Step) -> jax.Array:
+    def next_x(self, at: Any, step: _Step) -> jax.Array:
         """x = σ'/σ x − α' (e^(−h) − 1) D, with D = (1 + 1/(2r)) x_0 − 1/(2r) x_0_before."""
         d = (1 + at["half_inverse_r"]) * step.x_0 - at["half_inverse_r"] * step.x_0_before
         return at["by_x"] * step.x + at["by_d"] * d

@@ -2,7 +2,10 @@
 
 from typing import NamedTuple
 
-from jax_reference.metrics.frechet import Features, frechet_distance
+import jax
+import numpy as np
+
+from jax_reference.metrics.frechet import frechet_distance
 from jax_reference.metrics.kernel import kernel_distance
 from jax_reference.metrics.precision_recall import precision_recall
 
@@ -35,7 +38,7 @@ def floor_size(available: int, n: int) -> int:
     return size if size >= 2 else 0
 
 
-def measure(real: Features, generated: Features) -> Distances:
+def measure(real: jax.Array | np.ndarray, generated: jax.Array | np.ndarray) -> Distances:
     """Compare features.
 
     Args:

@@ -4,10 +4,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-Features = jax.Array | np.ndarray
 
-
-def frechet_distance(a: Features, b: Features) -> float:
+def frechet_distance(a: jax.Array | np.ndarray, b: jax.Array | np.ndarray) -> float:
     """|μ_a − μ_b|² + tr S_a + tr S_b − 2 tr √(S_a S_b) (Heusel et al. 2017, arXiv 1706.08500, equation 6).
 
     With centred features A and B, S_a = AᵀA / (n−1) and S_b = BᵀB / (m−1), so that
@@ -33,7 +31,7 @@ def frechet_distance(a: Features, b: Features) -> float:
         return float(jnp.maximum(distance, 0))  # rounding alone can take it below
 
 
-def check_features(a: Features, b: Features) -> None:
+def check_features(a: jax.Array | np.ndarray, b: jax.Array | np.ndarray) -> None:
     """Whether two sets of features can be compared at all.
 
     Raises:

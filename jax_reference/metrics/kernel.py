@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jax_reference.metrics.frechet import Features, check_features
+from jax_reference.metrics.frechet import check_features
 
 SUBSETS = 100
 SUBSET_SIZE = 1000
@@ -12,7 +12,7 @@ SUBSET_SEED = 2020
 """torch-fidelity's three defaults."""
 
 
-def kernel_distance(a: Features, b: Features, subset_size: int = SUBSET_SIZE) -> float:
+def kernel_distance(a: jax.Array | np.ndarray, b: jax.Array | np.ndarray, subset_size: int = SUBSET_SIZE) -> float:
     """Squared maximum mean discrepancy of k(x, y) = (x·y / d + 1)³, unbiased (section 4 and equation 4).
 
     The mean over 100 random subsets of `subset_size` images, the rows of a and then those of b drawn by NumPy. Where

@@ -4,13 +4,16 @@ from functools import partial
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
-from jax_reference.metrics.frechet import Features, check_features
+from jax_reference.metrics.frechet import check_features
 
 NEIGHBOURHOOD = 3
 
 
-def precision_recall(real: Features, generated: Features, neighbourhood: int = NEIGHBOURHOOD) -> tuple[float, float]:
+def precision_recall(
+    real: jax.Array | np.ndarray, generated: jax.Array | np.ndarray, neighbourhood: int = NEIGHBOURHOOD
+) -> tuple[float, float]:
     """The part of generated images that look real, and of real images that are covered by generated ones.
 
     Equations 1 and 2: an image counts when it lies in the ball around any image of the other set that reaches to that

@@ -4,6 +4,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from jax_reference.written_out.attention import scaled_dot_product_attention
 from jax_reference.written_out.layers import Linear
 
 
@@ -19,11 +20,6 @@ def merge_heads(x: jax.Array) -> jax.Array:
     return jnp.swapaxes(x, 1, 2).reshape(b, length, heads * dim)
 
 
-def weighted_values(logits: jax.Array, v: jax.Array) -> jax.Array:
-    """softmax(logits) v: `(b, heads, L, M)`, `(b, heads, M, dim)` → `(b, heads, L, dim)`."""
-    return jax.nn.softmax(logits, axis=-1) @ v
-
-
 class SelfAttention(nnx.Module):
     """softmax(q kᵀ / √dim) v over the tokens of a sequence (Vaswani et al. 2017, equation 1).
 
@@ -32,15 +28,13 @@ class SelfAttention(nnx.Module):
 
     def __init__(self, hidden_size: int, num_heads: int, head_dim: int, qkv_bias: bool, *, rngs: nnx.Rngs) -> None:
         self.num_heads = num_heads
-        self.head_dim = head_dim
         self.to_qkv = Linear(hidden_size, 3 * num_heads * head_dim, bias=qkv_bias, rngs=rngs)
         self.to_out = Linear(num_heads * head_dim, hidden_size, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """`(b, L, D)` → `(b, L, D)`."""
         q, k, v = (split_heads(part, self.num_heads) for part in jnp.split(self.to_qkv(x), 3, axis=-1))
-        logits = q @ jnp.swapaxes(k, -1, -2) / self.head_dim**0.5  # (b, heads, L, L)
-        return self.to_out(merge_heads(weighted_values(logits, v)))
+        return self.to_out(merge_heads(scaled_dot_product_attention(q, k, v)))
 
 
 class LocalitySelfAttention(nnx.Module):
@@ -58,9 +52,9 @@ class LocalitySelfAttention(nnx.Module):
     def __call__(self, x: jax.Array) -> jax.Array:
         """`(b, L, D)` → `(b, L, D)`."""
         q, k, v = (split_heads(part, self.num_heads) for part in jnp.split(self.to_qkv(x), 3, axis=-1))
-        logits = q @ jnp.swapaxes(k, -1, -2) * jnp.exp(self.temperature[...])  # (b, heads, L, L)
-        itself = jnp.eye(x.shape[1], dtype=bool)
-        return self.to_out(merge_heads(weighted_values(jnp.where(itself, -jnp.inf, logits), v)))
+        others = ~jnp.eye(x.shape[1], dtype=bool)  # false on the diagonal
+        scale = jnp.exp(self.temperature[...])
+        return self.to_out(merge_heads(scaled_dot_product_attention(q, k, v, attn_mask=others, scale=scale)))
 
 
 class CrossAttention(nnx.Module):
@@ -70,7 +64,6 @@ class CrossAttention(nnx.Module):
         self, hidden_size: int, context_dim: int, num_heads: int, head_dim: int, qkv_bias: bool, *, rngs: nnx.Rngs
     ) -> None:
         self.num_heads = num_heads
-        self.head_dim = head_dim
         self.to_q = Linear(hidden_size, num_heads * head_dim, bias=qkv_bias, rngs=rngs)
         self.to_kv = Linear(context_dim, 2 * num_heads * head_dim, bias=qkv_bias, rngs=rngs)
         self.to_out = Linear(num_heads * head_dim, hidden_size, rngs=rngs)
@@ -79,5 +72,4 @@ class CrossAttention(nnx.Module):
         """`(b, L, D)` and context tokens `(b, M, D_c)` → `(b, L, D)`."""
         q = split_heads(self.to_q(x), self.num_heads)
         k, v = (split_heads(part, self.num_heads) for part in jnp.split(self.to_kv(context), 2, axis=-1))
-        logits = q @ jnp.swapaxes(k, -1, -2) / self.head_dim**0.5  # (b, heads, L, M)
-        return self.to_out(merge_heads(weighted_values(logits, v)))
+        return self.to_out(merge_heads(scaled_dot_product_attention(q, k, v)))

@@ -8,6 +8,21 @@ import jax.numpy as jnp
 from jax_reference.model.few_shot_denoiser import FewShotDenoiser
 
 
+def check_guidance(guidance: float, has_null_context: bool, option: str = "sampler.guidance") -> None:
+    """Whether a model can be guided so.
+
+    Args:
+        guidance: w.
+        has_null_context: whether the model was, or will be, trained with one.
+        option: where w comes from, for the message.
+
+    Raises:
+        ValueError: guidance with a model that has no null context.
+    """
+    if guidance != 1.0 and not has_null_context:
+        raise ValueError(f"{option} is {guidance}, which needs a model that was trained with context_dropout above 0.")
+
+
 def guided_network(
     model: FewShotDenoiser, support: jax.Array, num: int, guidance: float
 ) -> Callable[[jax.Array, jax.Array], jax.Array]:
@@ -25,8 +40,7 @@ def guided_network(
     Raises:
         ValueError: guidance with a model that was trained without a null context.
     """
-    if guidance != 1.0 and model.null_context is None:
-        raise ValueError(f"guidance {guidance} needs a model that was trained with context_dropout above 0.")
+    check_guidance(guidance, model.null_context is not None)
     fixed = None if model.time_conditioned else model.support_context(support)
 
     def network(x_t: jax.Array, t: jax.Array) -> jax.Array:

@@ -9,9 +9,10 @@ from flax import nnx
 from jax_reference.model.attention import CrossAttention, SelfAttention
 from jax_reference.written_out import layers
 from jax_reference.written_out.layers import Conv2d, GroupNorm, LayerNorm, Linear, gelu, silu
+from jax_reference.written_out.tokens import to_pixels, to_tokens
 
 GROUP_NORM_EPS = 1e-5
-Layer = TypeVar("Layer", Conv2d, Linear)
+_Layer = TypeVar("_Layer", Conv2d, Linear)
 
 
 def group_norm(channels: int) -> GroupNorm:
@@ -22,7 +23,7 @@ def group_norm(channels: int) -> GroupNorm:
     return GroupNorm(groups, channels, eps=GROUP_NORM_EPS)
 
 
-def zeroed(module: Layer) -> Layer:
+def zeroed(module: _Layer) -> _Layer:
     """The module with its parameters set to zero, so that a block starts as the identity."""
     module.kernel[...] = jnp.zeros_like(module.kernel[...])
     if module.bias is not None:
@@ -34,18 +35,6 @@ def check_heads(owner: str, channels: int, num_heads: int) -> None:
     """Raise ValueError unless attention's channels divide into heads."""
     if channels % num_heads:
         raise ValueError(f"{owner}: {channels} channels do not divide into {num_heads} heads.")
-
-
-def to_tokens(x: jax.Array) -> jax.Array:
-    """Pixels as tokens, row by row: `(b, C, H, W)` → `(b, H·W, C)`."""
-    b, c, h, w = x.shape
-    return jnp.moveaxis(x, 1, 3).reshape(b, h * w, c)
-
-
-def to_pixels(tokens: jax.Array, like: jax.Array) -> jax.Array:
-    """The inverse of `to_tokens`: `(b, H·W, C)` → `(b, C, H, W)`, the size of `like`."""
-    b, _, h, w = like.shape
-    return jnp.moveaxis(tokens.reshape(b, h, w, -1), 3, 1)
 
 
 class ResBlock(nnx.Module):

@@ -9,8 +9,9 @@ from flax import nnx
 
 from jax_reference.model.embeddings import TimestepEmbedding
 from jax_reference.model.set_encoder import SetEncoder, check_pool
-from jax_reference.model.unet_blocks import AttentionBlock, Downsample, ResBlock, check_levels, group_norm, to_tokens
+from jax_reference.model.unet_blocks import AttentionBlock, Downsample, ResBlock, check_levels, group_norm
 from jax_reference.written_out.layers import Conv2d, Linear, silu, standard_normal
+from jax_reference.written_out.tokens import to_tokens
 
 
 class UNetEncoder(SetEncoder):

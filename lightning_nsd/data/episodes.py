@@ -23,6 +23,18 @@ class EpisodeBatch(NamedTuple):
     number: int
     n_valid: int
 
+    def mean(self, values: Tensor, world_size: int) -> Tensor:
+        """The part of one process in the mean over the episodes that count, `()`.
+
+        The mean over all processes of what each gives is the mean over their episodes, whoever has most of them.
+
+        Args:
+            values: of every image, `(B·N,)`.
+            world_size: processes that share the batch.
+        """
+        per_episode = values.unflatten(0, (len(self.mask), -1)).mean(dim=1)  # (B,)
+        return (per_episode * (self.mask * (world_size / self.n_valid))).sum()
+
 
 def draw_images(counts: Tensor, n_images: int, generator: torch.Generator) -> Tensor:
     """For each row draw `n_images` different positions below `counts[row]`.

@@ -9,8 +9,8 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from lightning_nsd.errors import UserError
-from lightning_nsd.runs.folder import check_writable, not_writable
 from lightning_nsd.files.whole_file import write_text
+from lightning_nsd.runs.folder import check_writable, not_writable
 
 LOCK_FILE = ".run/lock"
 HOLDER_FILE = ".run/holder"
