@@ -51,5 +51,9 @@ def sample_images(
     on: dict[str, Any] = {"device": support.device, "dtype": support.dtype, "generator": generator}
     network = guided_network(model, support, num, sampler.guidance)
     x_T = torch.randn(b * num, *shape, **on)
-    images = sampler.sample(diffusion, network, x_T, lambda step: torch.randn(b * num, *shape, **on), on_step)
+    images = x_T
+    for following in sampler.trajectory(diffusion, network, x_T, lambda step: torch.randn(b * num, *shape, **on)):
+        images = following
+        if on_step is not None:
+            on_step()
     return images.clamp(-1.0, 1.0).unflatten(0, (b, num))

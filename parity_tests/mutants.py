@@ -171,7 +171,7 @@ MUTANTS = (
     ),
     Mutant(GAUSSIAN, "f = (v + 1) / 2", "f = v", "learned", (OP,)),
     Mutant(GAUSSIAN, 'large if self.variance == "fixed_large" else posterior', "posterior", "fixed_large", (OP,)),
-    Mutant(GAUSSIAN, "x_0.clamp(-1, 1) if clip else x_0", "x_0", "clip True", (OP,)),
+    Mutant(GAUSSIAN, 'at("large_log_variance"', 'at("log_betas"', "fixed_large", (OP,)),
     Mutant(LOSS, "prediction.detach()", "prediction", "gradient", (MODEL,)),
     Mutant(LOSS, "0.044715 * x**3", "0.044715 * x**2", "normal distribution function", (OP,)),
     Mutant(LOSS, "0.5 * (-1.0 - difference", "0.5 * (1.0 - difference", "KL", (OP,)),

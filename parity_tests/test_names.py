@@ -56,6 +56,16 @@ def arguments(function: Any) -> dict[str, Any]:
     return {p.name: p.default for p in named if p.name not in ("self", "rngs")}
 
 
+def methods(of: type) -> dict[str, Any]:
+    """The arguments of every public method that a class itself defines; torch calls `forward` what flax calls."""
+    functions = {"forward" if name == "__call__" else name: value for name, value in vars(of).items()}
+    return {
+        name: arguments(value)
+        for name, value in functions.items()
+        if inspect.isfunction(value) and not name.startswith("_")
+    }
+
+
 SHARED = sorted(files(lightning_nsd) & files(jax_reference))  # outside the rooms too: one name is one thing
 
 
@@ -76,6 +86,15 @@ def test_constructors_and_functions_take_the_same_arguments_with_the_same_defaul
     for name in public_names(lightning_nsd, module) & public_names(jax_reference, module):
         if inspect.isclass(getattr(ours, name)) or inspect.isfunction(getattr(ours, name)):
             assert arguments(getattr(ours, name)) == arguments(getattr(theirs, name)), name
+
+
+@pytest.mark.parametrize("module", SHARED)
+def test_classes_have_the_same_public_methods_with_the_same_arguments(module: str) -> None:
+    ours = importlib.import_module(f"lightning_nsd.{module}")
+    theirs = importlib.import_module(f"jax_reference.{module}")
+    for name in public_names(lightning_nsd, module) & public_names(jax_reference, module):
+        if inspect.isclass(getattr(ours, name)):
+            assert methods(getattr(ours, name)) == methods(getattr(theirs, name)), name
 
 
 @pytest.mark.parametrize("package", [lightning_nsd, jax_reference], ids=lambda package: package.__name__)

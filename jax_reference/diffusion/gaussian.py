@@ -20,6 +20,18 @@ class Gaussian(NamedTuple):
     log_variance: jax.Array
 
 
+def learned_log_variance(v: jax.Array, log_beta: jax.Array, log_posterior: jax.Array) -> jax.Array:
+    """f log beta + (1−f) log posterior, f = (v+1)/2 (Nichol & Dhariwal 2021, arXiv 2102.09672, equation 15).
+
+    Args:
+        v: the second half of a network's output, `(b, C, H, W)`.
+        log_beta: broadcasts to it.
+        log_posterior: likewise.
+    """
+    f = (v + 1) / 2
+    return f * log_beta + (1 - f) * log_posterior
+
+
 @dataclass(frozen=True)
 class GaussianDiffusion:
     """A diffusion process and what its network predicts.
@@ -45,7 +57,7 @@ class GaussianDiffusion:
         """The tables of the full schedule."""
         return Schedule(make_betas(self.schedule, self.num_steps))
 
-    def at(self, name: str, t: jax.Array, like: jax.Array) -> jax.Array:
+    def _at(self, name: str, t: jax.Array, like: jax.Array) -> jax.Array:
         """Table `name` at the timesteps `(b,)`, in the dtype of `like` `(b, C, H, W)`: `(b, 1, 1, 1)`."""
         return jnp.asarray(getattr(self.tables, name), like.dtype)[t][:, None, None, None]
 
@@ -55,12 +67,12 @@ class GaussianDiffusion:
 
     def q_sample(self, x_0: jax.Array, t: jax.Array, noise: jax.Array) -> jax.Array:
         """x_t = √abar x_0 + √(1−abar) eps (Ho et al. 2020, equation 4); all `(b, C, H, W)`, t `(b,)`."""
-        alpha_bar = self.at("alpha_bar", t, x_0)
+        alpha_bar = self._at("alpha_bar", t, x_0)
         return jnp.sqrt(alpha_bar) * x_0 + jnp.sqrt(1 - alpha_bar) * noise
 
     def target(self, x_0: jax.Array, t: jax.Array, noise: jax.Array) -> jax.Array:
         """What the network should predict, `(b, C, H, W)`."""
-        alpha_bar = self.at("alpha_bar", t, x_0)
+        alpha_bar = self._at("alpha_bar", t, x_0)
         v = jnp.sqrt(alpha_bar) * noise - jnp.sqrt(1 - alpha_bar) * x_0
         return {"eps": noise, "x_0": x_0, "v": v}[self.prediction]
 
@@ -81,24 +93,20 @@ class GaussianDiffusion:
     def log_variance(
         self, v: jax.Array | None, log_beta: jax.Array, posterior: jax.Array, large: jax.Array
     ) -> jax.Array:
-        """Log variance of p(x_{t-1} | x_t).
-
-        Learned: f log beta + (1−f) log posterior, f = (v+1)/2 (Nichol & Dhariwal 2021, equation 15).
-        """
+        """Log variance of p(x_{t-1} | x_t): the network's, or that of the two fixed ones which was chosen."""
         if v is None:
             return {"fixed_large": large, "fixed_small": posterior}[self.variance]
-        f = (v + 1) / 2
-        return f * log_beta + (1 - f) * posterior
+        return learned_log_variance(v, log_beta, posterior)
 
     def posterior(self, x_0: jax.Array, x_t: jax.Array, t: jax.Array) -> Gaussian:
         """q(x_{t-1} | x_t, x_0) (Ho et al. 2020, equation 6)."""
-        mean = self.at("posterior_mean_x_0", t, x_t) * x_0 + self.at("posterior_mean_x_t", t, x_t) * x_t
-        return Gaussian(mean, self.at("posterior_log_variance_clipped", t, x_t))
+        mean = self._at("posterior_mean_x_0", t, x_t) * x_0 + self._at("posterior_mean_x_t", t, x_t) * x_t
+        return Gaussian(mean, self._at("posterior_log_variance_clipped", t, x_t))
 
-    def p_mean_variance(self, output: jax.Array, x_t: jax.Array, t: jax.Array, clip: bool) -> Gaussian:
-        """p(x_{t-1} | x_t) from the network's output; x_0 is clipped to [-1, 1] where `clip`."""
+    def p_mean_variance(self, output: jax.Array, x_t: jax.Array, t: jax.Array) -> Gaussian:
+        """p(x_{t-1} | x_t) from the network's output; x_0 is not clipped, as in the variational bound."""
         prediction, v = self.split(output)
-        x_0 = self.predict_x_0(x_t, prediction, self.at("alpha_bar", t, x_t))
-        q = self.posterior(jnp.clip(x_0, -1, 1) if clip else x_0, x_t, t)
-        large = self.at("large_log_variance", t, x_t)
-        return Gaussian(q.mean, self.log_variance(v, self.at("log_betas", t, x_t), q.log_variance, large))
+        x_0 = self.predict_x_0(x_t, prediction, self._at("alpha_bar", t, x_t))
+        q = self.posterior(x_0, x_t, t)
+        large = self._at("large_log_variance", t, x_t)
+        return Gaussian(q.mean, self.log_variance(v, self._at("log_betas", t, x_t), q.log_variance, large))

@@ -46,7 +46,7 @@ def variational_bound(
     """
     channels = x_0.shape[1]
     frozen = output.at[:, :channels].set(jax.lax.stop_gradient(output[:, :channels]))
-    p = diffusion.p_mean_variance(frozen, x_t, t, clip=False)
+    p = diffusion.p_mean_variance(frozen, x_t, t)
     nats = jnp.where(
         t == 0,
         -mean_flat(discretized_log_likelihood(x_0, p)),

@@ -9,7 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from jax_reference.diffusion.gaussian import GaussianDiffusion
+from jax_reference.diffusion.gaussian import GaussianDiffusion, learned_log_variance
 from jax_reference.diffusion.schedule import Schedule
 from jax_reference.diffusion.spacing import Spacing, spaced_timesteps
 
@@ -91,11 +91,11 @@ class Sampler:
         return spaced_timesteps(self.spacing, diffusion.tables, count)
 
     @abstractmethod
-    def coefficients(self, schedule: Schedule, diffusion: GaussianDiffusion) -> dict[str, np.ndarray]:
+    def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> dict[str, np.ndarray]:
         """Numbers of every step, `(S,)` each, in increasing order of the timesteps."""
 
     @abstractmethod
-    def next_x(self, at: Any, step: _Step) -> jax.Array:
+    def _next_x(self, at: Any, step: _Step) -> jax.Array:
         """The next x, `(b, C, H, W)`; `at` holds the coefficients of this step as scalars."""
 
     def trajectory(self, diffusion: GaussianDiffusion, network: Network, x_T: jax.Array, noise: jax.Array) -> jax.Array:
@@ -111,7 +111,7 @@ class Sampler:
         """
         chain = self.chain(diffusion)
         schedule = diffusion.tables.subset(chain)
-        tables = {"alpha_bar": schedule.alpha_bar, **self.coefficients(schedule, diffusion)}
+        tables = {"alpha_bar": schedule.alpha_bar, **self.table(schedule, diffusion)}
         backwards = {name: jnp.asarray(table[::-1].copy(), x_T.dtype) for name, table in tables.items()}
 
         def body(carry: tuple[jax.Array, jax.Array], inputs: Any) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
@@ -121,7 +121,7 @@ class Sampler:
             x_0 = diffusion.predict_x_0(x, prediction, at["alpha_bar"])
             if self.clip:
                 x_0 = jnp.clip(x_0, -1.0, 1.0)
-            following = self.next_x(at, _Step(x, x_0, x_0_before, v, fresh))
+            following = self._next_x(at, _Step(x, x_0, x_0_before, v, fresh))
             return (following, x_0), following
 
         start = (x_T, jnp.zeros_like(x_T))
@@ -135,7 +135,7 @@ class Sampler:
 class DDPM(Sampler):
     """Ancestral sampling (Ho et al. 2020, arXiv 2006.11239, algorithm 2), with the diffusion's own variance."""
 
-    def coefficients(self, schedule: Schedule, diffusion: GaussianDiffusion) -> dict[str, np.ndarray]:
+    def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> dict[str, np.ndarray]:
         posterior = schedule.posterior_log_variance_clipped
         large = diffusion.variance == "fixed_large"
         return {
@@ -147,12 +147,11 @@ class DDPM(Sampler):
             "with_noise": np.append(0.0, np.ones(len(schedule) - 1)),  # the last step takes the mean
         }
 
-    def next_x(self, at: Any, step: _Step) -> jax.Array:
-        """x = mean of q(x_{t-1} | x_t, x_0) + σ_t z; a learned σ_t is that of `GaussianDiffusion.log_variance`."""
+    def _next_x(self, at: Any, step: _Step) -> jax.Array:
+        """x = mean of q(x_{t-1} | x_t, x_0) + σ_t z; a learned σ_t is `learned_log_variance`."""
         log_variance = at["log_variance"]
         if step.v is not None:
-            f = (step.v + 1) / 2
-            log_variance = f * at["log_beta"] + (1 - f) * at["log_posterior"]
+            log_variance = learned_log_variance(step.v, at["log_beta"], at["log_posterior"])
         mean = at["mean_x_0"] * step.x_0 + at["mean_x_t"] * step.x
         return mean + at["with_noise"] * jnp.exp(log_variance / 2) * step.noise
 
@@ -183,12 +182,12 @@ class DDIM(Sampler):
             raise ValueError(f"eta is {eta}; it must lie in [0, 1].")
         self.eta = eta
 
-    def coefficients(self, schedule: Schedule, diffusion: GaussianDiffusion) -> dict[str, np.ndarray]:
+    def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> dict[str, np.ndarray]:
         ratio = (1 - schedule.alpha_bar_prev) / (1 - schedule.alpha_bar)
         sigma = self.eta * np.sqrt(ratio * (1 - schedule.alpha_bar / schedule.alpha_bar_prev))  # equation 16
         return {"alpha_bar_prev": schedule.alpha_bar_prev, "sigma": sigma}
 
-    def next_x(self, at: Any, step: _Step) -> jax.Array:
+    def _next_x(self, at: Any, step: _Step) -> jax.Array:
         """x = √abar' x_0 + √(1 − abar' − σ²) eps + σ z, with eps = (x_t − √abar x_0) / √(1 − abar)."""
         eps = (step.x - jnp.sqrt(at["alpha_bar"]) * step.x_0) / jnp.sqrt(1 - at["alpha_bar"])
         direction = jnp.sqrt(jnp.maximum(1 - at["alpha_bar_prev"] - at["sigma"] ** 2, 0.0)) * eps
@@ -218,7 +217,7 @@ class DPMSolverPP(Sampler):
     ) -> None:
         super().__init__(num_steps, timesteps, guidance, clip, spacing)
 
-    def coefficients(self, schedule: Schedule, diffusion: GaussianDiffusion) -> dict[str, np.ndarray]:
+    def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> dict[str, np.ndarray]:
         """With λ = log(α/σ), h = λ' − λ of a step and r = h of the step before / h."""
         alpha, sigma = np.sqrt(schedule.alpha_bar), np.sqrt(1 - schedule.alpha_bar)
         alpha_next, sigma_next = np.sqrt(schedule.alpha_bar_prev), np.sqrt(1 - schedule.alpha_bar_prev)
@@ -232,7 +231,7 @@ class DPMSolverPP(Sampler):
             "half_inverse_r": half_inverse_r,
         }
 
-    def next_x(self, at: Any, step: _Step) -> jax.Array:
+    def _next_x(self, at: Any, step: _Step) -> jax.Array:
         """x = σ'/σ x − α' (e^(−h) − 1) D, with D = (1 + 1/(2r)) x_0 − 1/(2r) x_0_before."""
         d = (1 + at["half_inverse_r"]) * step.x_0 - at["half_inverse_r"] * step.x_0_before
         return at["by_x"] * step.x + at["by_d"] * d

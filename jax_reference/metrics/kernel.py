@@ -33,9 +33,9 @@ def kernel_distance(a: jax.Array | np.ndarray, b: jax.Array | np.ndarray, subset
         a, b = jnp.asarray(a, jnp.float64), jnp.asarray(b, jnp.float64)
         if n == m == size:
             return float(_unbiased_mmd(a, b))
-        draw = np.random.RandomState(SUBSET_SEED)
+        random = np.random.RandomState(SUBSET_SEED)
         distances = [
-            _unbiased_mmd(a[draw.choice(n, size, replace=False)], b[draw.choice(m, size, replace=False)])
+            _unbiased_mmd(a[random.choice(n, size, replace=False)], b[random.choice(m, size, replace=False)])
             for _ in range(SUBSETS)
         ]
         return float(jnp.stack(distances).mean())

@@ -6,7 +6,6 @@ import jax
 from flax import nnx
 
 Conditioning = Literal["film", "cross_attention", "none"]
-CONDITIONINGS: tuple[Conditioning, ...] = ("film", "cross_attention", "none")
 
 
 class Denoiser(nnx.Module):

@@ -55,7 +55,8 @@ class FewShotDenoiser(nnx.Module):
             raise ValueError(f"context_dropout is {context_dropout}; it must lie in [0, 1).")
         self.encoder = encoder(image_size, channels, n_shot, rngs=rngs) if encoder else None
         context_dim = self.encoder.context_dim if self.encoder else 0
-        self.context = context(context_dim, rngs=rngs) if self.encoder else None
+        # None where there is no encoder, which everybody asks about first
+        self.context: Context = context(context_dim, rngs=rngs) if self.encoder else None  # type: ignore[assignment]
         self.denoiser = denoiser(image_size, channels, out_channels, context_dim, rngs=rngs)
         check_parts(self.encoder, self.denoiser)
         self.null_context = nnx.Param(jnp.zeros(context_dim, jnp.float32)) if context_dropout and self.encoder else None
@@ -67,7 +68,7 @@ class FewShotDenoiser(nnx.Module):
 
     def context_noise_shape(self, n_images: int) -> tuple[int, ...] | None:
         """Shape of one leave-one-out context's noise in episodes of `n_images`; None where none is drawn."""
-        if self.encoder is None or self.context is None or not self.context.is_random:
+        if self.encoder is None or not self.context.is_random:
             return None
         return self.encoder.context_shape(n_images - 1)
 
@@ -85,14 +86,14 @@ class FewShotDenoiser(nnx.Module):
         Returns:
             Contexts `(B·N, …)` and their KL; None without an encoder.
         """
-        if self.encoder is None or self.context is None:
+        if self.encoder is None:
             return None
         h = self.encoder.encode_leave_one_out(images, t)
         return self.context(h, None if context_noise is None else context_noise.reshape(h.shape))
 
     def support_context(self, support: jax.Array, t: jax.Array | None = None) -> jax.Array | None:
         """The context of support sets `(b, n_shot, C, H, W)`, `(b, …)`: a variational context's mean."""
-        if self.encoder is None or self.context is None:
+        if self.encoder is None:
             return None
         return self.context(self.encoder(support, t)).context
 
@@ -113,12 +114,12 @@ class FewShotDenoiser(nnx.Module):
             context_noise: see `leave_one_out_context`.
             dropped: `(B·N,)` bool, queries whose context is replaced by the null context.
         """
-        draw = self.leave_one_out_context(images, t if self.time_conditioned else None, context_noise)
-        context = draw.context if draw else None
+        context_output = self.leave_one_out_context(images, t if self.time_conditioned else None, context_noise)
+        context = context_output.context if context_output else None
         if dropped is not None and self.null_context is not None and context is not None:
             context = replace_by_null(context, self.null_context[...], dropped)
         output = self.denoiser(x_t, jnp.repeat(t, images.shape[1]), context)
-        return FewShotOutput(output, draw.kl if draw else None)
+        return FewShotOutput(output, context_output.kl if context_output else None)
 
 
 def check_parts(encoder: SetEncoder | None, denoiser: Denoiser) -> None:

@@ -89,7 +89,7 @@ class SetViT(ViTBase):
         stacked = jnp.swapaxes(support, 1, 2).reshape(b, c * n, h, w)  # channel-major: all reds, all greens, …
         patches = self.patch_embedding(self.patch_norm(patchify(stacked, self.patch_size)))  # (b, L, D)
         patches = patches + self.position[...][:, 2:]
-        tokens = self.run_blocks(jnp.concatenate([self.special_tokens(b, t), patches], axis=1))  # (b, 2 + L, D)
+        tokens = self._run_blocks(jnp.concatenate([self.special_tokens(b, t), patches], axis=1))  # (b, 2 + L, D)
         if self.pool == "cls":
             return self.project(tokens[:, 0])
         if self.pool == "mean":

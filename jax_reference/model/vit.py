@@ -85,7 +85,7 @@ class ViT(ViTBase):
         of_images = jnp.stack([patchify(support[:, i], self.patch_size) for i in range(n)], axis=1)  # (b, n, L, p·p·C)
         patches = self.patch_embedding(of_images) + self.position[...][:, 2:]  # (b, n, L, D)
         patches = patches.reshape(b, n * self.num_patches, -1)
-        tokens = self.run_blocks(jnp.concatenate([self.special_tokens(b, t), patches], axis=1))  # (b, 2 + n·L, D)
+        tokens = self._run_blocks(jnp.concatenate([self.special_tokens(b, t), patches], axis=1))  # (b, 2 + n·L, D)
         if self.pool == "cls":
             return self.project(tokens[:, 0])
         if self.pool == "mean":

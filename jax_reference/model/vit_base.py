@@ -64,7 +64,7 @@ class ViTBase(SetEncoder):
             time = jnp.zeros_like(cls)
         return jnp.concatenate([cls, time], axis=1) + self.position[...][:, :2]
 
-    def run_blocks(self, tokens: jax.Array) -> jax.Array:
+    def _run_blocks(self, tokens: jax.Array) -> jax.Array:
         """All transformer blocks: `(b, 2 + …, D)` → the same shape."""
         for block in self.blocks:
             tokens = block(tokens)

@@ -21,6 +21,18 @@ class Gaussian(NamedTuple):
     log_variance: Tensor
 
 
+def learned_log_variance(v: Tensor, log_beta: Tensor, log_posterior: Tensor) -> Tensor:
+    """f log beta + (1−f) log posterior, f = (v+1)/2 (Nichol & Dhariwal 2021, arXiv 2102.09672, equation 15).
+
+    Args:
+        v: the second half of a network's output, `(b, C, H, W)`.
+        log_beta: broadcasts to it.
+        log_posterior: likewise.
+    """
+    f = (v + 1) / 2
+    return f * log_beta + (1 - f) * log_posterior
+
+
 @bounded("model.diffusion")
 @dataclass(frozen=True)
 class GaussianDiffusion:
@@ -84,13 +96,9 @@ class GaussianDiffusion:
         return prediction, v
 
     def log_variance(self, v: Tensor | None, log_beta: Tensor, posterior: Tensor, large: Tensor) -> Tensor:
-        """Log variance of p(x_{t-1} | x_t).
-
-        Learned: f log beta + (1−f) log posterior, f = (v+1)/2 (Nichol & Dhariwal 2021, equation 15).
-        """
+        """Log variance of p(x_{t-1} | x_t): the network's, or that of the two fixed ones which was chosen."""
         if v is not None:
-            f = (v + 1) / 2
-            return f * log_beta + (1 - f) * posterior
+            return learned_log_variance(v, log_beta, posterior)
         return large if self.variance == "fixed_large" else posterior
 
     def posterior(self, x_0: Tensor, x_t: Tensor, t: Tensor) -> Gaussian:
@@ -99,11 +107,11 @@ class GaussianDiffusion:
         mean = at("posterior_mean_x_0", t, x_t) * x_0 + at("posterior_mean_x_t", t, x_t) * x_t
         return Gaussian(mean, at("posterior_log_variance_clipped", t, x_t))
 
-    def p_mean_variance(self, output: Tensor, x_t: Tensor, t: Tensor, clip: bool) -> Gaussian:
-        """p(x_{t-1} | x_t) from the network's output; x_0 is clipped to [-1, 1] where `clip`."""
+    def p_mean_variance(self, output: Tensor, x_t: Tensor, t: Tensor) -> Gaussian:
+        """p(x_{t-1} | x_t) from the network's output; x_0 is not clipped, as in the variational bound."""
         at = self.tables.at
         prediction, v = self.split(output)
         x_0 = self.predict_x_0(x_t, prediction, at("alpha_bar", t, x_t))
-        mean, small = self.posterior(x_0.clamp(-1, 1) if clip else x_0, x_t, t)
+        mean, small = self.posterior(x_0, x_t, t)
         log_variance = self.log_variance(v, at("log_betas", t, x_t), small, at("large_log_variance", t, x_t))
         return Gaussian(mean, log_variance)

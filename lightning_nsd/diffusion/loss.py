@@ -46,7 +46,7 @@ def variational_bound(diffusion: GaussianDiffusion, output: Tensor, x_0: Tensor,
     The mean is frozen, so that the bound trains the variance alone.
     """
     prediction, v = output.chunk(2, dim=1)
-    p = diffusion.p_mean_variance(torch.cat([prediction.detach(), v], dim=1), x_t, t, clip=False)
+    p = diffusion.p_mean_variance(torch.cat([prediction.detach(), v], dim=1), x_t, t)
     kl = mean_flat(normal_kl(diffusion.posterior(x_0, x_t, t), p))
     likelihood = -mean_flat(discretized_log_likelihood(x_0, p))
     return torch.where(t == 0, likelihood, kl) / math.log(2.0)

@@ -6,6 +6,7 @@ loop whose steps differ in numbers alone (one compiled graph, replayed, under XL
 """
 
 from abc import abstractmethod
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from typing import get_args
 
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_nsd.diffusion.gaussian import GaussianDiffusion
+from lightning_nsd.diffusion.gaussian import GaussianDiffusion, learned_log_variance
 from lightning_nsd.diffusion.schedule import Schedule
 from lightning_nsd.diffusion.spacing import Spacing, spaced_timesteps
 from lightning_nsd.errors import UserError
@@ -39,6 +40,8 @@ class Sampler:
     Raises:
         UserError: both or impossible `num_steps` and `timesteps`, a number out of its bounds, an unknown spacing.
     """
+
+    _takes_learned_variance = False  # a network's own, in place of the table's noise
 
     def __init__(
         self,
@@ -79,10 +82,6 @@ class Sampler:
     def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> StepTable:
         """The weights of every step, over the schedule of the visited timesteps."""
 
-    def learned_log_variances(self, schedule: Schedule) -> tuple[np.ndarray, np.ndarray] | None:
-        """Log beta and log posterior variance `(S,)` where the network's variance is used, else None."""
-        return None
-
     @torch.no_grad()
     def trajectory(
         self, diffusion: GaussianDiffusion, network: Network, x_T: Tensor, noise: Callable[[int], Tensor]
@@ -97,8 +96,9 @@ class Sampler:
         chain = self.chain(diffusion)
         schedule = diffusion.tables.schedule.subset(chain)
         table = self.table(schedule, diffusion)
-        learned = self.learned_log_variances(schedule) if diffusion.variance == "learned" else None
-        columns = [*table, *(values[::-1] for values in (schedule.alpha_bar, *(learned or ())))]
+        columns = [*table, schedule.alpha_bar[::-1]]
+        if self._takes_learned_variance and diffusion.variance == "learned":
+            columns += [schedule.log_betas[::-1], schedule.posterior_log_variance_clipped[::-1]]
         numbers = torch.from_numpy(np.stack(columns, axis=1)).to(x_T.dtype)  # (S, 5 or 7)
         times = torch.from_numpy(chain[::-1].copy())  # (S,)
         x, x_0_before = x_T, torch.zeros_like(x_T)
@@ -115,33 +115,23 @@ class Sampler:
             following = by_x * x + by_x_0 * x_0 + by_before * x_0_before
             if table.noise[k] > 0:
                 if log_variances:
-                    log_beta, log_posterior = log_variances
-                    f = (v + 1) / 2  # type: ignore[operator]
-                    by_noise = (0.5 * (f * log_beta + (1 - f) * log_posterior)).exp()
+                    by_noise = (0.5 * learned_log_variance(v, *log_variances)).exp()  # type: ignore[arg-type]
                 following = following + by_noise * noise(k)
             x, x_0_before = following, x_0
             run_recorded(x.device)
             yield x
 
     def sample(
-        self,
-        diffusion: GaussianDiffusion,
-        network: Network,
-        x_T: Tensor,
-        noise: Callable[[int], Tensor],
-        on_step: Callable[[], object] | None = None,
+        self, diffusion: GaussianDiffusion, network: Network, x_T: Tensor, noise: Callable[[int], Tensor]
     ) -> Tensor:
-        """The last x of `trajectory`, `(b, C, H, W)`; `on_step` is called after every step."""
-        x = x_T
-        for following in self.trajectory(diffusion, network, x_T, noise):
-            x = following
-            if on_step is not None:
-                on_step()
-        return x
+        """The last x of `trajectory`, `(b, C, H, W)`."""
+        return deque(self.trajectory(diffusion, network, x_T, noise), maxlen=1).pop()
 
 
 class DDPM(Sampler):
     """Ancestral sampling (Ho et al. 2020, arXiv 2006.11239, algorithm 2), with the diffusion's own variance."""
+
+    _takes_learned_variance = True
 
     def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> StepTable:
         large = diffusion.variance == "fixed_large"
@@ -151,9 +141,6 @@ class DDPM(Sampler):
         zeros = np.zeros(len(schedule))
         rows = (schedule.posterior_mean_x_t, schedule.posterior_mean_x_0, zeros, noise)
         return StepTable(*(row[::-1] for row in rows))
-
-    def learned_log_variances(self, schedule: Schedule) -> tuple[np.ndarray, np.ndarray] | None:
-        return schedule.log_betas, schedule.posterior_log_variance_clipped
 
 
 @bounded("sampler")

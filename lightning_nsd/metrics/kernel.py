@@ -31,10 +31,10 @@ def kernel_distance(a: Tensor, b: Tensor, subset_size: int = SUBSET_SIZE) -> flo
     size = min(subset_size, len(a), len(b))
     if size == len(a) == len(b):
         return _unbiased_mmd(a, b)
-    draw = np.random.RandomState(SUBSET_SEED)
+    random = np.random.RandomState(SUBSET_SEED)
     distances = []
     for _ in range(SUBSETS):
-        rows = [torch.from_numpy(draw.choice(len(features), size, replace=False)) for features in (a, b)]
+        rows = [torch.from_numpy(random.choice(len(features), size, replace=False)) for features in (a, b)]
         distances.append(_unbiased_mmd(a[rows[0]], b[rows[1]]))
     return float(np.mean(distances))
 

@@ -32,6 +32,10 @@ class Context(nn.Module):
         super().__init__()
         self.context_dim = context_dim
 
+    def forward(self, h: Tensor, noise: Tensor | None = None) -> ContextOutput:
+        """`h` `(b, …, D_c)` and noise of its shape → a context of its shape."""
+        raise NotImplementedError
+
 
 class DeterministicContext(Context):
     """c = h."""

@@ -2,10 +2,9 @@
 
 from typing import Literal
 
-from torch import nn
+from torch import Tensor, nn
 
 Conditioning = Literal["film", "cross_attention", "none"]
-CONDITIONINGS: tuple[Conditioning, ...] = ("film", "cross_attention", "none")
 
 
 class Denoiser(nn.Module):
@@ -18,3 +17,7 @@ class Denoiser(nn.Module):
     def __init__(self, conditioning: Conditioning) -> None:
         super().__init__()
         self.conditioning = conditioning
+
+    def forward(self, x_t: Tensor, t: Tensor, context: Tensor | None = None) -> Tensor:
+        """`(b, C, H, W)`, `(b,)`, `(b, D_c)` or `(b, M, D_c)` → `(b, C_out, H, W)`."""
+        raise NotImplementedError

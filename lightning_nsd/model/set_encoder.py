@@ -41,6 +41,10 @@ class SetEncoder(nn.Module):
         self.gives_tokens = gives_tokens
         self.time_conditioned = time_conditioned
 
+    def forward(self, support: Tensor, t: Tensor | None = None) -> Tensor:
+        """`(b, n, C, H, W)`, `(b,)` → `(b, D_c)` or `(b, L, D_c)`."""
+        raise NotImplementedError
+
     def encode_leave_one_out(self, images: Tensor, t: Tensor | None = None) -> Tensor:
         """Contexts of every image from the others of its episode, in one call.
 

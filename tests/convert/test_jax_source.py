@@ -288,13 +288,14 @@ def step_errors(module, d, context):
         times = torch.full((len(x),), int(t))
         with torch.no_grad():
             output = module.denoise(x, times, context)
-        p = diffusion.p_mean_variance(output, x, times, clip=True)
         alpha_bar = diffusion.tables.at("alpha_bar", times, x)
         x_0 = diffusion.predict_x_0(x, diffusion.split(output)[0], alpha_bar).clamp(-1, 1)
+        mean = diffusion.posterior(x_0, x, times).mean
+        log_variance = diffusion.p_mean_variance(output, x, times).log_variance
         k = len(table.x_t) - 1 - int(t)
         errors |= {
-            f"mean at {t}": relative_error(p.mean, d["step_mean"][i]),
-            f"log variance at {t}": relative_error(p.log_variance.expand_as(x), d["step_log_variance"][i]),
+            f"mean at {t}": relative_error(mean, d["step_mean"][i]),
+            f"log variance at {t}": relative_error(log_variance.expand_as(x), d["step_log_variance"][i]),
             f"x_0 at {t}": relative_error(x_0, d["step_pred_x0"][i]),
             f"DDIM at {t}": relative_error(table.x_t[k] * x + table.x_0[k] * x_0, d["step_ddim"][i]),
         }

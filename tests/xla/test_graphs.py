@@ -126,7 +126,10 @@ def test_sampling_compiles_its_step_once_and_runs_it_fifty_times(randn):
             wait_for_device()  # an execution is counted when it ends
             steps.append(read_counters())
 
-        return sampler.sample(module.diffusion, network, x_T.to(device), None, after_step).cpu(), steps
+        for x in sampler.trajectory(module.diffusion, network, x_T.to(device), None):
+            last = x
+            after_step()
+        return last.cpu(), steps
 
     with torch.no_grad():
         eager, _ = draw(torch.device("cpu"))
