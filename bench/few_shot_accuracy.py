@@ -18,7 +18,7 @@ from tqdm import trange
 
 import lightning_nsd
 from lightning_nsd.data.datamodule import SPLITS
-from lightning_nsd.data.episodes import draw_images
+from lightning_nsd.data.episodes import sample_positions
 from lightning_nsd.data.glyphs import Glyphs
 from lightning_nsd.data.image_set import ImageSet
 from lightning_nsd.data.transforms import to_unit_range
@@ -91,7 +91,7 @@ def draw_from(
     generator = torch.Generator().manual_seed(seed)
     drawn, targets = [], []
     for _ in trange(per_class, desc="drawing"):
-        positions = draw_images(fonts.counts[classes], model.n_shot, generator)
+        positions = sample_positions(fonts.counts[classes], model.n_shot, generator)
         support = to_unit_range(fonts.images[fonts.offsets[classes][:, None] + positions])
         drawn.append(model.sample(support, 1, generator, sampler)[:, 0])
         targets.append(classes)

@@ -30,18 +30,18 @@ def randomize(module: nn.Module, seed: int) -> None:
     """
     owners = dict(module.named_modules())
     for index, (key, parameter) in enumerate(module.named_parameters()):
-        draw = torch.from_numpy(philox(seed, index).standard_normal(tuple(parameter.shape)))
+        values = torch.from_numpy(philox(seed, index).standard_normal(tuple(parameter.shape)))
         owner = owners[key.rpartition(".")[0]]
         if isinstance(owner, nn.Linear | nn.Conv2d) and parameter.dim() > 1:
-            draw = draw * parameter[0].numel() ** -0.5
+            values = values * parameter[0].numel() ** -0.5
         elif isinstance(owner, nn.LayerNorm | nn.GroupNorm | nn.BatchNorm2d) and key.endswith("weight"):
-            draw = 1 + 0.2 * draw
+            values = 1 + 0.2 * values
         elif parameter.dim() == 1:
-            draw = 0.2 * draw
+            values = 0.2 * values
         elif parameter.dim() == 0:
-            draw = parameter.detach() + 0.2 * draw
+            values = parameter.detach() + 0.2 * values
         with torch.no_grad():
-            parameter.copy_(draw)
+            parameter.copy_(values)
 
 
 class Inputs(NamedTuple):

@@ -63,7 +63,7 @@ def trained(pair: Pair) -> Results:
 def trajectories(pair: Pair) -> Results:
     """Rung 6."""
     support = pair.on_device(pair.inputs().images[:, 1:])
-    x_T, noise = (pair.on_device(a) for a in sampler.draws((4, 3, 8, 8), 4, pair.dtype))
+    x_T, noise = (pair.on_device(a) for a in sampler.start_and_noise((4, 3, 8, 8), 4, pair.dtype))
     network = guided_network(pair.ours.model, support, 2, 1.0)
     results = {}
     for name in sampler.SAMPLERS:

@@ -132,12 +132,12 @@ class DiT(Denoiser):
             if name in ("to_qkv", "to_kv"):  # projections that share one Linear are drawn as if each had its own
                 fan_out //= 3 if name == "to_qkv" else 2
             bound = (6.0 / (fan_in + fan_out)) ** 0.5
-            draw = jax.random.uniform(rngs.params(), kernel.shape, kernel.dtype, -bound, bound)
+            values = jax.random.uniform(rngs.params(), kernel.shape, kernel.dtype, -bound, bound)
             if path[0] == "time_embedding":
-                draw = 0.02 * jax.random.normal(rngs.params(), kernel.shape, kernel.dtype)
+                values = 0.02 * jax.random.normal(rngs.params(), kernel.shape, kernel.dtype)
             if name == "modulation" or path == ("final", "linear"):
-                draw = jnp.zeros_like(kernel)
-            module.kernel[...] = draw
+                values = jnp.zeros_like(kernel)
+            module.kernel[...] = values
             if module.bias is not None:
                 module.bias[...] = jnp.zeros_like(module.bias[...])
 

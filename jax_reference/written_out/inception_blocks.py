@@ -20,8 +20,8 @@ class Conv2d(nnx.Module):
     def __init__(
         self, in_channels: int, out_channels: int, window: Window, *, stride: int, padding: Window, rngs: nnx.Rngs
     ) -> None:
-        draw = uniform_fan_in(in_channels * window[0] * window[1])
-        self.kernel = nnx.Param(draw(rngs.params(), (*window, in_channels, out_channels)))
+        initial = uniform_fan_in(in_channels * window[0] * window[1])
+        self.kernel = nnx.Param(initial(rngs.params(), (*window, in_channels, out_channels)))
         self.stride = stride
         self.padding = padding
 

@@ -27,9 +27,9 @@ class Linear(nnx.Module):
     """`y = x · kernel + bias`; the kernel is `(in, out)`, the transpose of torch's weight."""
 
     def __init__(self, in_features: int, out_features: int, *, bias: bool = True, rngs: nnx.Rngs) -> None:
-        draw = uniform_fan_in(in_features)
-        self.kernel = nnx.Param(draw(rngs.params(), (in_features, out_features)))
-        self.bias = nnx.Param(draw(rngs.params(), (out_features,))) if bias else None
+        initial = uniform_fan_in(in_features)
+        self.kernel = nnx.Param(initial(rngs.params(), (in_features, out_features)))
+        self.bias = nnx.Param(initial(rngs.params(), (out_features,))) if bias else None
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """`(…, in)` → `(…, out)`."""
@@ -46,9 +46,9 @@ class Conv2d(nnx.Module):
     def __init__(
         self, in_channels: int, out_channels: int, size: int, *, stride: int = 1, padding: int = 0, rngs: nnx.Rngs
     ) -> None:
-        draw = uniform_fan_in(in_channels * size * size)
-        self.kernel = nnx.Param(draw(rngs.params(), (size, size, in_channels, out_channels)))
-        self.bias = nnx.Param(draw(rngs.params(), (out_channels,)))
+        initial = uniform_fan_in(in_channels * size * size)
+        self.kernel = nnx.Param(initial(rngs.params(), (size, size, in_channels, out_channels)))
+        self.bias = nnx.Param(initial(rngs.params(), (out_channels,)))
         self.stride = stride
         self.padding = padding
 

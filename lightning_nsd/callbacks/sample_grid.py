@@ -9,7 +9,7 @@ from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
 
 from lightning_nsd.data.datamodule import SPLITS, EpisodeDataModule, Split
-from lightning_nsd.data.episodes import draw_episodes, spread_classes
+from lightning_nsd.data.episodes import sample_episodes, spread_classes
 from lightning_nsd.data.transforms import to_unit_range
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.pictures import grid, write_picture
@@ -43,18 +43,18 @@ class SampleGrid(Callback):
 
     def on_validation_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not trainer.sanity_checking:
-            self._draw_splits(trainer, self.splits if trainer.state.fn == "fit" else ("val",))
+            self._show_splits(trainer, self.splits if trainer.state.fn == "fit" else ("val",))
 
     def on_test_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        self._draw_splits(trainer, ("test",))
+        self._show_splits(trainer, ("test",))
 
     @rank_zero_only
-    def _draw_splits(self, trainer: Trainer, splits: Sequence[Split]) -> None:
+    def _show_splits(self, trainer: Trainer, splits: Sequence[Split]) -> None:
         module: FewShotDiffusion = trainer.lightning_module  # type: ignore[assignment]
         data: EpisodeDataModule = trainer.datamodule  # type: ignore[attr-defined]
         for split in splits:
             with self._shown:
-                self._show(self.draw(module, data, split), split, module.trained_steps, trainer)
+                self._show(self.picture(module, data, split), split, module.trained_steps, trainer)
 
     def _show(self, picture: Image.Image, split: Split, step: int, trainer: Trainer) -> None:
         for logger in trainer.loggers:
@@ -62,12 +62,12 @@ class SampleGrid(Callback):
                 logger.log_image(f"samples/{split}", [picture], step=step)
         write_picture(Path(trainer.default_root_dir) / PICTURE_FOLDER / f"{split}_step={step:08d}.png", picture)
 
-    def draw(self, module: FewShotDiffusion, data: EpisodeDataModule, split: Split) -> Image.Image:
+    def picture(self, module: FewShotDiffusion, data: EpisodeDataModule, split: Split) -> Image.Image:
         """The picture of one split."""
         image_set, key = data.image_set(split), (data.eval_seed, Stream.SAMPLING, SPLITS.index(split))
         choose = generator(*key)
         classes = spread_classes(image_set, min(self.num_classes, len(image_set)), choose).sort().values
-        episodes = draw_episodes(image_set, classes, data.n_shot, choose)
+        episodes = sample_episodes(image_set, classes, data.n_shot, choose)
         support = to_unit_range(image_set.images[episodes]).to(module.device)  # (k, n_shot, C, H, W)
-        drawn = module.sample(support, self.num_images, device_generator(module.device, *key))
-        return grid(list(torch.cat([support, drawn], dim=1).cpu()), rule_after=data.n_shot)
+        samples = module.sample(support, self.num_images, device_generator(module.device, *key))
+        return grid(list(torch.cat([support, samples], dim=1).cpu()), rule_after=data.n_shot)

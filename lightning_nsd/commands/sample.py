@@ -12,8 +12,8 @@ from tqdm import tqdm
 from lightning_nsd.checkpoints.loading import load_checkpoint
 from lightning_nsd.checkpoints.settings import describe
 from lightning_nsd.checkpoints.trusted_classes import as_names
-from lightning_nsd.commands.drawings import check_places, write_drawings
 from lightning_nsd.commands.function_cli import run_function
+from lightning_nsd.commands.sample_files import check_places, write_samples
 from lightning_nsd.data.decoding import decode_image, named, size_of
 from lightning_nsd.data.image_tree import SUFFIXES
 from lightning_nsd.data.regular_file import read_regular
@@ -59,8 +59,7 @@ def sample(
     model = load_checkpoint(ckpt_path, as_names(allow)).to("cuda" if torch.cuda.is_available() else "cpu")
     chosen = choose_sampler(model, sampler, steps, guidance)
     images = read_support(support, model.image_size, model.channels).to(model.device)  # (n, C, H, W)
-    drawn = draw(model, images, num, chosen, seed)
-    write_drawings(images, drawn, out)
+    write_samples(images, new_images(model, images, num, chosen, seed), out)
 
 
 def choose_sampler(model: FewShotDiffusion, name: str | None, steps: int | None, guidance: float | None) -> Sampler:
@@ -110,18 +109,18 @@ def read_support(folder: Path, image_size: int, channels: int) -> Tensor:
     return to_unit_range(torch.stack(images))
 
 
-def draw(model: FewShotDiffusion, support: Tensor, num: int, sampler: Sampler, seed: int) -> Tensor:
+def new_images(model: FewShotDiffusion, support: Tensor, num: int, sampler: Sampler, seed: int) -> Tensor:
     """`num` images `(num, C, H, W)` in [-1, 1] from one support set `(n, C, H, W)`, with a progress bar.
 
     Raises:
         UserError: a support set of a size that the encoder does not take, or images that are not finite.
     """
     noise = device_generator(support.device, seed, Stream.SAMPLING)
-    parts = [min(IMAGES_AT_ONCE, num - start) for start in range(0, num, IMAGES_AT_ONCE)]
-    total = len(parts) * len(sampler.chain(model.diffusion))
+    sizes = [min(IMAGES_AT_ONCE, num - start) for start in range(0, num, IMAGES_AT_ONCE)]
+    total = len(sizes) * len(sampler.chain(model.diffusion))
     with tqdm(total=total, desc=f"Drawing {num} images", unit="step") as bar:
-        drawn = [model.sample(support[None], part, noise, sampler, on_step=bar.update)[0] for part in parts]
-    images = torch.cat(drawn)
+        parts = [model.sample(support[None], size, noise, sampler, on_step=bar.update)[0] for size in sizes]
+    images = torch.cat(parts)
     if not images.isfinite().all():
         raise UserError(
             "The images came out not finite, and none was written. Try less guidance, or an earlier checkpoint."

@@ -15,7 +15,7 @@ from lightning_nsd.data.datamodule import SPLITS, Split
 from lightning_nsd.data.decoding import read_classes
 from lightning_nsd.data.download import download_or_explain
 from lightning_nsd.data.image_tree import ImageTree
-from lightning_nsd.data.in_memory import ClassDataModule
+from lightning_nsd.data.in_memory import InMemoryDataModule
 from lightning_nsd.data.safe_pickle import read_pickle
 from lightning_nsd.data.splits import fc100_split
 from lightning_nsd.errors import UserError
@@ -26,7 +26,7 @@ _PARTS = ("train", "test")  # of the original data set, which hold the same clas
 _OFFICIAL = torchvision.datasets.CIFAR100
 
 
-class CIFAR100(ClassDataModule):
+class CIFAR100(InMemoryDataModule):
     """32 × 32 photographs of 100 classes, 600 each, divided by superclass (FC100: 60, 20 and 20 classes).
 
     The first form found in `root` is read; a class has all its images, those of CIFAR's train and test files:

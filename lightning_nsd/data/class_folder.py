@@ -10,7 +10,7 @@ from torch import Tensor
 from lightning_nsd.data.datamodule import SPLITS, Split
 from lightning_nsd.data.decoding import read_classes
 from lightning_nsd.data.image_tree import SUFFIXES, ImageTree
-from lightning_nsd.data.in_memory import ClassDataModule
+from lightning_nsd.data.in_memory import InMemoryDataModule
 from lightning_nsd.data.split_folders import find_split_folders
 from lightning_nsd.data.splits import split_names
 from lightning_nsd.errors import UserError
@@ -18,7 +18,7 @@ from lightning_nsd.settings.numbers import Channels, Pixels, Probability, Seed, 
 
 
 @bounded("data")
-class ClassFolder(ClassDataModule):
+class ClassFolder(InMemoryDataModule):
     """Images in `<root>/<class>/`, divided by class at random; or in `<root>/{train,val,test}/<class>/`.
 
     Where the three folders exist, the division is theirs; they may also be called training, valid, validation or

@@ -8,7 +8,7 @@ import torch
 from lightning.pytorch import LightningDataModule
 from torch import Tensor
 
-from lightning_nsd.data.episodes import EpisodeBatch, draw_classes, draw_episodes, spread_classes
+from lightning_nsd.data.episodes import EpisodeBatch, sample_classes, sample_episodes, spread_classes
 from lightning_nsd.data.image_set import ImageSet
 from lightning_nsd.data.transforms import apply_symmetries, flip_horizontally, to_unit_range
 from lightning_nsd.errors import UserError
@@ -160,23 +160,23 @@ class EpisodeDataModule(LightningDataModule):
     def training_batch(self, number: int) -> EpisodeBatch:
         """This process's rows of training batch `number`; depends on (seed, number, rank) alone."""
         image_set = self.image_set("train")
-        draw = generator(self.seed, Stream.TRAIN_EPISODES, number)
-        classes = draw_classes(image_set, self.global_batch_size, draw)
-        images = self._gather(image_set, draw_episodes(image_set, classes, self.n_shot + 1, draw))
-        draw = generator(self.seed, Stream.TRAIN_AUGMENTATION, number)
+        rng = generator(self.seed, Stream.TRAIN_EPISODES, number)
+        classes = sample_classes(image_set, self.global_batch_size, rng)
+        images = self._gather(image_set, sample_episodes(image_set, classes, self.n_shot + 1, rng))
+        rng = generator(self.seed, Stream.TRAIN_AUGMENTATION, number)
         if self.horizontal_flip:
-            flipped = torch.rand(self.global_batch_size, self.n_shot + 1, generator=draw) < 0.5
+            flipped = torch.rand(self.global_batch_size, self.n_shot + 1, generator=rng) < 0.5
             images = flip_horizontally(images, self._rows(flipped))
         if self.episode_symmetries:
-            which = torch.randint(8, (self.global_batch_size,), generator=draw)
+            which = torch.randint(8, (self.global_batch_size,), generator=rng)
             images = apply_symmetries(images, self._rows(which))
         return EpisodeBatch(images, torch.ones(self.batch_size), number, self.global_batch_size)
 
     def evaluation_episodes(self, split: Split) -> Tensor:
         """Indices into the split's images of all fixed episodes: int64 `(eval_episodes, N)`."""
-        image_set, draw = self.image_set(split), generator(self.eval_seed, Stream.EVAL_EPISODES, SPLITS.index(split))
-        classes = spread_classes(image_set, self.eval_episodes, draw)
-        return draw_episodes(image_set, classes, self.n_shot + 1, draw)
+        image_set, rng = self.image_set(split), generator(self.eval_seed, Stream.EVAL_EPISODES, SPLITS.index(split))
+        classes = spread_classes(image_set, self.eval_episodes, rng)
+        return sample_episodes(image_set, classes, self.n_shot + 1, rng)
 
     def evaluation_class_names(self, split: Split) -> list[str]:
         """The class of every fixed episode."""

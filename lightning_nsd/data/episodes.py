@@ -36,7 +36,7 @@ class EpisodeBatch(NamedTuple):
         return (per_episode * (self.mask * (world_size / self.n_valid))).sum()
 
 
-def draw_images(counts: Tensor, n_images: int, generator: torch.Generator) -> Tensor:
+def sample_positions(counts: Tensor, n_images: int, generator: torch.Generator) -> Tensor:
     """For each row draw `n_images` different positions below `counts[row]`.
 
     Args:
@@ -51,13 +51,13 @@ def draw_images(counts: Tensor, n_images: int, generator: torch.Generator) -> Te
     return keys.topk(n_images, dim=1, largest=False).indices  # (B, n_images)
 
 
-def draw_episodes(image_set: ImageSet, classes: Tensor, n_images: int, generator: torch.Generator) -> Tensor:
+def sample_episodes(image_set: ImageSet, classes: Tensor, n_images: int, generator: torch.Generator) -> Tensor:
     """Indices into `image_set.images` of one episode for each entry of `classes`: int64 `(B, n_images)`."""
-    positions = draw_images(image_set.counts[classes], n_images, generator)
+    positions = sample_positions(image_set.counts[classes], n_images, generator)
     return image_set.offsets[classes][:, None] + positions
 
 
-def draw_classes(image_set: ImageSet, num_episodes: int, generator: torch.Generator) -> Tensor:
+def sample_classes(image_set: ImageSet, num_episodes: int, generator: torch.Generator) -> Tensor:
     """A class for every episode, uniformly and with replacement: int64 `(num_episodes,)`."""
     return torch.randint(len(image_set), (num_episodes,), generator=generator)
 

@@ -12,7 +12,7 @@ from lightning_nsd.data.image_set import ImageSet
 from lightning_nsd.errors import UserError
 
 
-class ClassDataModule(EpisodeDataModule):
+class InMemoryDataModule(EpisodeDataModule):
     """Reads all splits at once, hands each over once, and keeps no second copy.
 
     Args:

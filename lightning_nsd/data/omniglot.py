@@ -14,7 +14,7 @@ from lightning_nsd.data.datamodule import SPLITS, Split
 from lightning_nsd.data.decoding import read_classes
 from lightning_nsd.data.download import download_or_explain
 from lightning_nsd.data.image_tree import ImageTree
-from lightning_nsd.data.in_memory import ClassDataModule
+from lightning_nsd.data.in_memory import InMemoryDataModule
 from lightning_nsd.data.splits import split_names
 from lightning_nsd.errors import UserError
 from lightning_nsd.settings.numbers import Pixels, Probability, Seed, bounded
@@ -25,7 +25,7 @@ _SMALL = ("images_background_small1", "images_background_small2")
 
 
 @bounded("data")
-class Omniglot(ClassDataModule):
+class Omniglot(InMemoryDataModule):
     """Grey characters, black (0) on white (255), divided by alphabet; a class is `<alphabet>/<character>`.
 
     `root` holds the official parts, each as a folder `images_…/<alphabet>/<character>/*.png` or as a zip, which

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from lightning_nsd.data.datamodule import SPLITS, Split
-from lightning_nsd.data.episodes import draw_episodes
+from lightning_nsd.data.episodes import sample_episodes
 from lightning_nsd.data.image_set import ImageSet
 from lightning_nsd.errors import UserError
 from lightning_nsd.rng import Stream, generator
@@ -140,7 +140,7 @@ def lay_out(image_set: ImageSet, groups: Sequence[Group], n_shot: int, seed: int
         draw = generator(seed, Stream.EVAL_SUPPORT, SPLITS.index(split), *_key(group))
         rounds = -(-sets // len(group.classes))
         order = torch.cat([torch.randperm(len(group.classes), generator=draw) for _ in range(rounds)])[:sets]
-        support.append(draw_episodes(image_set, torch.tensor(group.classes)[order], n_shot, draw))
+        support.append(sample_episodes(image_set, torch.tensor(group.classes)[order], n_shot, draw))
         group_of_set.append(torch.full((sets,), index))
     if not support:
         return Work(torch.empty(0, dtype=torch.int64), torch.empty(0, n_shot, dtype=torch.int64))

@@ -68,7 +68,7 @@ def run(given: argparse.Namespace) -> int:
     nudged = sides.train_nudged(config, output / "torch_nudged")
     experiment = build_model(config.model)
     theirs, ema = sides.train_jax(config, experiment, output / "jax", given.steps, module, initial)
-    drawn = samples.draw_samples(module, experiment, ema, support.images, IMAGES, given.dtype)
+    drawn = samples.sample_both(module, experiment, ema, support.images, IMAGES, given.dtype)
     outcome = outcomes.compare(ours, theirs, nudged, drawn, given.dtype)
 
     title = f"{Path(given.config).name}, {given.steps} steps of {config.data.batch_size} episodes, {given.dtype}"

@@ -9,13 +9,13 @@ import torch
 from jax_reference.experiment import Experiment
 from jax_reference.trajectory import make_sampler
 from lightning_nsd.data.datamodule import SPLITS, EpisodeDataModule, Split
-from lightning_nsd.data.episodes import draw_episodes, spread_classes
+from lightning_nsd.data.episodes import sample_episodes, spread_classes
 from lightning_nsd.data.transforms import to_unit_range
 from lightning_nsd.model.guidance import guided_network
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.rng import Stream, generator
 from parity_tests.pair import to_numpy
-from parity_tests.rungs.sampler import draws
+from parity_tests.rungs.sampler import start_and_noise
 from parity_tests.tolerances import Dtype
 
 HELD_OUT: Split = "val"
@@ -45,16 +45,16 @@ def held_out_support(data: EpisodeDataModule, num_classes: int, dtype: Dtype) ->
     image_set = data.image_set(HELD_OUT)
     choose = generator(data.seed, Stream.SAMPLING, SPLITS.index(HELD_OUT))
     classes = spread_classes(image_set, min(num_classes, len(image_set)), choose).sort().values
-    images = to_unit_range(image_set.images[draw_episodes(image_set, classes, data.n_shot, choose)])
+    images = to_unit_range(image_set.images[sample_episodes(image_set, classes, data.n_shot, choose)])
     return Support([image_set.class_names[i] for i in classes.tolist()], images.numpy().astype(dtype))
 
 
-def draw_samples(
+def sample_both(
     ours: FewShotDiffusion, theirs: Experiment, ema_params: Any, support: np.ndarray, num: int, dtype: Dtype
 ) -> Samples:
     """`num` images of each support set `(k, n_shot, C, H, W)`, with the config's sampler and the moving averages."""
     k, _, *image = support.shape
-    x_T, noise = draws((k * num, *image), len(ours.sampler.chain(ours.diffusion)), dtype)
+    x_T, noise = start_and_noise((k * num, *image), len(ours.sampler.chain(ours.diffusion)), dtype)
     with torch.no_grad():
         network = guided_network(ours.evaluation_model, torch.from_numpy(support), num, ours.sampler.guidance)
         left = ours.sampler.sample(

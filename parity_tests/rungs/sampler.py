@@ -31,7 +31,7 @@ def named(name: str, **more: Any) -> tuple[ours.Sampler, theirs.Sampler]:
     return getattr(ours, cls)(**arguments), getattr(theirs, cls)(**arguments)
 
 
-def draws(shape: tuple[int, ...], steps: int, dtype: Dtype) -> tuple[np.ndarray, np.ndarray]:
+def start_and_noise(shape: tuple[int, ...], steps: int, dtype: Dtype) -> tuple[np.ndarray, np.ndarray]:
     """x_T and the noise of every step."""
     random = philox(3, steps)
     return random.standard_normal(shape).astype(dtype), random.standard_normal((steps, *shape)).astype(dtype)
@@ -51,7 +51,7 @@ def compare(
     steps: int,
 ) -> Check:
     """Two functions from x_T and noise to a trajectory."""
-    x_T, noise = draws(shape, steps, dtype)
+    x_T, noise = start_and_noise(shape, steps, dtype)
     return Check("sampler", what, dtype, errors_of(steps_of(left(x_T, noise)), steps_of(right(x_T, noise))))
 
 

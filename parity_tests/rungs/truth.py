@@ -126,7 +126,9 @@ def exact_network(library: Any, of: Sequence[str], alpha_bar: np.ndarray, predic
     return network
 
 
-def drawn(side: Side, name: str, diffusion: dict[str, Any], given: Rows, dtype: Dtype, **arguments: Any) -> np.ndarray:
+def sampled(
+    side: Side, name: str, diffusion: dict[str, Any], given: Rows, dtype: Dtype, **arguments: Any
+) -> np.ndarray:
     """What a sampler of one framework makes of the rows, float64 `(rows,)`."""
     cls, own = SAMPLERS[name]
     ours, theirs = sampler.named(cls, **own, clip=False, **arguments)
@@ -169,7 +171,7 @@ def sampler_errors(
         arguments: of the sampler.
     """
     given = rows(steps)
-    values = drawn(side, name, diffusion, given, dtype, num_steps=steps, **arguments)
+    values = sampled(side, name, diffusion, given, dtype, num_steps=steps, **arguments)
     of = np.array(given.of)
     found = {data: float(np.linalg.norm(values[of == data]) / DATA[data][0].deviation - 1) for data in NORMALS}
     if name in WITHOUT_NOISE:

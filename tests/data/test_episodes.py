@@ -1,6 +1,6 @@
 import torch
 
-from lightning_nsd.data.episodes import draw_classes, draw_episodes, draw_images, spread_classes
+from lightning_nsd.data.episodes import sample_classes, sample_episodes, sample_positions, spread_classes
 from lightning_nsd.data.image_set import ImageSet
 from lightning_nsd.rng import generator
 
@@ -10,7 +10,7 @@ SET = ImageSet.from_classes({str(n): torch.full((n, 1, 1, 1), n, dtype=torch.uin
 
 def test_images_of_an_episode_are_different_and_of_its_class() -> None:
     classes = torch.arange(300) % 3
-    episodes = draw_episodes(SET, classes, 3, generator(0))
+    episodes = sample_episodes(SET, classes, 3, generator(0))
     assert episodes.shape == (300, 3)
     assert all(len(set(row)) == 3 for row in episodes.tolist())
     assert torch.equal(
@@ -19,14 +19,14 @@ def test_images_of_an_episode_are_different_and_of_its_class() -> None:
 
 
 def test_every_image_is_drawn_equally_often() -> None:
-    drawn = draw_images(torch.full((7000,), 7), 2, generator(1))
+    drawn = sample_positions(torch.full((7000,), 7), 2, generator(1))
     for place in (0, 1):
         share = torch.bincount(drawn[:, place], minlength=7) / 1000
         assert (share - 1).abs().max() < 0.15  # five standard deviations
 
 
 def test_classes_are_drawn_uniformly_whatever_their_size() -> None:
-    share = torch.bincount(draw_classes(SET, 9000, generator(2)), minlength=3) / 3000
+    share = torch.bincount(sample_classes(SET, 9000, generator(2)), minlength=3) / 3000
     assert (share - 1).abs().max() < 0.08
 
 

@@ -34,12 +34,12 @@ def check_places(out: Path) -> None:
             raise UserError(f"--out: {path} is there and not of an earlier sample. Move it, or name another --out.")
 
 
-def write_drawings(support: Tensor, drawn: Tensor, out: Path) -> None:
+def write_samples(support: Tensor, samples: Tensor, out: Path) -> None:
     """The grid, the support set in its first row, and every image on its own, in the place of an earlier call's.
 
     Args:
         support: `(n, C, H, W)` in [-1, 1].
-        drawn: `(num, C, H, W)` in [-1, 1].
+        samples: `(num, C, H, W)` in [-1, 1].
         out: the grid; the single images go to a folder of the same name without the suffix.
 
     Raises:
@@ -49,22 +49,22 @@ def write_drawings(support: Tensor, drawn: Tensor, out: Path) -> None:
     earlier = _numbered(folder)
     path, written = out, 0
     try:
-        for number, image in enumerate(drawn):
+        for number, image in enumerate(samples):
             path = folder / _name(number)
             _write(to_image(image), path)
             written += 1
-        for stale in (path for path in earlier if int(path.stem) >= len(drawn)):
+        for stale in (path for path in earlier if int(path.stem) >= len(samples)):
             stale.unlink()
         columns = max(GRID_COLUMNS, len(support))
         path = out
-        _write(grid([support, *drawn.split(columns)]), path)
+        _write(grid([support, *samples.split(columns)]), path)
     except OSError as error:
         raise UserError(
-            f"--out: {path} could not be written ({reason(error)}). {written} of the {len(drawn)} single "
+            f"--out: {path} could not be written ({reason(error)}). {written} of the {len(samples)} single "
             f"images are in {folder}."
         ) from error
     replaced = f" The {len(earlier)} of an earlier call are gone." if earlier else ""
-    console().print(f"{out}: the support set above, {len(drawn)} images below; each in {folder}/.{replaced}")
+    console().print(f"{out}: the support set above, {len(samples)} images below; each in {folder}/.{replaced}")
 
 
 def _name(number: int) -> str:
