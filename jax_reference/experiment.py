@@ -1,22 +1,22 @@
 """From a config's `model` section to the model, its diffusion, sampler and optimiser."""
 
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
 from typing import Any, NamedTuple
 
 from flax import nnx
 
 from jax_reference import model as networks
-from jax_reference.diffusion import sampler as samplers
 from jax_reference.diffusion.gaussian import GaussianDiffusion
-from jax_reference.diffusion.sampler import DDIM, Sampler
+from jax_reference.diffusion.sampler import DDIM, SAMPLERS, Sampler
 from jax_reference.model.few_shot_denoiser import FewShotDenoiser
 from jax_reference.training.lr_schedule import LRSchedule
 from jax_reference.written_out.adamw import OptimizerSettings
 
 DETERMINISTIC = {"class_path": "DeterministicContext"}
 ADAMW = {"class_path": "AdamW"}
+NETWORKS: list[type] = [getattr(networks, name) for name in networks.__all__]
 
 
 class Experiment(NamedTuple):
@@ -48,12 +48,17 @@ def init_args(description: Mapping[str, Any] | None) -> dict[str, Any]:
     return dict((description or {}).get("init_args") or {})
 
 
-def find(module: Any, description: Mapping[str, Any]) -> Any:
-    """The class that a `class_path` names, by its last part, with its `init_args` bound."""
+def find(classes: Iterable[type], description: Mapping[str, Any]) -> Any:
+    """The class that a `class_path` names, by its last part, with its `init_args` bound.
+
+    Raises:
+        ValueError: there is no such class.
+    """
+    by_name = {of.__name__: of for of in classes}
     name = description["class_path"].rpartition(".")[2]
-    if not hasattr(module, name):
-        raise ValueError(f"{description['class_path']} has no counterpart {name} in {module.__name__}.")
-    return partial(getattr(module, name), **init_args(description))
+    if name not in by_name:
+        raise ValueError(f"{description['class_path']} has no counterpart here, where there are {', '.join(by_name)}.")
+    return partial(by_name[name], **init_args(description))
 
 
 def optimizer_settings(settings: Mapping[str, Any]) -> OptimizerSettings:
@@ -87,9 +92,9 @@ def build_network(settings: Mapping[str, Any], rngs: nnx.Rngs) -> FewShotDenoise
         settings["channels"],
         build_diffusion(settings).out_channels(settings["channels"]),
         settings["n_shot"],
-        find(networks, encoder) if encoder else None,
-        find(networks, settings.get("context") or DETERMINISTIC),
-        find(networks, settings["denoiser"]),
+        find(NETWORKS, encoder) if encoder else None,
+        find(NETWORKS, settings.get("context") or DETERMINISTIC),
+        find(NETWORKS, settings["denoiser"]),
         settings.get("context_dropout", 0.0),
         rngs=rngs,
     )
@@ -110,7 +115,7 @@ def build_model(settings: Mapping[str, Any], rngs: nnx.Rngs | None = None) -> Ex
     return Experiment(
         build_network(settings, rngs or nnx.Rngs(0)),
         diffusion,
-        find(samplers, sampler)() if sampler else DDIM(min(50, diffusion.num_steps)),
+        find(SAMPLERS.values(), sampler)() if sampler else DDIM(min(50, diffusion.num_steps)),
         optimizer_settings(settings),
         settings.get("kl_weight", 1.0),
         settings.get("context_dropout", 0.0),

@@ -238,3 +238,4 @@ class DPMSolverPP(Sampler):
 
 
 SAMPLERS: dict[str, type[Sampler]] = {"ddpm": DDPM, "ddim": DDIM, "dpm++": DPMSolverPP}
+"""Every sampler by the name that a command line calls it."""

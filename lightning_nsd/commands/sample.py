@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
@@ -26,13 +26,18 @@ from lightning_nsd.settings.numbers import Guidance, Images, Seed, Timesteps
 
 IMAGES_AT_ONCE = 64
 
+if TYPE_CHECKING:
+    SamplerName = str
+else:
+    SamplerName = Literal[tuple(SAMPLERS)]  # the command line's choices
+
 
 def sample(
     ckpt_path: Path,
     support: Path,
     num: Images = 18,
     out: Path = Path("grid.png"),
-    sampler: Literal["ddpm", "ddim", "dpm++"] | None = None,
+    sampler: SamplerName | None = None,
     steps: Timesteps | None = None,
     guidance: Guidance | None = None,
     seed: Seed = 0,
@@ -66,7 +71,7 @@ def choose_sampler(model: FewShotDiffusion, name: str | None, steps: int | None,
     """The model's own sampler, changed where something else is asked for.
 
     Raises:
-        UserError: impossible steps, or guidance for a model that was trained without dropping contexts.
+        UserError: more steps than the model's diffusion has.
     """
     own = model.sampler
     kind = type(own) if name is None else SAMPLERS[name]

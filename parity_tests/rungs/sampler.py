@@ -16,19 +16,38 @@ from parity_tests.compare import errors_of
 from parity_tests.pair import Pair, to_jax, to_numpy
 from parity_tests.tolerances import Dtype
 
-SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "DDPM": ("DDPM", {}),
-    "DDIM": ("DDIM", {}),
-    "DDIM, eta 0.5": ("DDIM", {"eta": 0.5}),
-    "DPM-Solver++(2M)": ("DPMSolverPP", {}),
-}
+Arguments = dict[str, Any]
+TITLES = {"dpm++": "DPM-Solver++(2M)"}
 
 
-def named(name: str, **more: Any) -> tuple[ours.Sampler, theirs.Sampler]:
-    """One sampler on both sides."""
-    cls, arguments = SAMPLERS[name]
-    arguments = {**arguments, **more}
-    return getattr(ours, cls)(**arguments), getattr(theirs, cls)(**arguments)
+def registered(**variants: Arguments) -> dict[str, tuple[str, Arguments]]:
+    """Every registered sampler as it is by default, and some with arguments: their names and arguments by title.
+
+    Args:
+        variants: arguments of a second one, by the sampler's name.
+    """
+    found = {}
+    for name in ours.SAMPLERS:
+        title = TITLES.get(name, name.upper())
+        found[title] = (name, {})
+        if name in variants:
+            words = (f"{argument} {value:g}" for argument, value in variants[name].items())
+            found[", ".join([title, *words])] = (name, variants[name])
+    return found
+
+
+SAMPLERS = registered(ddim={"eta": 0.5})
+
+
+def both(name: str, **arguments: Any) -> tuple[ours.Sampler, theirs.Sampler]:
+    """A registered sampler on both sides."""
+    return ours.SAMPLERS[name](**arguments), theirs.SAMPLERS[name](**arguments)
+
+
+def titled(title: str, **more: Any) -> tuple[ours.Sampler, theirs.Sampler]:
+    """One of `SAMPLERS` on both sides, with more arguments."""
+    name, arguments = SAMPLERS[title]
+    return both(name, **{**arguments, **more})
 
 
 def start_and_noise(shape: tuple[int, ...], steps: int, dtype: Dtype) -> tuple[np.ndarray, np.ndarray]:
@@ -59,10 +78,10 @@ def check(pair: Pair, name: str, num: int = 2, batch: int = 2, **arguments: Any)
     """A whole trajectory of the pair's network: `batch` support sets, `num` queries each.
 
     Args:
-        name: of `SAMPLERS`.
+        name: a title of `SAMPLERS`.
         arguments: of the sampler: its steps, guidance, clipping.
     """
-    our_sampler, their_sampler = named(name, **arguments)
+    our_sampler, their_sampler = titled(name, **arguments)
     chain = our_sampler.chain(pair.ours.diffusion)
     support = pair.inputs(batch).images[:, 1:]
 

@@ -34,12 +34,7 @@ SIDES: tuple[Side, ...] = get_args(Side)
 TOTAL = 1000
 FINE_TOTAL = 10_000
 """Timesteps where the order of convergence is measured: among 1,000, whole numbers are too far from even in log-SNR."""
-SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
-    "DDPM": ("DDPM", {}),
-    "DDIM": ("DDIM", {}),
-    "DDIM, eta 1": ("DDIM", {"eta": 1.0}),
-    "DPM-Solver++(2M)": ("DPM-Solver++(2M)", {}),
-}
+SAMPLERS = sampler.registered(ddim={"eta": 1.0})
 WITHOUT_NOISE = ("DDIM", "DPM-Solver++(2M)")
 ORDERS = {"DDPM": 1, "DDIM": 1, "DDIM, eta 1": 1, "DPM-Solver++(2M)": 2}
 ORDER_STEPS = (20, 40, 80)
@@ -130,8 +125,8 @@ def sampled(
     side: Side, name: str, diffusion: dict[str, Any], given: Rows, dtype: Dtype, **arguments: Any
 ) -> np.ndarray:
     """What a sampler of one framework makes of the rows, float64 `(rows,)`."""
-    cls, own = SAMPLERS[name]
-    ours, theirs = sampler.named(cls, **own, clip=False, **arguments)
+    registered, own = SAMPLERS[name]
+    ours, theirs = sampler.both(registered, **own, clip=False, **arguments)
     x_T, noise = given.start.astype(dtype), given.noise.astype(dtype)
     our_diffusion, their_diffusion = GaussianDiffusion(**diffusion), TheirDiffusion(**diffusion)
     prediction = our_diffusion.prediction
@@ -165,7 +160,7 @@ def sampler_errors(
 
     Args:
         side: whose sampler.
-        name: of `SAMPLERS`.
+        name: a title of `SAMPLERS`.
         diffusion: arguments of `GaussianDiffusion`.
         steps: of the chain.
         arguments: of the sampler.
