@@ -1,14 +1,17 @@
 """Orbax checkpoints of a training run, in the layout that `python -m lightning_nsd convert` reads."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import jax
 import numpy as np
-import orbax.checkpoint as ocp
 
 from jax_reference.train_step import TrainState
+from lightning_nsd.files.orbax_folder import read_orbax, write_orbax
+from lightning_nsd.files.whole_file import unfinished
+from lightning_nsd.files.whole_folder import find_folder
 
 
 def as_tree(state: TrainState, settings: dict[str, Any]) -> dict[str, Any]:
@@ -37,9 +40,14 @@ def with_keys_of(tree: Any, like: Any) -> Any:
 
 
 def save(path: Path, state: TrainState, settings: dict[str, Any]) -> None:
-    """Write a checkpoint; one that is there already is replaced."""
-    with ocp.PyTreeCheckpointer() as checkpointer:
-        checkpointer.save(path.absolute(), as_tree(state, settings), force=True)
+    """Write a checkpoint whole, in the place of an earlier one. Nobody else may be writing it.
+
+    Raises:
+        UserError: it cannot be written; an earlier one is as it was.
+    """
+    for left in unfinished(path.parent, path.name):
+        shutil.rmtree(left)
+    write_orbax(path, as_tree(state, settings))
 
 
 def restore(path: Path, state: TrainState) -> TrainState:
@@ -47,11 +55,12 @@ def restore(path: Path, state: TrainState) -> TrainState:
 
     Raises:
         ValueError: there is no checkpoint, or it is of another model.
+        UserError: it is damaged.
     """
-    if not path.is_dir():
+    found = find_folder(path)
+    if not found.is_dir():
         raise ValueError(f"there is no checkpoint {path}")
-    with ocp.PyTreeCheckpointer() as checkpointer:
-        tree = checkpointer.restore(path.absolute())
+    tree = read_orbax(found)
     try:
         restored = state._replace(
             step=tree["step"],

@@ -12,9 +12,10 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
-from lightning_nsd.checkpoints.contents import check_weights, has_training_state
+from lightning_nsd.checkpoints.contents import check_weights, has_training_state, model_settings
 from lightning_nsd.checkpoints.resume import ResumableLR, keep_settings
-from lightning_nsd.checkpoints.settings import HYPERPARAMETERS, check_same, describe, describe_factory
+from lightning_nsd.checkpoints.same_model import check_same
+from lightning_nsd.checkpoints.settings import HYPERPARAMETERS, describe, describe_factory
 from lightning_nsd.checkpoints.training_state import check_training_state
 from lightning_nsd.data.episodes import EpisodeBatch
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
@@ -359,7 +360,7 @@ class FewShotDiffusion(LightningModule):
         Raises:
             UserError: it is of another architecture than the configuration, or of another optimiser.
         """
-        check_same(checkpoint.get(HYPERPARAMETERS), self.hyperparameters, self.takes_any_set_size)
+        check_same(model_settings(checkpoint, "The checkpoint"), self)
         check_weights(checkpoint["state_dict"], self.state_dict(), "The checkpoint")
         self.loaded_steps = checkpoint["global_step"]
         if self._trainer is None or self._trainer.state.fn != "fit":

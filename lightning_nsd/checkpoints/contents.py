@@ -37,9 +37,30 @@ def check_contents(content: Any, source: str) -> dict[str, Any]:
         UserError: names the part that is missing or of another type.
     """
     try:
-        return _checked(_Copy().of(content, "the checkpoint", 0))
+        copied = _dict(_Copy().of(content, "the checkpoint", 0), "the checkpoint", str)
+        model_settings(copied, source)
+        return _checked(copied)
     except _WrongError as error:
         raise UserError(f"{source} is no checkpoint that can be used: {error}.") from error
+
+
+def model_settings(checkpoint: Mapping[str, Any], source: str) -> dict[str, Any]:
+    """The settings of the model that a checkpoint is of: what tells it from those of other programs.
+
+    Args:
+        checkpoint: content of a file of any kind.
+        source: of the content, named in errors.
+
+    Raises:
+        UserError: there are none.
+    """
+    settings = checkpoint.get(HYPERPARAMETERS)
+    if not isinstance(settings, dict) or not settings:
+        raise UserError(
+            f"{source} is no checkpoint of a few-shot diffusion model: it holds no settings of one. Another program "
+            "wrote it."
+        )
+    return settings
 
 
 def check_weights(state: Mapping[str, Tensor], expected: Mapping[str, Tensor], source: str) -> None:
@@ -126,12 +147,8 @@ def _bounded(value: int, where: str) -> int:
 # ---- what must be there ----
 
 
-def _checked(checkpoint: Any) -> dict[str, Any]:
-    _dict(checkpoint, "the checkpoint", str)
+def _checked(checkpoint: dict[str, Any]) -> dict[str, Any]:
     _check_state_dict(_part(checkpoint, "state_dict"))
-    settings = checkpoint.get(HYPERPARAMETERS)
-    if not isinstance(settings, dict) or not settings:
-        raise _WrongError("it holds no settings of a few-shot diffusion model: another program wrote it")
     _count(_part(checkpoint, "global_step"), "global_step")
     _count(checkpoint.setdefault("epoch", 0), "epoch")
     _dict(checkpoint.setdefault("callbacks", {}), "callbacks", str)

@@ -1,7 +1,5 @@
 """Reading and writing checkpoint files: atomically, and never running anything that a file holds."""
 
-import os
-import shutil
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +10,7 @@ from lightning.fabric.utilities import move_data_to_device
 from lightning_nsd.checkpoints.contents import check_contents
 from lightning_nsd.checkpoints.unpack import unpack
 from lightning_nsd.errors import UserError
-from lightning_nsd.files.whole_file import temporary_name, whole_file
+from lightning_nsd.files.whole_file import whole_file
 
 LAST = "last.ckpt"
 CHECKPOINT_FOLDER = "checkpoints"
@@ -29,23 +27,6 @@ def write_atomically(checkpoint: dict[str, Any], path: Path) -> None:
             torch.save(checkpoint, file)
         except RuntimeError as error:  # torch's writer fails once more while it closes the file
             raise error.__context__ if isinstance(error.__context__, OSError) else OSError(str(error)) from error
-
-
-def link_atomically(source: Path, path: Path) -> None:
-    """Make `path` another name of the file `source`, in one step; a copy of it where there are no hard links.
-
-    Raises:
-        OSError: it cannot be written; an earlier file at `path` is as it was.
-    """
-    temporary = temporary_name(path)
-    temporary.unlink(missing_ok=True)
-    try:
-        os.link(source, temporary)
-    except OSError:
-        with whole_file(path) as copy, source.open("rb") as original:
-            shutil.copyfileobj(original, copy)
-    else:
-        os.replace(temporary, path)
 
 
 def read_checkpoint(path: str | Path) -> dict[str, Any]:

@@ -1,16 +1,25 @@
-"""A model's settings as plain values: what a checkpoint keeps, and what a model is built from again."""
+"""A model's settings as plain values: what a checkpoint keeps, and what a model is built from again.
+
+They are kept in resolved form: every default is written out, a number has one type, a class its full name. So a default
+that was written out and one that was left out are the same model.
+"""
 
 import dataclasses
 import functools
 import inspect
-from collections.abc import Callable
+import json
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lightning_nsd.errors import UserError
-from lightning_nsd.messages import some_of
+from lightning_nsd.model.set_vit import SetViT
+from lightning_nsd.model.vit import ViT
+from lightning_nsd.settings.numbers import as_numbers
 
 HYPERPARAMETERS = "lightning_nsd"
 """Key of a checkpoint under which the model's settings are kept."""
+STANDS_FOR = {"hidden_size": "context_dim", "mlp_dim": "hidden_size"}
+"""Arguments of SetViT and ViT that have the value of another where they are null."""
 
 
 def class_name(of: type) -> str:
@@ -31,7 +40,7 @@ def describe(instance: object) -> dict[str, Any]:
 
 
 def describe_factory(factory: Callable[..., object] | None, made: object | None) -> dict[str, Any] | None:
-    """Class path and arguments of what a factory made: the arguments bound to it, defaults filled in.
+    """Class path and arguments of what a factory made, resolved.
 
     Args:
         factory: a class, or a `functools.partial` that binds some of its arguments by name.
@@ -39,10 +48,25 @@ def describe_factory(factory: Callable[..., object] | None, made: object | None)
     """
     if factory is None or made is None:
         return None
-    bound = dict(factory.keywords) if isinstance(factory, functools.partial) else {}
-    parameters = inspect.signature(type(made)).parameters.values()
+    bound = factory.keywords if isinstance(factory, functools.partial) else {}
+    return {"class_path": class_name(type(made)), "init_args": resolved_arguments(type(made), bound)}
+
+
+def resolved_arguments(of: type, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of a class in resolved form; those that it has no default for are there if they are given.
+
+    Args:
+        of: the class.
+        given: some of its arguments; what is none, or lies outside its bounds, stays as it is.
+    """
+    parameters = inspect.signature(of).parameters.values()
     defaults = {p.name: p.default for p in parameters if p.default is not inspect.Parameter.empty}
-    return {"class_path": class_name(type(made)), "init_args": plain({**defaults, **bound})}
+    arguments = as_numbers(of, {**defaults, **given})
+    if issubclass(of, SetViT | ViT):
+        for name, other in STANDS_FOR.items():
+            if name in arguments and arguments[name] is None:
+                arguments[name] = arguments.get(other)
+    return plain(arguments)
 
 
 def plain(value: Any) -> Any:
@@ -54,57 +78,13 @@ def plain(value: Any) -> Any:
     return value
 
 
-def flatten(values: Any, prefix: str = "model") -> dict[str, Any]:
-    """Nested settings as one level of dotted keys."""
-    if not isinstance(values, dict):
-        return {prefix: values}
-    return {key: item for name, value in values.items() for key, item in flatten(value, f"{prefix}.{name}").items()}
-
-
-def weights_settings(settings: dict[str, Any], any_set_size: bool) -> dict[str, Any]:
-    """What the weights depend on, as one level of dotted keys: how images are drawn and what is dropped are not of it.
-
-    Args:
-        settings: of a model.
-        any_set_size: whether its encoder takes sets of any size, or there is none.
-    """
-    flat = flatten(settings)
-    free = ["model.sampler", "model.seed", "model.kl_weight", "model.diffusion.vlb_weight"]
-    free += [f"model.{part}.init_args.dropout" for part in ("encoder", "denoiser")]
-    free += ["model.n_shot"] if any_set_size else []
-    kept = {key: value for key, value in flat.items() if not any(f"{key}.".startswith(f"{name}.") for name in free)}
-    if kept.get("model.diffusion.variance") in ("fixed_large", "fixed_small"):
-        kept["model.diffusion.variance"] = "fixed"
-    rate = kept.get("model.context_dropout")
-    if isinstance(rate, int | float) and rate > 0:
-        kept["model.context_dropout"] = "above 0"  # a null context, however often it is seen
-    return kept
-
-
-def check_same(saved: Any, own: dict[str, Any], any_set_size: bool) -> None:
-    """Whether a checkpoint's settings are those of the model that shall load it, as far as weights depend on them.
-
-    Args:
-        saved: the checkpoint's settings.
-        own: those of the model.
-        any_set_size: whether the model's encoder takes sets of any size, or there is none.
+def settings_from_json(text: str, source: str) -> Any:
+    """What a file that keeps settings as text says; whether it is settings is for `model_settings` to judge.
 
     Raises:
-        UserError: names the first settings that differ, and how many more do.
+        UserError: it is no JSON.
     """
-    if not isinstance(saved, dict):
-        raise UserError(
-            "The checkpoint holds no settings of a few-shot diffusion model: it was written by another program."
-        )
-    theirs, ours = weights_settings(saved, any_set_size), weights_settings(own, any_set_size)
-    values, own_values = flatten(saved), flatten(own)
-    differing = [
-        f"  {key[:100]}: {str(values.get(key, 'absent'))[:100]} in the checkpoint, "
-        f"{str(own_values.get(key, 'absent'))[:100]} in the configuration"
-        for key in sorted(theirs.keys() | ours.keys())
-        if theirs.get(key, "absent") != ours.get(key, "absent")
-    ]
-    if differing:
-        raise UserError(
-            "The checkpoint is of another model than the configuration describes:\n" + some_of(differing, "\n")
-        )
+    try:
+        return json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{source}: its settings cannot be read; they are no JSON.") from error

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from lightning_nsd.checkpoints.loading import build_model_of
-from lightning_nsd.convert.orbax_io import flatten, is_orbax, read_orbax
 from lightning_nsd.convert.source_keys import (
     CONSTANT,
     DENOISER,
@@ -23,6 +22,7 @@ from lightning_nsd.convert.source_keys import (
     to_state_dict,
 )
 from lightning_nsd.errors import UserError
+from lightning_nsd.files.orbax_folder import flatten, is_orbax, read_orbax
 from lightning_nsd.model.dit import DiT
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.settings.numbers import shown
@@ -188,8 +188,7 @@ def settings_of(checkpoint: SourceCheckpoint) -> dict[str, Any]:
                 "depth": _count(params, f"{ENCODER}transformer/layer_"),
                 "num_heads": ENCODER_HEADS,
                 "head_dim": ENCODER_HEAD_DIM,
-                # None where it is SetViT's default, as configs leave it: settings are compared as they are written.
-                "mlp_dim": None if encoder_mlp_dim == context_dim else encoder_mlp_dim,
+                "mlp_dim": encoder_mlp_dim,
                 "pool": config.get("pool", "cls"),
             },
         },

@@ -1,8 +1,8 @@
 """Omniglot: handwritten characters of fifty alphabets, twenty drawers each."""
 
-import os
 import re
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from lightning_nsd.data.image_tree import ImageTree
 from lightning_nsd.data.in_memory import InMemoryDataModule
 from lightning_nsd.data.splits import split_names
 from lightning_nsd.errors import UserError
+from lightning_nsd.files.whole_file import whole_file
 from lightning_nsd.settings.numbers import Pixels, Probability, Seed, bounded
 
 _OFFICIAL = torchvision.datasets.Omniglot
@@ -112,12 +113,10 @@ def _alphabet(class_name: str) -> str:
 
 def _download(root: Path) -> None:
     """Both parts, under their names only when both are whole: half of Omniglot would be divided differently."""
-    unfinished = {}
-    for part, md5 in _OFFICIAL.zips_md5.items():
-        unfinished[root / f"{part}.zip"] = root / f"{part}.zip.part"
-        download_url(f"{_OFFICIAL.download_url_prefix}/{part}.zip", root, filename=f"{part}.zip.part", md5=md5)
-    for path, downloaded in unfinished.items():
-        os.replace(downloaded, path)
+    with ExitStack() as both:
+        for part, md5 in _OFFICIAL.zips_md5.items():
+            file = both.enter_context(whole_file(root / f"{part}.zip"))
+            download_url(f"{_OFFICIAL.download_url_prefix}/{part}.zip", root, Path(file.name).name, md5)
 
 
 def _missing(root: Path) -> str:

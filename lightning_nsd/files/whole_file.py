@@ -3,6 +3,7 @@
 import errno
 import os
 import re
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -19,12 +20,18 @@ def whole_file(path: Path) -> Iterator[IO[Any]]:
         OSError: the file cannot be written; an earlier file at `path` is as it was.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    with _renamed(path) as temporary, open(temporary, "wb") as file:
+        yield file
+        file.flush()
+        os.fsync(file.fileno())
+
+
+@contextmanager
+def _renamed(path: Path) -> Iterator[Path]:
+    """A temporary name beside `path` for a file, which is renamed to it at the end, or removed."""
     temporary = temporary_name(path)
     try:
-        with open(temporary, "wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -38,6 +45,21 @@ def write_text(path: Path, text: str) -> None:
     """
     with whole_file(path) as file:
         file.write(text.encode("utf-8", errors="surrogateescape"))
+
+
+def link_atomically(source: Path, path: Path) -> None:
+    """Make `path` another name of the file `source`, in one step; a copy of it where there are no hard links.
+
+    Raises:
+        OSError: it cannot be written; an earlier file at `path` is as it was.
+    """
+    try:
+        with _renamed(path) as temporary:
+            temporary.unlink(missing_ok=True)  # of a process of the same number that was killed
+            os.link(source, temporary)
+    except OSError:
+        with whole_file(path) as copy, source.open("rb") as original:
+            shutil.copyfileobj(original, copy)
 
 
 def check_place(path: Path, option: str) -> None:
@@ -75,10 +97,10 @@ def temporary_name(path: Path) -> Path:
 
 
 def unfinished(folder: Path, names: str = "*") -> list[Path]:
-    """Files of a folder whose writing was killed; nobody may be writing there now.
+    """What a folder holds whose writing was killed; nobody may be writing there now.
 
     Args:
-        folder: where they lie.
-        names: what they would have become, as a pattern.
+        folder: where it lies.
+        names: what it would have become, as a pattern.
     """
     return [path for path in folder.glob(f".{names}.*.tmp") if re.fullmatch(r".+\.\d+\.tmp", path.name)]

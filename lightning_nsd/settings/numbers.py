@@ -9,6 +9,7 @@ import functools
 import inspect
 import numbers
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from types import UnionType
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -122,11 +123,7 @@ def bounded(section: str) -> Callable[[type[T]], type[T]]:
     def decorate(cls: type[T]) -> type[T]:
         init = cls.__init__
         signature = inspect.signature(init)
-        checks = {
-            name: check
-            for name, hint in get_type_hints(init, include_extras=True).items()
-            if name != "return" and (check := _check_of(hint)) is not None
-        }
+        checks = _checks_of(init)
 
         @functools.wraps(init)
         def checked(self: T, *args: Any, **kwargs: Any) -> None:
@@ -143,6 +140,19 @@ def bounded(section: str) -> Callable[[type[T]], type[T]]:
         return cls
 
     return decorate
+
+
+def as_numbers(cls: type, arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments of a class, its bounded numbers as plain int and float; what is out of bounds stays as it is."""
+    try:
+        checks = _checks_of(cls.__init__)  # type: ignore[misc]
+    except Exception:  # names that only a type checker can resolve, in a class of somebody else's
+        return dict(arguments)
+    numbers = dict(arguments)
+    for name in checks.keys() & arguments.keys():
+        with suppress(NotWithinError):
+            numbers[name] = checks[name](arguments[name])
+    return numbers
 
 
 def check_numbers(prefix: str, bounds: Mapping[str, Bound], values: Mapping[str, object]) -> None:
@@ -168,6 +178,12 @@ def shown(value: object) -> str:
 def cut(text: str, length: int = 60) -> str:
     """Text in an error, where it is long its beginning."""
     return text if len(text) <= length else f"{text[:length]}…"
+
+
+def _checks_of(init: Callable[..., None]) -> dict[str, Callable[[Any], Any]]:
+    """What the bounds in a constructor's signature ask of its arguments, by their names."""
+    hints = get_type_hints(init, include_extras=True)
+    return {name: check for name, hint in hints.items() if name != "return" and (check := _check_of(hint)) is not None}
 
 
 def _check_of(hint: Any) -> Callable[[Any], Any] | None:

@@ -11,7 +11,7 @@ import lightning_nsd
 from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.cli import main
 from lightning_nsd.convert.jax_layout import from_jax, to_jax
-from lightning_nsd.convert.orbax_io import read_orbax, write_orbax
+from lightning_nsd.files.orbax_folder import read_orbax, write_orbax
 from tests.conftest import make_model, randomized
 from tests.training.conftest import assert_equal_to_the_bit, run
 

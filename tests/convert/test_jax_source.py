@@ -11,9 +11,9 @@ from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.checkpoints.loading import build_model
 from lightning_nsd.cli import main
 from lightning_nsd.convert import load_jax_source
-from lightning_nsd.convert.orbax_io import flatten
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.errors import UserError
+from lightning_nsd.files.orbax_folder import flatten
 from lightning_nsd.settings.config_files import find_config
 from tests.convert.make_source import source_tree
 from tests.training.conftest import run

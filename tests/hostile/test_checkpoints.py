@@ -25,7 +25,7 @@ import lightning_nsd
 from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.checkpoints.loading import build_model
 from lightning_nsd.checkpoints.settings import HYPERPARAMETERS
-from lightning_nsd.commands.convert import read as read_for_conversion
+from lightning_nsd.convert.weights import read as read_for_conversion
 from lightning_nsd.errors import UserError
 from lightning_nsd.runs.branch import newest_readable
 from tests.hostile import make_checkpoint

@@ -1,9 +1,7 @@
 """Orbax checkpoints as nested dictionaries of NumPy arrays."""
 
 import logging
-import shutil
 import sys
-import uuid
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -12,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from lightning_nsd.errors import UserError
+from lightning_nsd.files.whole_folder import whole_folder
 from lightning_nsd.settings.numbers import cut
 
 
@@ -55,27 +54,21 @@ def read_orbax(path: Path) -> dict[str, Any]:
 
 
 def write_orbax(path: Path, tree: Mapping[str, Any]) -> None:
-    """Write a tree of NumPy arrays under another name and rename it.
+    """Write a tree of arrays whole, in the place of what was there; see `whole_folder`.
 
     Raises:
-        UserError: something is there already, or cannot be written.
+        UserError: it cannot be written.
     """
-    if path.exists():
-        raise UserError(f"{path} exists; name another output.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{uuid.uuid4().hex}.tmp").absolute()
     log = logging.getLogger("absl")
     level = log.level
     try:
         log.setLevel(logging.CRITICAL + 1)  # its threads log a traceback of what is raised here anyway
-        _orbax().PyTreeCheckpointer().save(unfinished, tree)
-        unfinished.rename(path.absolute())
+        with whole_folder(path.absolute()) as unfinished:
+            _orbax().PyTreeCheckpointer().save(unfinished, tree)
     except Exception as error:  # on a full disk its storage raises what it likes
         raise UserError(f"{path} could not be written: {cut(str(error).splitlines()[0], 200)}") from error
     finally:
         log.setLevel(level)
-        for rest in unfinished.parent.glob(f"{unfinished.name}*"):  # its library adds a suffix of its own
-            shutil.rmtree(rest, ignore_errors=True)
 
 
 def flatten(tree: Any, prefix: str = "") -> dict[str, np.ndarray]:
