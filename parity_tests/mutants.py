@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 OP, MODULE, MODEL, STEP = "test_op.py", "test_module.py", "test_model.py", "test_step.py"
 SCHEDULE, SAMPLER, DROPOUT, METRIC = "test_schedule.py", "test_sampler.py", "test_dropout.py", "test_metric.py"
-TRUTH, FIT = "test_truth.py", "test_fit.py"
+TRUTH, FIT, WEIGHTS = "test_truth.py", "test_fit.py", "test_weights.py"
 
 
 @dataclass(frozen=True)
@@ -43,6 +43,7 @@ GAUSSIAN, LOSS, SCHEDULES, SAMPLERS, SPACING = (
     "diffusion/spacing.py",
 )
 FRECHET, KERNEL = "metrics/frechet.py", "metrics/kernel.py"
+LAYOUT = "convert/jax_layout.py"
 
 MUTANTS = (
     # model
@@ -227,6 +228,11 @@ MUTANTS = (
     Mutant("training/episode_loss.py", 'terms["mse"] + terms["vb"] if', 'terms["vb"] if', "loss", (MODEL,)),
     Mutant("training/episode_loss.py", "q_sample(x_0, t, draws.noise)", "q_sample(x_0, t, x_0)", "", (MODEL,)),
     Mutant("training/draws.py", "source.uniform(b * n) <", "source.uniform(b * n) >", "dropped", (FIT,)),
+    # the key table of the converter
+    Mutant(LAYOUT, '"kernel", (2, 3, 1, 0)', '"kernel", (3, 2, 1, 0)', "patch_embedding", (MODULE,)),
+    Mutant(LAYOUT, '"kernel", (1, 0)', '"kernel", None', "weight", (WEIGHTS,)),
+    Mutant(LAYOUT, "value.transpose(np.argsort(self.axes))", "value.transpose(self.axes)", "", (WEIGHTS,)),
+    Mutant(LAYOUT, '"running_mean": ("mean", None)', '"running_mean": ("var", None)', "running_var", (METRIC,)),
     # metrics
     Mutant(FRECHET, "np.sqrt(len(values) - 1)", "np.sqrt(len(values))", "Fréchet", (METRIC,)),
     Mutant(FRECHET, "- 2 * root", "- root", "Fréchet", (METRIC,)),

@@ -1,10 +1,9 @@
-"""The key table: which parameter of the JAX reference is which of the torch model's, and in which layout.
+"""The same weights in two models, by the key table of the converter that is shipped.
 
-Attribute names are equal on both sides, so the table follows from the modules; it is a bijection, or an error.
+The table follows from the torch modules alone. Here it is held to those of the JAX reference: a bijection, or an error.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import jax.numpy as jnp
@@ -13,50 +12,12 @@ import torch
 from flax import nnx
 from torch import nn
 
-JaxPath = tuple[str | int, ...]
-
-# torch module → its parameters' names in JAX, and the axes of torch's array in JAX's order
-RULES: dict[type[nn.Module], dict[str, tuple[str, tuple[int, ...] | None]]] = {
-    nn.Linear: {"weight": ("kernel", (1, 0)), "bias": ("bias", None)},
-    nn.Conv2d: {"weight": ("kernel", (2, 3, 1, 0)), "bias": ("bias", None)},
-    nn.LayerNorm: {"weight": ("scale", None), "bias": ("bias", None)},
-    nn.GroupNorm: {"weight": ("scale", None), "bias": ("bias", None)},
-    nn.BatchNorm2d: {
-        "weight": ("scale", None),
-        "bias": ("bias", None),
-        "running_mean": ("mean", None),
-        "running_var": ("var", None),
-    },
-}
+from lightning_nsd.convert import jax_layout
+from lightning_nsd.convert.jax_layout import Entry, JaxPath
 
 
 class UnmatchedParameter(Exception):  # noqa: N818 (it says what is wrong)
     """A parameter that has no counterpart, or one of another shape; the message names it."""
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One parameter on both sides.
-
-    Attributes:
-        key: in torch's state_dict.
-        path: in the nnx state.
-        axes: torch's axes in JAX's order; None where the layout is the same.
-        shape: in JAX.
-    """
-
-    key: str
-    path: JaxPath
-    axes: tuple[int, ...] | None
-    shape: tuple[int, ...]
-
-    def to_jax(self, value: np.ndarray) -> np.ndarray:
-        """The array in JAX's layout."""
-        return value if self.axes is None else value.transpose(self.axes)
-
-    def to_torch(self, value: np.ndarray) -> np.ndarray:
-        """The array in torch's layout."""
-        return value if self.axes is None else value.transpose(np.argsort(self.axes))
 
 
 def parameters(model: nnx.Module) -> list[tuple[JaxPath, Any]]:
@@ -65,38 +26,27 @@ def parameters(model: nnx.Module) -> list[tuple[JaxPath, Any]]:
     return [(tuple(path), param) for path, param in flat]
 
 
-def torch_parameters(model: nn.Module) -> dict[str, torch.Tensor]:
-    """Every parameter of a torch module, by its key; a BatchNorm's statistics are among them."""
-    statistics = {key: value for key, value in model.named_buffers() if key.endswith(("running_mean", "running_var"))}
-    return {**dict(model.named_parameters()), **statistics}
-
-
 def jax_shapes(model: nnx.Module) -> dict[JaxPath, tuple[int, ...]]:
     """The shape of every parameter of a JAX module."""
     return {path: param.get_value().shape for path, param in parameters(model)}
 
 
 def key_table(torch_model: nn.Module, jax_model: nnx.Module) -> list[Entry]:
-    """The bijection between the parameters of two models of one configuration.
+    """The converter's table of a torch model, where it is a bijection with the JAX model's parameters.
 
     Raises:
         UnmatchedParameter: a parameter of either side without a counterpart or of another shape, or no parameters.
     """
     unused = jax_shapes(jax_model)
-    modules = dict(torch_model.named_modules())
-    table = []
-    for key, parameter in torch_parameters(torch_model).items():
-        module_name, _, name = key.rpartition(".")
-        name, axes = RULES.get(type(modules[module_name]), {}).get(name, (name, None))
-        parts = [*filter(None, module_name.split(".")), name]
-        path = tuple(int(part) if part.isdigit() else part for part in parts)
-        shape = tuple(parameter.shape) if axes is None else tuple(parameter.shape[axis] for axis in axes)
-        if path not in unused:
-            raise UnmatchedParameter(f"{key} of the torch model has no counterpart {path} in the JAX model")
-        if unused[path] != shape:
-            raise UnmatchedParameter(f"{key}: {shape} in torch (in JAX's layout), {unused[path]} in JAX")
-        del unused[path]
-        table.append(Entry(key, path, axes, shape))
+    table = jax_layout.key_table(torch_model)
+    for entry in table:
+        if entry.path not in unused:
+            raise UnmatchedParameter(f"{entry.key} of the torch model has no counterpart {entry.path} in the JAX model")
+        if unused[entry.path] != entry.shape:
+            raise UnmatchedParameter(
+                f"{entry.key}: {entry.shape} in torch (in JAX's layout), {unused[entry.path]} in JAX"
+            )
+        del unused[entry.path]
     if unused:
         raise UnmatchedParameter(f"only the JAX model has {', '.join('.'.join(map(str, path)) for path in unused)}")
     if not table:

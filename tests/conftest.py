@@ -15,7 +15,7 @@ from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.model.dit import DiT
 from lightning_nsd.model.set_vit import SetViT
 from lightning_nsd.module import FewShotDiffusion
-from lightning_nsd.xla.device import find_devices, is_installed
+from lightning_nsd.xla.device import answer_for_lightning, find_devices, is_installed
 
 torch.set_num_threads(1)  # small tensors are slower with more
 
@@ -26,7 +26,8 @@ tiny_dit = partial(DiT, hidden_size=16, depth=1, num_heads=2, patch_size=4)
 
 
 def pytest_sessionstart() -> None:
-    """Before the first backward pass of the process, and compiling without optimising, which takes the time here."""
+    """Before the first backward pass and Trainer, and compiling without optimising, which takes the time here."""
+    answer_for_lightning()
     os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
     if is_installed():
         find_devices()

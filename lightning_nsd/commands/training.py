@@ -35,6 +35,7 @@ from lightning_nsd.runs.lock import locked
 from lightning_nsd.settings.config_files import check_sections, configs_of, read_config
 from lightning_nsd.settings.numbers import SEED, check_numbers, shown
 from lightning_nsd.settings.trainer import check_trainer
+from lightning_nsd.xla.device import answer_for_lightning
 
 DESCRIPTION = "Few-shot diffusion: fit, validate, test and predict by LightningCLI, and commands of their own."
 LIGHTNING_COMMANDS = ("fit", "validate", "test", "predict")
@@ -143,6 +144,7 @@ class FewShotCLI(LightningCLI):
         gone at the end.
         """
         check_slurm()
+        answer_for_lightning()
         config = {**self._get(self.config_init, "trainer"), **kwargs}
         if config["barebones"]:
             config |= dict.fromkeys(NOT_BAREBONES)

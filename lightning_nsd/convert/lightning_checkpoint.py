@@ -12,6 +12,7 @@ from lightning_nsd.convert.jax_source import SourceCheckpoint, build, entries_of
 from lightning_nsd.convert.source_keys import to_state_dict
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.training.groups import parameter_groups
+from lightning_nsd.xla.device import answer_for_lightning
 
 
 def continue_from(source: SourceCheckpoint) -> dict[str, Any]:
@@ -61,6 +62,7 @@ def _optimizer(module: FewShotDiffusion, source: SourceCheckpoint) -> torch.opti
 
 def _loops_after(step: int) -> dict[str, Any]:
     """Lightning's counters of a run that took `step` optimiser steps and stands at the start of an epoch."""
+    answer_for_lightning()
     loops = Trainer(logger=False, accelerator="cpu", enable_model_summary=False).fit_loop.state_dict()
     done = {"ready": step, "completed": step}
     loops["epoch_loop.automatic_optimization.optim_progress"]["optimizer"]["step"]["total"].update(done)

@@ -19,6 +19,7 @@ def answer_for_lightning() -> None:
 
     Every Trainer counts TPU devices where torch_xla is installed, as chips times cores per chip, and asks a metadata
     server for the kind of chip even if there is none; once JAX has been imported that fails. Any kind will do here.
+    Called before this package makes a Trainer; a program that imports JAX and makes one of its own has to do the same.
     """
     if is_installed() and not has_tpu():
         os.environ.setdefault("TPU_SKIP_MDS_QUERY", "1")

@@ -16,6 +16,7 @@ from jax_reference.metrics import kernel as their_kernel
 from jax_reference.metrics import precision_recall as their_precision_recall
 from jax_reference.written_out import resize as their_resize
 from jax_reference.written_out.inception import InceptionV3
+from lightning_nsd.convert.jax_layout import torch_parameters
 from lightning_nsd.extractors import inception
 from lightning_nsd.extractors.extractor import Extractor
 from lightning_nsd.extractors.extractor import resize as our_resize
@@ -32,7 +33,7 @@ from parity_tests.pair import randomize, to_jax, to_numpy
 from parity_tests.record import record_jax, record_torch
 from parity_tests.rungs.model import by_depth
 from parity_tests.tolerances import Dtype
-from parity_tests.weights import key_table, load, to_jax_params, torch_parameters
+from parity_tests.weights import key_table, load, to_jax_params
 
 Distance = Callable[..., Any]
 Case = tuple[tuple[np.ndarray, np.ndarray], tuple[int, ...]]
