@@ -30,6 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if max_steps < 1:
             raise UserError(f"{config.path} names no trainer.max_steps: give --max-steps.")
         root = given.output_dir or config.root.with_name(f"{config.root.name}-jax")
+        config.data.prepare_data()
         config.data.setup("fit")
         fit(config, root, max_steps, given.resume)
     except (UserError, ValueError) as error:

@@ -1,6 +1,7 @@
 """`python -m jax_reference fit`: the same YAML, the same episodes."""
 
 import csv
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import yaml
+from PIL import Image
 
 from jax_reference import command
 from jax_reference.config import read_config
@@ -72,6 +74,23 @@ def test_the_command_writes_a_checkpoint_and_a_log(config: Path, tmp_path: Path)
         command.main(["fit", "--config", str(config), "--output-dir", str(tmp_path / "run"), "--max-steps", "1"]) == 0
     )
     assert (tmp_path / "run" / CHECKPOINT).is_dir() and (tmp_path / "run" / METRICS).is_file()
+
+
+def test_a_data_set_that_is_not_there_is_fetched_first(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fetch(_: str, root: Path, md5: str) -> None:
+        for name, i in product(("apple", "bed"), range(3)):
+            (root / "train" / name).mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", (32, 32), (60 * i, 0, 0)).save(root / "train" / name / f"{i}.png")
+
+    monkeypatch.setattr("lightning_nsd.data.cifar100.download_and_extract_archive", fetch)
+    content = yaml.safe_load(config.read_text())
+    arguments = {"root": str(tmp_path / "cifar100"), "n_shot": 2, "batch_size": 1}
+    config.write_text(yaml.safe_dump({**content, "data": {"class_path": "CIFAR100", "init_args": arguments}}))
+    options = ["fit", "--config", str(config), "--output-dir", str(tmp_path / "run"), "--max-steps", "1"]
+    assert command.main(options) == 0
+    assert len(losses(tmp_path / "run")) == 1
 
 
 def test_going_on_without_a_checkpoint_is_an_error(

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 import lightning_nsd
-from parity_tests.mutants import MUTANTS
+from parity_tests.mutants.table import MUTANTS
 
 PACKAGE = Path(lightning_nsd.__file__).parent
 

@@ -25,11 +25,10 @@ from lightning_nsd.extractors import NAMES
 from lightning_nsd.files.whole_file import check_place
 from lightning_nsd.messages import readable, reason
 from lightning_nsd.processes.group import Processes
+from lightning_nsd.runs.folder import CONFIG_FILE
 from lightning_nsd.settings.config_files import find_config
 from lightning_nsd.settings.numbers import Batch, Classes, MixtureSamples, Pixels, Samples, Shots
 from lightning_nsd.shown import Shown
-
-CONFIG_FILE = "config.yaml"
 
 
 def evaluate(

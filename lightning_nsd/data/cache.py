@@ -17,6 +17,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from lightning_nsd.files.array_file import read_arrays, write_arrays
+from lightning_nsd.files.user_cache import user_cache
 from lightning_nsd.files.whole_file import unfinished
 
 _FORMAT = 2  # raise it when decoding changes its pixels
@@ -59,9 +60,8 @@ def cached_images(
 def _cache_files(source: Path, variant: str) -> tuple[Path, Path]:
     """Next to the source, and in the user's cache folder."""
     folder, name = (source, "") if source.is_dir() else (source.parent, f"{source.name}_")
-    user_folder = Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "lightning_nsd"
     place = hashlib.blake2b(os.fsencode(source.resolve()), digest_size=8).hexdigest()
-    return folder / f".lightning_nsd_cache_{name}{variant}.npz", user_folder / f"{place}_{variant}.npz"
+    return folder / f".lightning_nsd_cache_{name}{variant}.npz", user_cache() / f"{place}_{variant}.npz"
 
 
 def _remove_abandoned(file: Path) -> None:

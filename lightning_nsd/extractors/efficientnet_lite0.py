@@ -92,7 +92,7 @@ class EfficientNetLite0(nn.Module):
                 c_in = c_out
         self._blocks = nn.ModuleList(blocks)
         self._conv_head, self._bn1 = SameConv2d(c_in, FEATURES, 1), _norm(FEATURES)
-        self._fc = nn.Linear(FEATURES, 1000)
+        self._fc = nn.Linear(FEATURES, 1000)  # ImageNet's classes; among the weights, and not used
 
     def forward(self, images: Tensor) -> Tensor:
         x = (resize(images.float(), self.image_size) - 127.0) / 128.0
@@ -102,10 +102,6 @@ class EfficientNetLite0(nn.Module):
         for block in self._blocks:
             x = block(x)
         return F.relu6(self._bn1(self._conv_head(x))).mean(dim=(2, 3))  # (n, 1280)
-
-    def logits(self, images: Tensor) -> Tensor:
-        """Bytes `(n, 3, H, W)` → ImageNet's 1000 classes, which shows that weights and network belong together."""
-        return self._fc(self(images))
 
 
 def build(image_size: int = NATIVE_SIZE, weights_path: str | None = None) -> Extractor:

@@ -13,14 +13,10 @@ from torch import Tensor
 
 from lightning_nsd.extractors.extractor import Extractor
 from lightning_nsd.files.array_file import read_arrays, write_arrays
+from lightning_nsd.files.user_cache import user_cache
 
 MAX_BYTES = 2 * 2**30
 _FORMAT = 1
-
-
-def default_folder() -> Path:
-    """`lightning_nsd/features` in the user's cache folder. It may be deleted at any time."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")) / "lightning_nsd" / "features"
 
 
 class FeatureCache:
@@ -30,12 +26,12 @@ class FeatureCache:
     folder holds at most `max_bytes`: for a new file those that were used least recently are removed.
 
     Args:
-        folder: where the files are; `default_folder()` where None.
+        folder: where the files are; `features` in the user's cache folder where None.
         max_bytes: of all files together; the newest is kept in any case.
     """
 
     def __init__(self, folder: str | Path | None = None, max_bytes: int = MAX_BYTES) -> None:
-        self.folder = Path(folder).expanduser() if folder else default_folder()
+        self.folder = Path(folder).expanduser() if folder else user_cache() / "features"
         self.max_bytes = max_bytes
         self._warned = False
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from lightning_nsd.extractors import build_extractor
-from lightning_nsd.extractors.feature_cache import FeatureCache, cache_key, default_folder
+from lightning_nsd.extractors.feature_cache import FeatureCache, cache_key
 from tests.metrics.conftest import make_bytes, make_extractor
 
 
@@ -74,4 +74,4 @@ def test_a_folder_that_cannot_be_written_is_one_warning(tmp_path):
 
 
 def test_the_default_is_the_users_cache_folder(tmp_path):
-    assert default_folder() == tmp_path / "cache" / "lightning_nsd" / "features"
+    assert FeatureCache().folder == tmp_path / "cache" / "lightning_nsd" / "features"

@@ -4,7 +4,6 @@ Every mutant replaces one piece of text in one file. `module` is a part of the n
 parameter that the failing check must name; `tests` are the files of the ladder that are run, the nearest first.
 """
 
-import sys
 from dataclasses import dataclass
 
 OP, MODULE, MODEL, STEP = "test_op.py", "test_module.py", "test_model.py", "test_step.py"
@@ -256,8 +255,3 @@ MUTANTS = (
         (METRIC,),
     ),
 )
-
-if __name__ == "__main__":
-    from parity_tests.mutation_run import main
-
-    sys.exit(main())

@@ -18,14 +18,14 @@ from rich.markup import escape
 from rich.table import Table
 from tqdm import tqdm
 
-from parity_tests.mutants import MUTANTS, Mutant
+from parity_tests.mutants.table import MUTANTS, Mutant
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 COPIED = ("lightning_nsd", "jax_reference", "parity_tests", "configs", "pyproject.toml")
 MESSAGE = "AssertionError: "
 HEAD = ("mutant", "killed", "names the module", "failure")
 MARKDOWN_ABOUT = """Small mistakes made in `lightning_nsd`, one at a time, and what the parity tests said. The list is
-`parity_tests/mutants.py`; `python -m parity_tests.mutants --output docs/mutants.md` made this page."""
+`parity_tests/mutants/table.py`; `python -m parity_tests.mutants --output docs/mutants.md` made this page."""
 
 
 class Outcome(NamedTuple):
