@@ -80,7 +80,7 @@ def test_a_data_set_that_is_not_there_is_fetched_first(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def fetch(_: str, root: Path, md5: str) -> None:
-        for name, i in product(("apple", "bed"), range(3)):
+        for name, i in product(("apple", "bed", "wolf"), range(3)):
             (root / "train" / name).mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (32, 32), (60 * i, 0, 0)).save(root / "train" / name / f"{i}.png")
 

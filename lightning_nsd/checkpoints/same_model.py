@@ -83,7 +83,10 @@ def _resolved_part(place: str, described: Any, known: Sequence[type]) -> Any:
 
 
 def weights_settings(settings: Mapping[str, Any], any_set_size: bool) -> dict[str, Any]:
-    """What the weights depend on, as one level of dotted keys: how images are drawn and what is dropped are not of it.
+    """What the weights depend on, as one level of dotted keys.
+
+    How images are drawn, what is dropped, and the weights of the loss's terms (`kl_weight`, `vlb_weight`) are not of
+    it.
 
     Args:
         settings: of a model.
