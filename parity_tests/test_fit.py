@@ -7,6 +7,7 @@ from typing import Any
 
 import jax
 import numpy as np
+import orbax.checkpoint as ocp
 import pytest
 import torch
 import yaml
@@ -16,7 +17,10 @@ from jax_reference import command
 from jax_reference.config import read_config
 from jax_reference.train import CHECKPOINT, METRICS, fit
 from jax_reference.training.draws import draw
+from lightning_nsd.checkpoints.io import read_checkpoint
+from lightning_nsd.cli import main
 from lightning_nsd.data.transforms import to_unit_range
+from lightning_nsd.errors import UserError
 from lightning_nsd.random_source import NumPySource
 from lightning_nsd.rng import Stream, philox
 from lightning_nsd.training.draws import draw as torch_draw
@@ -125,3 +129,34 @@ def test_parameters_of_another_model_are_refused(config: Path, tmp_path: Path) -
     params = Pair(cases.SMALL_UNET, "float32").params
     with pytest.raises(ValueError, match="another model"):
         fit(read_config(str(config)), tmp_path / "run", 1, params=params)
+
+
+def test_a_save_that_fails_or_is_killed_leaves_the_earlier_checkpoint(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, root = read_config(str(config)), tmp_path / "run"
+    fit(read, root, 1)
+    monkeypatch.setattr(ocp.PyTreeCheckpointer, "save", fail)
+    with pytest.raises(UserError, match=r"last\.orbax could not be written: full"):
+        fit(read, root, 2, resume=True)
+    monkeypatch.undo()
+    assert sorted(path.name for path in root.iterdir()) == [CHECKPOINT, "logs"]
+    (root / f".{CHECKPOINT}.123.tmp").mkdir()
+    (root / CHECKPOINT).rename(root / f".{CHECKPOINT}.earlier")  # where a kill would leave it
+    assert int(fit(read, root, 3, resume=True).step) == 3
+    assert sorted(path.name for path in root.iterdir()) == [CHECKPOINT, "logs"]
+
+
+def fail(*_: Any, **__: Any) -> None:
+    raise OSError("full")
+
+
+def test_the_torch_side_goes_on_from_a_checkpoint_of_the_reference(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    fit(read_config(str(config)), tmp_path, 1)
+    assert main(["convert", "--input", CHECKPOINT, "--output", "a.ckpt"]) == 0
+    options = ["--trainer.max_steps=1", "--trainer.limit_val_batches=0", "--trainer.logger=false"]
+    assert main(["fit", "--config", str(config), "--ckpt_path", "a.ckpt", *options]) == 0
+    assert read_checkpoint("last.ckpt")["global_step"] == 1
