@@ -1,4 +1,4 @@
-"""One small valid checkpoint, and what can be wrong with a copy of it."""
+"""One small valid checkpoint, what can be wrong with a copy of it, and what readers say about that."""
 
 import copy
 import pickle
@@ -9,7 +9,9 @@ from typing import Any
 import torch
 
 from lightning_nsd.cli import main
+from lightning_nsd.errors import UserError
 from tests.cli.conftest import TINY
+from tests.hostile.answer import LONGEST, PYTHON_TALK
 
 Content = dict[str, Any]
 Change = Callable[[Content], Any]
@@ -118,3 +120,22 @@ def damaged(data: bytes) -> dict[str, bytes]:
         "a pickle": pickle.dumps({"state_dict": {}}), "an old format": b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.",
         "opcodes": bytes(range(256)) * 20, "twice": data + data,
     }  # fmt: skip
+
+
+def write(content: Any, path: Path) -> Path:
+    """A checkpoint's file."""
+    torch.save(content, path)
+    return path
+
+
+def refusal(read: Callable[[Path], object], path: Path) -> str:
+    """What a reader says about a file; empty where it takes it."""
+    said = ""
+    try:
+        read(path)
+    except UserError as error:
+        said = str(error)
+    assert len(said) <= LONGEST
+    assert not PYTHON_TALK.search(said), said
+    assert not said or str(path) in said
+    return said
