@@ -1,84 +1,303 @@
-"""The commands of the README work, in the order in which they stand there."""
+"""Every command and every piece of Python that README.md, CONTRIBUTING.md and docs/ show works, made small.
+
+What is not run is named in `NOT_RUN`, with the reason; a command that is neither fails.
+"""
 
 import csv
+import os
 import re
-import shlex
+import runpy
+import shutil
+import sys
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
+import torch
+import yaml
 from orbax.checkpoint import PyTreeCheckpointer
 from PIL import Image
 
-from tests.cli.conftest import ROOT
+from lightning_nsd.settings.config_files import find_config
+from tests.cli.conftest import ROOT, start
+from tests.cli.pages import NOTEBOOK, OTHER_LANGUAGES, PAGES, SHELLS, Command, blocks, commands, named_files
 from tests.cli.test_configs import make_cifar100, make_omniglot
 from tests.convert.make_source import source_tree
 
-BLOCKS = re.findall(r"```bash\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
-COMMANDS = [line.split("#")[0].strip() for block in BLOCKS for line in block.replace("\\\n", "").splitlines()]
-OURS = [shlex.split(line)[3:] for line in COMMANDS if line.startswith("python -m lightning_nsd")]
+Run = Callable[..., tuple[int, str]]
+
+NOT_RUN = {
+    r"git clone": "fetches the repository",
+    r"pip install": "installs",
+    r"pre-commit install": "changes the checkout's git hooks",
+    r"ls /dev": "looks for a TPU's devices",
+    r"cd ": "enters the checkout",
+    r"python -m parity_tests\.mutants": "an hour: the parity tests once for each mutant",
+    r"python bench/fid\.py": "three processes that each import torch, to measure their memory",
+}
+EVALUATED = ["--data.eval_episodes=1", "--model.sampler.num_steps=2", "--trainer.accelerator=cpu"]
 SHORT = {
     "fit": ["--trainer.max_steps=1", "--data.batch_size=1", "--trainer.limit_val_batches=0",
             "--trainer.num_sanity_val_steps=0", "--trainer.accelerator=cpu"],
-    "validate": ["--data.eval_episodes=1", "--model.sampler.num_steps=2", "--trainer.accelerator=cpu",
-                 "--fid.num_samples=2", "--fid.classes=2"],
-    "test": ["--data.eval_episodes=1", "--model.sampler.num_steps=2", "--trainer.accelerator=cpu",
-                 "--fid.num_samples=2", "--fid.classes=2"],
-    "predict": ["--data.eval_episodes=1", "--model.sampler.num_steps=2", "--trainer.accelerator=cpu"],
+    "validate": [*EVALUATED, "--fid.num_samples=2", "--fid.classes=2"],
+    "test": [*EVALUATED, "--fid.num_samples=2", "--fid.classes=2"],
+    "predict": EVALUATED,
     "sample": ["--steps=2"],
     "evaluate": ["--num_samples=2", "--classes=2"],
     "convert": [],
 }  # fmt: skip
+"""What makes a command of ours short."""
 
+UNET = {"encoder.model_channels": 4, "encoder.context_dim": 8, "denoiser.model_channels": 8}
+VIT = {"encoder.depth": 1, "encoder.context_dim": 16, "encoder.num_heads": 2, "encoder.head_dim": 4}
+DIT = {"denoiser.depth": 1, "denoiser.hidden_size": 16, "denoiser.num_heads": 2}
 SMALL = {
-    "cifar100.yaml": ["--model.encoder.depth=1", "--model.denoiser.depth=1"],
-    "cifar100_unet.yaml": ["--model.encoder.depth=1", "--model.denoiser.model_channels=16"],
+    "glyphs.yaml": UNET,
+    "glyphs_long.yaml": UNET,
+    "cifar100.yaml": {**VIT, **DIT},
+    "cifar100_unet.yaml": {**VIT, "denoiser.model_channels": 16},
+    "omniglot.yaml": {**VIT, **DIT},
 }
+"""What makes a config's model small."""
+
+COMMANDS = list(commands())
 
 
-def make_pictures(folder, count):
+def not_run(command: Command) -> str | None:
+    """Why a command is not run."""
+    return next((why for what, why in NOT_RUN.items() if re.match(what, " ".join(command.words))), None)
+
+
+def starting_with(*words: str) -> list[Command]:
+    return [command for command in COMMANDS if command.words[: len(words)] == words and not not_run(command)]
+
+
+def in_parametrize(chosen: Sequence[Command]) -> list[object]:
+    return [pytest.param(command, id=str(command)) for command in chosen]
+
+
+def make_pictures(folder: Path, count: int) -> None:
     folder.mkdir(parents=True)
     for i in range(count):
         pixels = np.random.default_rng(i).integers(0, 256, (20, 30, 3), dtype=np.uint8)
         Image.fromarray(pixels).save(folder / f"{i}.png")
 
 
-def test_every_command_of_the_readme_runs(nsd, tmp_path):
-    (tmp_path / "data").mkdir()
-    make_cifar100(tmp_path / "data" / "cifar100")
-    make_omniglot(tmp_path / "data" / "omniglot")
-    PyTreeCheckpointer().save(tmp_path / "data" / "jax_checkpoint", source_tree())
-    make_pictures(tmp_path / "data" / "five_pictures", 5)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with everything that the pages' commands name and do not make."""
+    root = tmp_path_factory.mktemp("pages")
+    (root / "data").mkdir()
+    make_cifar100(root / "data" / "cifar100")
+    make_omniglot(root / "data" / "omniglot")
+    PyTreeCheckpointer().save(root / "data" / "jax_checkpoint", source_tree())
+    make_pictures(root / "data" / "five_pictures", 5)
+    make_pictures(root / "pictures", 5)
     for name in "abcdefg":
-        make_pictures(tmp_path / "data" / "my_classes" / name, 7)
-        make_pictures(tmp_path / "data" / "real" / name, 3)
-        make_pictures(tmp_path / "data" / "generated" / name, 3)
-    assert len(OURS) >= 10
-    for arguments in OURS:
-        small = [option for argument in arguments for option in SMALL.get(argument, [])]
-        status, said = nsd(*arguments, *SHORT[arguments[0]], *small)
-        assert status == 0, f"{' '.join(arguments)}\n{said}"
-    assert (tmp_path / "grid.png").is_file()
+        make_pictures(root / "data" / "my_classes" / name, 7)
+        make_pictures(root / "data" / "real" / name, 3)
+        make_pictures(root / "data" / "generated" / name, 3)
+    (root / "my_package.py").write_text(
+        "from lightning_nsd.model.unet_encoder import UNetEncoder\n\n\nclass MyEncoder(UNetEncoder):\n    pass\n"
+    )
+    (root / "docs" / "images").mkdir(parents=True)
+    for name in ("glyphs.yaml", "cifar100.yaml"):  # found first by commands that take no options for the model
+        content = yaml.safe_load(Path(find_config(name)).read_text(encoding="utf-8"))
+        for key, value in SMALL[name].items():
+            section, argument = key.split(".")
+            content["model"][section]["init_args"][argument] = value
+        content["model"]["sampler"]["init_args"]["num_steps"] = 2
+        (root / "small").mkdir(exist_ok=True)
+        (root / "small" / name).write_text(yaml.safe_dump(content))
+    shutil.copytree(root / "data", root / "small" / "data")
+    return root
 
 
-def test_the_unconditional_baseline_of_the_readme_has_distances(nsd):
-    command = next(arguments for arguments in OURS if "runs/unconditional" in arguments)
-    status, said = nsd(*command, "--trainer.max_steps=1", "--trainer.val_check_interval=1", "--trainer.callbacks=null",
-                       "--data.batch_size=1", "--data.eval_episodes=1", "--data.image_size=8", "--fid.num_samples=4",
-                       "--fid.classes=1", "--fid.splits=[val]", "--fid.sampler.num_steps=2",
-                       "--model.denoiser.model_channels=8", "--trainer.accelerator=cpu")  # fmt: skip
+@pytest.fixture(autouse=True)
+def _there(made: Path, _elsewhere: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(made)
+    monkeypatch.syspath_prepend(made)
+
+
+@pytest.fixture
+def checkpoint(made: Path, nsd: Run) -> None:
+    """What `make fit` leaves, of a small model."""
+    if not (made / "last.ckpt").exists():
+        small = [f"--model.{key}={value}" for key, value in UNET.items()]
+        status, said = nsd("fit", "--config", "glyphs.yaml", *SHORT["fit"], *small)
+        assert status == 0, said
+        shutil.copy(made / "runs" / "glyphs" / "last.ckpt", made / "last.ckpt")
+
+
+@pytest.fixture
+def _as_before() -> Iterator[None]:
+    """The parity tests set both frameworks to exact arithmetic, which is for them alone."""
+    jax_before = jax.config.jax_enable_x64, jax.config.jax_default_matmul_precision
+    torch_before = torch.get_float32_matmul_precision(), torch.get_num_threads()
+    environment = dict(os.environ)
+    yield
+    for name, value in zip(("jax_enable_x64", "jax_default_matmul_precision"), jax_before, strict=True):
+        jax.config.update(name, value)
+    torch.set_float32_matmul_precision(torch_before[0])
+    torch.set_num_threads(torch_before[1])
+    os.environ.clear()
+    os.environ.update(environment)
+
+
+# ---- commands ----
+
+
+@pytest.mark.parametrize("command", in_parametrize(starting_with("python", "-m", "lightning_nsd")))
+@pytest.mark.usefixtures("checkpoint")
+def test_a_command_of_the_package_runs(command: Command, nsd: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    name, *options = command.words[3:]
+    if command.notebook:  # on a TPU: here its settings are read and checked
+        status, said = nsd(name, *options, "--print_config")
+        assert "default_root_dir: /kaggle" in said
+    elif command.environment:  # devices are chosen for a whole process
+        options = [*options, *small_options(options), *(each for each in SHORT[name] if "accelerator" not in each)]
+        for variable, value in command.environment.items():
+            monkeypatch.setenv(variable, value)
+        process = start(name, *options, "--data.batch_size=4")
+        said, _ = process.communicate(timeout=300)
+        status = process.returncode
+    else:
+        status, said = nsd(name, *options, *small_options(options), *SHORT[name])
+    assert status == 0, said
+
+
+def small_options(options: Sequence[str]) -> list[str]:
+    without_encoder = "--model.encoder" in options  # the only one that the pages name is null
+    small = {key: value for option in options for key, value in SMALL.get(option, {}).items()}
+    return [f"--model.{key}={value}" for key, value in small.items() if not (without_encoder and "encoder" in key)]
+
+
+@pytest.mark.parametrize("command", in_parametrize(starting_with("python", "-m", "parity_tests")))
+@pytest.mark.usefixtures("_as_before")
+def test_the_ladder_runs(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    from parity_tests import command as ladder
+
+    monkeypatch.chdir("small")
+    assert ladder.main([*command.words[3:], "--rungs=3"]) == 0
+
+
+@pytest.mark.parametrize("command", in_parametrize(starting_with("python", "-m", "parity_tests.run")))
+@pytest.mark.usefixtures("_as_before")
+def test_the_run_in_both_frameworks_runs(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    from parity_tests.run import command as run
+
+    monkeypatch.chdir("small")
+    assert run.main([*command.words[3:], "--steps=1", "--batch-size=1"]) == 0
+
+
+@pytest.mark.parametrize("command", in_parametrize(starting_with("python", "-m", "parity_tests.sampler_errors")))
+@pytest.mark.usefixtures("_as_before")
+def test_the_tables_of_samplers_are_made(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    from parity_tests import sampler_errors
+
+    for steps in ("TRUTH_STEPS", "PICTURE_STEPS"):
+        monkeypatch.setattr(sampler_errors, steps, (3,))
+    assert sampler_errors.main(command.words[3:]) == 0
+    assert Path("docs/images/sampler_errors.png").is_file()
+
+
+@pytest.mark.parametrize("command", in_parametrize(starting_with("python", "-m", "jax_reference")))
+@pytest.mark.usefixtures("_as_before")
+def test_the_reference_trains(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    from jax_reference import command as reference
+
+    monkeypatch.chdir("small")
+    assert reference.main([*command.words[3:], "--max-steps=1"]) == 0
+
+
+BENCHES = {
+    "bench/train_step.py": ["--config=small/cifar100.yaml", "--episodes=1", "--rounds=1"],
+    "bench/few_shot_accuracy.py": ["--steps=1", "--per_class=1", "--classifier_steps=4"],
+}
+
+
+@pytest.mark.parametrize("command", in_parametrize([c for name in BENCHES for c in starting_with("python", name)]))
+@pytest.mark.usefixtures("checkpoint", "_as_before")
+def test_a_bench_runs(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    script, *options = command.words[1:]
+    monkeypatch.setattr(torch._dynamo.config, "disable", True)  # compiling takes its minute
+    monkeypatch.setattr(sys, "argv", [script, *options, *BENCHES[script]])
+    runpy.run_path(str(ROOT / script), run_name="__main__")
+
+
+@pytest.mark.parametrize("command", in_parametrize(starting_with("python", "-m", "pytest")))
+def test_the_tests_that_a_page_names_are_there(command: Command) -> None:
+    """They are the suite's own, and run with it."""
+    files = [word.partition("::")[0] for word in command.words[3:] if "/" in word]
+    assert files
+    for file in files:
+        assert (ROOT / file).exists(), file
+
+
+@pytest.mark.parametrize("command", in_parametrize(starting_with("make")))
+def test_a_target_of_make_exists(command: Command) -> None:
+    target = next(word for word in command.words[1:] if "=" not in word)
+    assert f"\n{target}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
+
+
+RUN = (
+    *(("python", "-m", name) for name in ("lightning_nsd", "jax_reference", "pytest", "parity_tests",
+                                          "parity_tests.run", "parity_tests.sampler_errors")),
+    *(("python", name) for name in BENCHES),
+    ("make",),
+)  # fmt: skip
+"""How the commands begin that are run above."""
+
+
+@pytest.mark.parametrize("command", in_parametrize(COMMANDS))
+def test_every_command_is_run_or_named_with_a_reason(command: Command) -> None:
+    assert not_run(command) or any(command.words[: len(words)] == words for words in RUN)
+
+
+@pytest.mark.parametrize("what", NOT_RUN)
+def test_what_is_not_run_is_in_a_page(what: str) -> None:
+    assert any(re.match(what, " ".join(command.words)) for command in COMMANDS)
+
+
+# ---- Python, languages, links ----
+
+
+@pytest.mark.parametrize("block", [pytest.param(b, id=b.page) for b in blocks() if b.language == "python"])
+@pytest.mark.usefixtures("checkpoint")
+def test_a_piece_of_python_runs(block) -> None:
+    exec(compile(block.text, block.page, "exec"), {})
+
+
+def test_every_block_says_what_it_is() -> None:
+    for block in blocks():
+        assert block.language in (*SHELLS, NOTEBOOK, *OTHER_LANGUAGES), block
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_file_that_a_page_names_exists(page: Path) -> None:
+    for path in named_files(page):
+        assert path.exists(), path
+
+
+def test_the_readme_is_short_and_links_to_every_other_page() -> None:
+    readme = PAGES[0]
+    assert len(readme.read_text(encoding="utf-8").splitlines()) <= 160
+    assert {path.resolve() for path in PAGES[1:]} <= {path.resolve() for path in named_files(readme)}
+
+
+# ---- what a command is for ----
+
+
+def test_the_unconditional_baseline_has_distances(nsd: Run) -> None:
+    (command,) = (c for c in starting_with("python", "-m", "lightning_nsd", "fit") if "runs/unconditional" in c.words)
+    status, said = nsd(*command.words[3:], "--trainer.max_steps=1", "--trainer.val_check_interval=1",
+                       "--trainer.callbacks=null", "--data.batch_size=1", "--data.eval_episodes=1",
+                       "--data.image_size=8", "--fid.num_samples=4", "--fid.classes=1", "--fid.splits=[val]",
+                       "--fid.sampler.num_steps=2", "--model.denoiser.model_channels=8",
+                       "--trainer.accelerator=cpu")  # fmt: skip
     assert status == 0, said
     with Path("runs/unconditional/logs/metrics.csv").open() as file:
         found = [row["val/fd_glyphnet/mean"] for row in csv.DictReader(file) if row["val/fd_glyphnet/mean"]]
     assert [float(value) > 0 for value in found] == [True]
-
-
-@pytest.mark.parametrize("target", re.findall(r"^make (\w+)", "\n".join(COMMANDS), re.MULTILINE))
-def test_every_make_target_of_the_readme_exists(target):
-    assert f"\n{target}:" in (ROOT / "Makefile").read_text(encoding="utf-8")
-
-
-def test_every_file_that_the_readme_shows_exists():
-    text = (ROOT / "README.md").read_text(encoding="utf-8")
-    for path in re.findall(r"\]\((?!http)([^)]+)\)|`((?:bench|scripts|configs)/\w+\.\w+)`", text):
-        assert (ROOT / "".join(path)).is_file(), path
