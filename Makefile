@@ -7,7 +7,7 @@ RUN_STAMP := $(VENV)/.setup-run
 TEST_STAMP := $(VENV)/.setup-test
 
 .DEFAULT_GOAL := help
-.PHONY: help setup fit test lint campaign mutants parity-run bench clean
+.PHONY: help setup hooks fit test lint campaign mutants parity-run bench clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -26,6 +26,9 @@ $(TEST_STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@ $(RUN_STAMP)
 
 setup: $(TEST_STAMP) ## set up everything, for running and for the tests
+
+hooks: $(TEST_STAMP) ## lint before every commit from here on
+	$(BIN)/pre-commit install
 
 fit: $(RUN_STAMP) ## train on the shipped glyphs, ten minutes on two cores; pictures in runs/glyphs/samples
 	$(BIN)/python -m lightning_nsd fit --config glyphs.yaml $(ARGS)
@@ -48,7 +51,7 @@ mutants: $(TEST_STAMP) ## change one thing at a time in the torch side; the pari
 parity-run: $(TEST_STAMP) ## train both frameworks for 500 steps, ten minutes on two cores; curves in runs/parity
 	$(BIN)/python -m parity_tests.run --config glyphs.yaml --steps 500 --lr 5e-4 $(ARGS)
 
-bench: $(TEST_STAMP) ## the README's figures: accuracy of what `make fit` drew, seconds per training step, cost of distances
+bench: $(TEST_STAMP) ## the figures of docs/: accuracy of what `make fit` drew, seconds per training step, cost of distances
 	$(BIN)/python bench/few_shot_accuracy.py --ckpt_path runs/glyphs/last.ckpt
 	$(BIN)/python bench/train_step.py
 	$(BIN)/python bench/fid.py

@@ -3,6 +3,7 @@
 What is not run is named in `NOT_RUN`, with the reason; a command that is neither fails.
 """
 
+import argparse
 import csv
 import os
 import re
@@ -19,9 +20,10 @@ import torch
 import yaml
 from orbax.checkpoint import PyTreeCheckpointer
 from PIL import Image
+from torch import nn
 
 from lightning_nsd.settings.config_files import find_config
-from tests.cli.conftest import ROOT, start
+from tests.cli.conftest import ROOT
 from tests.cli.pages import NOTEBOOK, OTHER_LANGUAGES, PAGES, SHELLS, Command, blocks, commands, named_files
 from tests.cli.test_configs import make_cifar100, make_omniglot
 from tests.convert.make_source import source_tree
@@ -35,7 +37,7 @@ NOT_RUN = {
     r"ls /dev": "looks for a TPU's devices",
     r"cd ": "enters the checkout",
     r"python -m parity_tests\.mutants": "an hour: the parity tests once for each mutant",
-    r"python bench/fid\.py": "three processes that each import torch, to measure their memory",
+    r"python bench/fid\.py": "measures the memory of three processes, each of which imports torch",
 }
 EVALUATED = ["--data.eval_episodes=1", "--model.sampler.num_steps=2", "--trainer.accelerator=cpu"]
 SHORT = {
@@ -62,7 +64,7 @@ SMALL = {
 }
 """What makes a config's model small."""
 
-COMMANDS = list(commands())
+COMMANDS = list({(*command.environment.items(), *command.words): command for command in commands()}.values())
 
 
 def not_run(command: Command) -> str | None:
@@ -102,16 +104,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "my_package.py").write_text(
         "from lightning_nsd.model.unet_encoder import UNetEncoder\n\n\nclass MyEncoder(UNetEncoder):\n    pass\n"
     )
-    (root / "docs" / "images").mkdir(parents=True)
-    for name in ("glyphs.yaml", "cifar100.yaml"):  # found first by commands that take no options for the model
+    (root / "small" / "docs" / "images").mkdir(parents=True)
+    for name in ("glyphs.yaml", "cifar100.yaml"):
         content = yaml.safe_load(Path(find_config(name)).read_text(encoding="utf-8"))
         for key, value in SMALL[name].items():
             section, argument = key.split(".")
             content["model"][section]["init_args"][argument] = value
-        content["model"]["sampler"]["init_args"]["num_steps"] = 2
-        (root / "small").mkdir(exist_ok=True)
         (root / "small" / name).write_text(yaml.safe_dump(content))
-    shutil.copytree(root / "data", root / "small" / "data")
     return root
 
 
@@ -125,25 +124,34 @@ def _there(made: Path, _elsewhere: None, monkeypatch: pytest.MonkeyPatch) -> Non
 def checkpoint(made: Path, nsd: Run) -> None:
     """What `make fit` leaves, of a small model."""
     if not (made / "last.ckpt").exists():
-        small = [f"--model.{key}={value}" for key, value in UNET.items()]
-        status, said = nsd("fit", "--config", "glyphs.yaml", *SHORT["fit"], *small)
+        command = ["fit", "--config", "glyphs.yaml"]
+        status, said = nsd(*command, *shortened(command))
         assert status == 0, said
         shutil.copy(made / "runs" / "glyphs" / "last.ckpt", made / "last.ckpt")
 
 
 @pytest.fixture
-def _as_before() -> Iterator[None]:
-    """The parity tests set both frameworks to exact arithmetic, which is for them alone."""
-    jax_before = jax.config.jax_enable_x64, jax.config.jax_default_matmul_precision
+def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Small configs under the names of shipped ones, for commands without options for the model. Undoes exactness."""
+    jax_before = {name: getattr(jax.config, name) for name in ("jax_enable_x64", "jax_default_matmul_precision")}
     torch_before = torch.get_float32_matmul_precision(), torch.get_num_threads()
-    environment = dict(os.environ)
+    for variable in ("JAX_PLATFORMS", "PJRT_DEVICE"):
+        monkeypatch.setenv(variable, os.environ.get(variable, "cpu"))
+    monkeypatch.chdir("small")
     yield
-    for name, value in zip(("jax_enable_x64", "jax_default_matmul_precision"), jax_before, strict=True):
+    for name, value in jax_before.items():
         jax.config.update(name, value)
     torch.set_float32_matmul_precision(torch_before[0])
     torch.set_num_threads(torch_before[1])
-    os.environ.clear()
-    os.environ.update(environment)
+
+
+def shortened(arguments: Sequence[str]) -> list[str]:
+    """Options that make a command short and its config's model small."""
+    without_encoder = "--model.encoder" in arguments  # the only one that the pages name is null
+    of_model = {key: value for word in arguments for key, value in SMALL.get(word, {}).items()}
+    small = [f"--model.{key}={value}" for key, value in of_model.items() if not (without_encoder and "encoder" in key)]
+    small += ["--extractor_args.image_size=32"] if "--extractor" in arguments else []
+    return [*SHORT[arguments[0]], *small]
 
 
 # ---- commands ----
@@ -151,65 +159,62 @@ def _as_before() -> Iterator[None]:
 
 @pytest.mark.parametrize("command", in_parametrize(starting_with("python", "-m", "lightning_nsd")))
 @pytest.mark.usefixtures("checkpoint")
-def test_a_command_of_the_package_runs(command: Command, nsd: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    name, *options = command.words[3:]
-    if command.notebook:  # on a TPU: here its settings are read and checked
-        status, said = nsd(name, *options, "--print_config")
-        assert "default_root_dir: /kaggle" in said
-    elif command.environment:  # devices are chosen for a whole process
-        options = [*options, *small_options(options), *(each for each in SHORT[name] if "accelerator" not in each)]
-        for variable, value in command.environment.items():
-            monkeypatch.setenv(variable, value)
-        process = start(name, *options, "--data.batch_size=4")
-        said, _ = process.communicate(timeout=300)
-        status = process.returncode
+def test_a_command_of_the_package_runs(command: Command, nsd: Run) -> None:
+    arguments = command.words[3:]
+    if command.notebook or command.environment:  # on a TPU, or compiled for a minute: see tests/xla
+        status, said = nsd(*arguments, "--print_config")
+        assert "default_root_dir: " in said
     else:
-        status, said = nsd(name, *options, *small_options(options), *SHORT[name])
+        status, said = nsd(*arguments, *shortened(arguments))
     assert status == 0, said
 
 
-def small_options(options: Sequence[str]) -> list[str]:
-    without_encoder = "--model.encoder" in options  # the only one that the pages name is null
-    small = {key: value for option in options for key, value in SMALL.get(option, {}).items()}
-    return [f"--model.{key}={value}" for key, value in small.items() if not (without_encoder and "encoder" in key)]
-
-
 @pytest.mark.parametrize("command", in_parametrize(starting_with("python", "-m", "parity_tests")))
-@pytest.mark.usefixtures("_as_before")
-def test_the_ladder_runs(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("small")
+def test_the_ladder_runs(command: Command) -> None:
+    """Its lowest rung; parity_tests/test_command.py climbs all of them."""
     from parity_tests import command as ladder
 
-    monkeypatch.chdir("small")
-    assert ladder.main([*command.words[3:], "--rungs=3"]) == 0
+    assert ladder.main([*command.words[3:], "--rungs=0"]) == 0
 
 
 @pytest.mark.parametrize("command", in_parametrize(starting_with("python", "-m", "parity_tests.run")))
-@pytest.mark.usefixtures("_as_before")
-def test_the_run_in_both_frameworks_runs(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("small")
+def test_the_run_in_both_frameworks_is_given_what_it_takes(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiling takes it minutes; parity_tests/test_run.py runs it."""
     from parity_tests.run import command as run
+    from parity_tests.run.settings import write_config
 
-    monkeypatch.chdir("small")
-    assert run.main([*command.words[3:], "--steps=1", "--batch-size=1"]) == 0
+    def only_settings(given: argparse.Namespace) -> int:
+        config, _ = write_config(given.config, Path("out"), given.steps, given.batch_size, given.dtype, given.lr)
+        return int(config.max_steps != given.steps)
+
+    monkeypatch.setattr(run, "run", only_settings)
+    assert run.main(command.words[3:]) == 0
+
+
+@pytest.mark.parametrize("command", in_parametrize(starting_with("python", "-m", "jax_reference")))
+@pytest.mark.usefixtures("small")
+def test_the_reference_is_given_what_it_takes(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiling takes it a minute; parity_tests/test_fit.py trains it."""
+    from jax_reference import command as reference
+    from jax_reference import train
+
+    trained = []
+    monkeypatch.setattr(train, "fit", lambda config, root, max_steps, resume: trained.append((config.path, max_steps)))
+    assert reference.main(command.words[3:]) == 0
+    assert len(trained) == 1
 
 
 @pytest.mark.parametrize("command", in_parametrize(starting_with("python", "-m", "parity_tests.sampler_errors")))
-@pytest.mark.usefixtures("_as_before")
+@pytest.mark.usefixtures("small")
 def test_the_tables_of_samplers_are_made(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     from parity_tests import sampler_errors
 
     for steps in ("TRUTH_STEPS", "PICTURE_STEPS"):
         monkeypatch.setattr(sampler_errors, steps, (3,))
     assert sampler_errors.main(command.words[3:]) == 0
-    assert Path("docs/images/sampler_errors.png").is_file()
-
-
-@pytest.mark.parametrize("command", in_parametrize(starting_with("python", "-m", "jax_reference")))
-@pytest.mark.usefixtures("_as_before")
-def test_the_reference_trains(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    from jax_reference import command as reference
-
-    monkeypatch.chdir("small")
-    assert reference.main([*command.words[3:], "--max-steps=1"]) == 0
+    assert list(Path("docs", "images").glob("*.png"))
 
 
 BENCHES = {
@@ -219,11 +224,11 @@ BENCHES = {
 
 
 @pytest.mark.parametrize("command", in_parametrize([c for name in BENCHES for c in starting_with("python", name)]))
-@pytest.mark.usefixtures("checkpoint", "_as_before")
+@pytest.mark.usefixtures("checkpoint")
 def test_a_bench_runs(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
-    script, *options = command.words[1:]
-    monkeypatch.setattr(torch._dynamo.config, "disable", True)  # compiling takes its minute
-    monkeypatch.setattr(sys, "argv", [script, *options, *BENCHES[script]])
+    script = command.words[1]
+    monkeypatch.setattr(nn.Module, "compile", lambda module: None)  # takes its minute
+    monkeypatch.setattr(sys, "argv", [*command.words[1:], *BENCHES[script]])
     runpy.run_path(str(ROOT / script), run_name="__main__")
 
 
@@ -251,14 +256,14 @@ RUN = (
 """How the commands begin that are run above."""
 
 
-@pytest.mark.parametrize("command", in_parametrize(COMMANDS))
-def test_every_command_is_run_or_named_with_a_reason(command: Command) -> None:
-    assert not_run(command) or any(command.words[: len(words)] == words for words in RUN)
+def test_every_command_is_run_or_named_with_a_reason() -> None:
+    for command in COMMANDS:
+        assert not_run(command) or any(command.words[: len(words)] == words for words in RUN), command
 
 
-@pytest.mark.parametrize("what", NOT_RUN)
-def test_what_is_not_run_is_in_a_page(what: str) -> None:
-    assert any(re.match(what, " ".join(command.words)) for command in COMMANDS)
+def test_what_is_not_run_is_in_a_page() -> None:
+    for what in NOT_RUN:
+        assert any(re.match(what, " ".join(command.words)) for command in COMMANDS), what
 
 
 # ---- Python, languages, links ----
