@@ -33,7 +33,6 @@ Run = Callable[..., tuple[int, str]]
 NOT_RUN = {
     r"git clone": "fetches the repository",
     r"pip install": "installs",
-    r"pre-commit install": "changes the checkout's git hooks",
     r"ls /dev": "looks for a TPU's devices",
     r"cd ": "enters the checkout",
     r"python -m parity_tests\.mutants": "an hour: the parity tests once for each mutant",
