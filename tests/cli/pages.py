@@ -58,9 +58,14 @@ def commands() -> Iterator[Command]:
 
 
 def named_files(path: Path) -> Iterator[Path]:
-    """The files that a page links to, shows, or names as one of the repository's."""
+    """The files that a page links to, shows, or names by their path in the repository or in the package.
+
+    What a recipe calls `my_…` is for the reader to make.
+    """
     text = BLOCK.sub("", path.read_text(encoding="utf-8"))
-    for linked, named in re.findall(
-        r"\]\((?!https?:)([^)#\s]+)[^)]*\)|`((?:[\w.]+/)+\w+\.(?:py|md|yaml|yml|toml|npz))`", text
-    ):
-        yield path.parent / linked if linked else ROOT / named
+    for linked in re.findall(r"\]\((?!https?:)([^)#\s]+)[^)]*\)", text):
+        yield path.parent / linked
+    for named in re.findall(r"`((?:[\w.]+/)+\w+\.(?:py|md|yaml|toml))`", text):
+        if "/my_" not in named and "/test_my_" not in named:
+            in_package = ROOT / "lightning_nsd" / named
+            yield in_package if in_package.exists() else ROOT / named
