@@ -27,6 +27,8 @@ TOKEN_ENCODERS = (
     ("ViT", {**VIT, "pool": "mean_patch"}),
     ("UNetEncoder", {**UNET_ENCODER, "pool": "mean_patch"}),
 )
+KNOW_THE_TIME = ("SetViT", "ViT", "UNetEncoder")
+"""Encoders that can be time-conditioned."""
 DENOISERS = (
     ("DiT", {"patch_size": 4, "hidden_size": 16, "depth": 2, "num_heads": 2}),
     (
@@ -62,11 +64,12 @@ def settings(
     **more: Any,
 ) -> Settings:
     """A config's `model` section for images of 8 × 8 pixels in three colours, two shots."""
+    time = {"time_conditioned": time_conditioned} if encoder and encoder[0] in KNOW_THE_TIME else {}
     return {
         "image_size": 8,
         "channels": 3,
         "n_shot": 2,
-        "encoder": part(encoder[0], {**encoder[1], "time_conditioned": time_conditioned}) if encoder else None,
+        "encoder": part(encoder[0], {**encoder[1], **time}) if encoder else None,
         "denoiser": part(denoiser[0], {**denoiser[1], "conditioning": conditioning}),
         "context": {"class_path": context},
         "context_dropout": 0.1 if encoder else 0.0,
@@ -86,8 +89,9 @@ def combinations() -> Iterator[tuple[str, Settings]]:
         ):
             for encoder in encoders:
                 for context in CONTEXTS:
-                    time_conditioned, diffusion = number % 2 == (number // 2) % 2, DIFFUSIONS[number % 3]
-                    words = [encoder[0], encoder[1]["pool"], "time" if time_conditioned else "", conditioning]
+                    time_conditioned = number % 2 == (number // 2) % 2 and encoder[0] in KNOW_THE_TIME
+                    diffusion = DIFFUSIONS[number % 3]
+                    words = [encoder[0], encoder[1].get("pool"), "time" if time_conditioned else "", conditioning]
                     name = "-".join(filter(None, [*words, context.removesuffix("Context"), denoiser[0]]))
                     yield (
                         name,
