@@ -10,11 +10,10 @@ from lightning.pytorch.callbacks import Checkpoint
 from lightning.pytorch.strategies import DDPStrategy, SingleDeviceStrategy, Strategy
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
-from lightning_nsd.checkpoints.io import LAST
 from lightning_nsd.errors import UserError
 from lightning_nsd.files.whole_file import link_atomically
 from lightning_nsd.processes.group import Processes
-from lightning_nsd.runs.branch import checkpoint_path, continued, record_branch
+from lightning_nsd.runs.branch import LAST, checkpoint_path, continued, record_branch
 from lightning_nsd.settings.numbers import Interval, Kept, bounded
 
 

@@ -12,9 +12,6 @@ from lightning_nsd.checkpoints.unpack import unpack
 from lightning_nsd.errors import UserError
 from lightning_nsd.files.whole_file import whole_file
 
-LAST = "last.ckpt"
-CHECKPOINT_FOLDER = "checkpoints"
-
 
 def write_atomically(checkpoint: dict[str, Any], path: Path) -> None:
     """Write to a temporary file beside `path`, flush it to the disk, and rename it.

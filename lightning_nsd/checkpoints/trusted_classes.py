@@ -158,7 +158,7 @@ def trusted_settings(
         UserError: see `trusted_class`, and arguments that are not plain values.
     """
     if not isinstance(settings, Mapping):
-        raise UserError(f"{source} holds no settings of a {owner.__name__}.")
+        raise UserError(f"{source}: the arguments of {owner.__name__} are no mapping of names to values.")
     trusted = {}
     for name, value in settings.items():
         if name not in PLACES or value is None:

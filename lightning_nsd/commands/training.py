@@ -7,8 +7,9 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from jsonargparse import ArgumentError
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
+from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_nsd.callbacks.finite_loss import FiniteLoss
@@ -55,7 +56,18 @@ class ShowConfig(SaveConfigCallback):
 
 
 class FewShotCLI(LightningCLI):
-    """`fit`, `validate`, `test` and `predict` of a FewShotDiffusion on an EpisodeDataModule."""
+    """`fit`, `validate`, `test` and `predict` of a FewShotDiffusion on an EpisodeDataModule.
+
+    LightningCLI does everything in its constructor. It calls in this order: `subcommands`, `add_arguments_to_parser`,
+    `parse_arguments`, `instantiate_trainer`, `before_<command>`, the trainer's own method, `after_<command>`.
+
+    Attributes:
+        root: the run's folder.
+        first_step: whether the run has taken a step: what ends it before is the user's to mend.
+        until_the_end: what is held until the command ends, however it does: the folder's lock, a temporary folder.
+    """
+
+    root: Path
 
     def __init__(self, args: ArgsType = None) -> None:
         self.first_step = FirstStep()
@@ -108,25 +120,29 @@ class FewShotCLI(LightningCLI):
         parser.link_arguments("seed_everything", "data.init_args.seed", compute_fn=seed_from)
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
-        """Resolve `--ckpt_path last`, and refuse a checkpoint that cannot be read, before anything is built."""
+        """What the parser leaves open is checked, and files are found and read, before anything is built."""
         self._check_configs(sys.argv[1:] if args is None else args)
         super().parse_arguments(parser, args)
         options = self.config[self.config.subcommand]
         check_trainer(options.trainer.as_dict())
-        if not isinstance(options.ckpt_path, str | Path | None):
-            raise UserError(f"ckpt_path is {shown(options.ckpt_path)}; it must be the path of a checkpoint, or last.")
         self.root = Path(options.trainer.default_root_dir or ".")
         for logger in as_list(options.trainer.logger):
             if logger.init_args.get("save_dir", "elsewhere") in (".", None):
                 logger.init_args.save_dir = str(self.root)
-        if options.ckpt_path == "last":
-            options.ckpt_path = str(newest_readable(self.root))
-        elif options.ckpt_path is not None:
-            if not options.ckpt_path:
-                raise UserError(
-                    "--ckpt_path is empty. Name a checkpoint, or `last` for the newest of the run's folder."
-                )
-            read_checkpoint(options.ckpt_path)
+        options.ckpt_path = self._readable(options.ckpt_path)
+
+    def _readable(self, ckpt_path: Any) -> Any:
+        """The checkpoint that `--ckpt_path` names, where it can be read; None for none."""
+        if ckpt_path is None:
+            return None
+        if not isinstance(ckpt_path, str | Path):
+            raise UserError(f"ckpt_path is {shown(ckpt_path)}; it must be the path of a checkpoint, or last.")
+        if not ckpt_path:
+            raise UserError("--ckpt_path is empty. Name a checkpoint, or `last` for the newest of the run's folder.")
+        if ckpt_path == "last":
+            return str(newest_readable(self.root))
+        read_checkpoint(ckpt_path)
+        return ckpt_path
 
     def _check_configs(self, arguments: Any) -> None:
         """What the parser would take for an empty section is refused."""
@@ -138,33 +154,40 @@ class FewShotCLI(LightningCLI):
             check_sections(content.get(command, content), defaults, path)
 
     def instantiate_trainer(self, **kwargs: Any) -> Trainer:
-        """A CSV of all figures is always written; other loggers come from the configuration.
+        """The configuration's trainer with this package's loggers, callbacks and way to checkpoints.
 
-        What the configuration turns off is left out. With `fast_dev_run` whatever is written is in a folder that is
-        gone at the end.
+        With `fast_dev_run` whatever is written is in a folder that is gone at the end.
         """
         check_slurm()
         answer_for_lightning()
         config = {**self._get(self.config_init, "trainer"), **kwargs}
         if config["barebones"]:
             config |= dict.fromkeys(NOT_BAREBONES)
+        if config["fast_dev_run"] or config["barebones"]:
+            config["enable_checkpointing"] = False
         if config["fast_dev_run"]:
             self.root = Path(self.until_the_end.enter_context(TemporaryDirectory(ignore_cleanup_errors=True)))
-        fits = self.subcommand == "fit"
-        figures = MetricsFile(self.root / LOG_FOLDER, "metrics" if fits else str(self.subcommand), one_run=fits)
-        loggers = [forgiving(logger) for logger in (figures, *as_list(config["logger"]))]
-        config["logger"] = None if config["barebones"] else loggers
+        config["logger"] = None if config["barebones"] else self._loggers(config["logger"])
         config["plugins"] = [AtomicCheckpointIO(), *as_list(config["plugins"])]
         config["default_root_dir"] = str(self.root)
+        trainer = self._instantiate_trainer(config, self._callbacks(config))
+        check_machines(trainer)
+        return trainer
+
+    def _loggers(self, configured: Any) -> list[Logger]:
+        """A CSV of all figures, which is always written, and those of the configuration."""
+        fits = self.subcommand == "fit"
+        figures = MetricsFile(self.root / LOG_FOLDER, "metrics" if fits else str(self.subcommand), one_run=fits)
+        return [forgiving(logger) for logger in (figures, *as_list(configured))]
+
+    def _callbacks(self, config: dict[str, Any]) -> list[Callback]:
+        """Those with options of their own, but for what the configuration turns off."""
         callbacks = [self._get(self.config_init, key) for key in self._parser(self.subcommand).callback_keys]
-        if config["fast_dev_run"] or config["barebones"] or config["enable_checkpointing"] is False:
-            config["enable_checkpointing"] = False
+        if config["enable_checkpointing"] is False:
             callbacks = [callback for callback in callbacks if not isinstance(callback, RunCheckpoint)]
         if not (config["barebones"] or config["enable_progress_bar"] is False):
             callbacks.append(ProgressBar())
-        trainer = self._instantiate_trainer(config, [*callbacks, self.first_step])
-        check_machines(trainer)
-        return trainer
+        return [*callbacks, self.first_step]
 
     def before_fit(self) -> None:
         """The run's folder is locked, and becomes this run's when it trains."""

@@ -1,1 +1,1 @@
-"""Files that are either whole or not there."""
+"""Files and folders that are either whole or not there, and what is kept in them."""

@@ -11,10 +11,13 @@ from pathlib import Path
 
 from lightning.pytorch.utilities import rank_zero_warn
 
-from lightning_nsd.checkpoints.io import CHECKPOINT_FOLDER, LAST, read_checkpoint
+from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.errors import UserError
 from lightning_nsd.files.whole_file import write_text
 
+LAST = "last.ckpt"
+"""The newest checkpoint's second name."""
+CHECKPOINT_FOLDER = "checkpoints"
 BRANCH_FILE = ".run/branch"
 
 
