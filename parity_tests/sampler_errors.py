@@ -22,7 +22,7 @@ from parity_tests.tolerances import TRUTH_STEPS
 
 SPACINGS: tuple[Spacing, ...] = get_args(Spacing)
 PICTURE_STEPS = (3, 4, 5, 6, 8, 10, 12, 15, 20, 25, 30, 40, 50, 70, 100)
-DRAWN = (
+DRAWN: tuple[tuple[str, Spacing, str], ...] = (
     ("DDIM", "linspace", "tab:blue"),
     ("DDIM", "trailing", "tab:cyan"),
     ("DPM-Solver++(2M)", "linspace", "tab:red"),

@@ -111,7 +111,7 @@ def test_both_sides_draw_the_same_from_one_key() -> None:
     ours = torch_draw(torch.from_numpy(images), 100, (4,), 0.5, NumPySource(torch.from_numpy(images), *key))
     for name, left, right in zip(theirs._fields, ours, theirs, strict=True):
         np.testing.assert_array_equal(to_numpy(left), right, name)
-        assert to_numpy(left).dtype == right.dtype, name
+        assert to_numpy(left).dtype == to_numpy(right).dtype, name
 
 
 def test_a_checkpoint_of_another_model_is_refused(config: Path, tmp_path: Path) -> None:

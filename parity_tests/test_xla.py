@@ -40,10 +40,10 @@ def loss_and_gradients(pair: Pair) -> Results:
 def modules(pair: Pair) -> Results:
     """Rung 2: of every leaf's call, its output and vector-Jacobian product."""
     named = dict(pair.ours.model.named_modules())
-    results = {}
+    results: Results = {}
     for name, call in module.forward_calls(Pair(pair.settings), pair.inputs()).items():
         if not list(named[name].children()):
-            arguments = [a.to(pair.device) if isinstance(a, torch.Tensor) else a for a in call.args]
+            arguments = tuple(a.to(pair.device) if isinstance(a, torch.Tensor) else a for a in call.args)
             results |= {f"{name} {k}": a for k, a in module.our_vjp(named[name], call._replace(args=arguments)).items()}
     return results
 
@@ -65,9 +65,9 @@ def trajectories(pair: Pair) -> Results:
     support = pair.on_device(pair.inputs().images[:, 1:])
     x_T, noise = (pair.on_device(a) for a in sampler.start_and_noise((4, 3, 8, 8), 4, pair.dtype))
     network = guided_network(pair.ours.model, support, 2, 1.0)
-    results = {}
+    results: Results = {}
     for name in sampler.SAMPLERS:
-        ours, _ = sampler.named(name, num_steps=4)
+        ours, _ = sampler.titled(name, num_steps=4)
         xs = ours.trajectory(pair.ours.diffusion, network, x_T, noise.__getitem__)
         results |= {f"{name} {k}": to_numpy(x) for k, x in enumerate(xs)}
     return results

@@ -26,7 +26,7 @@ def registered(**variants: Arguments) -> dict[str, tuple[str, Arguments]]:
     Args:
         variants: arguments of a second one, by the sampler's name.
     """
-    found = {}
+    found: dict[str, tuple[str, Arguments]] = {}
     for name in ours.SAMPLERS:
         title = TITLES.get(name, name.upper())
         found[title] = (name, {})
