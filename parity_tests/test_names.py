@@ -12,6 +12,7 @@ import jax_reference
 import lightning_nsd
 from parity_tests import cases
 from parity_tests.pair import Pair
+from parity_tests.shapes import shapes_of
 
 ROOMS = ("model", "diffusion", "training", "metrics")
 NOT_IMPORTED = ("__init__", "__main__")  # what a package says of itself, and what it runs
@@ -111,3 +112,21 @@ def test_modules_have_the_same_attribute_names(name: str) -> None:
     assert [".".join(map(str, entry.path[:-1])) for entry in pair.table] == [
         entry.key.rpartition(".")[0] for entry in pair.table
     ]
+
+
+def promised(of: Any) -> dict[str, dict[str, str]]:
+    """The shapes of a function, or of a class's fields, constructor and public methods: of those that have any."""
+    functions = {of.__name__: of}
+    if inspect.isclass(of) and not issubclass(of, tuple):
+        named = {"forward" if name == "__call__" else name: value for name, value in vars(of).items()}
+        functions = {n: f for n, f in named.items() if inspect.isfunction(f) and (n == "__init__" or n[0] != "_")}
+    return {name: found for name, function in functions.items() if (found := shapes_of(function))}
+
+
+@pytest.mark.parametrize("module", sorted(in_rooms(files(lightning_nsd))))
+def test_functions_classes_and_networks_promise_the_same_shapes(module: str) -> None:
+    ours = importlib.import_module(f"lightning_nsd.{module}")
+    theirs = importlib.import_module(f"jax_reference.{module}")
+    for name in public_names(lightning_nsd, module) & public_names(jax_reference, module):
+        if inspect.isclass(getattr(ours, name)) or inspect.isfunction(getattr(ours, name)):
+            assert promised(getattr(ours, name)) == promised(getattr(theirs, name)), name

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
 
-import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
 
 from jax_reference.diffusion.schedule import Schedule, ScheduleName, make_betas
 
@@ -14,19 +14,23 @@ Variance = Literal["fixed_large", "fixed_small", "learned"]
 
 
 class Gaussian(NamedTuple):
-    """Mean and log variance of a normal distribution, `(b, C, H, W)` or broadcastable to it."""
+    """Mean and log variance of a normal distribution."""
 
-    mean: jax.Array
-    log_variance: jax.Array
+    mean: Float[Array, "b C H W"]
+    log_variance: Float[Array, " b #C #H #W"]
 
 
-def learned_log_variance(v: jax.Array, log_beta: jax.Array, log_posterior: jax.Array) -> jax.Array:
+def learned_log_variance(
+    v: Float[Array, "b C H W"],
+    log_beta: Float[Array, "b 1 1 1"] | Float[Array, ""],
+    log_posterior: Float[Array, "b 1 1 1"] | Float[Array, ""],
+) -> Float[Array, "b C H W"]:
     """f log beta + (1−f) log posterior, f = (v+1)/2 (Nichol & Dhariwal 2021, arXiv 2102.09672, equation 15).
 
     Args:
-        v: the second half of a network's output, `(b, C, H, W)`.
-        log_beta: broadcasts to it.
-        log_posterior: likewise.
+        v: the second half of a network's output.
+        log_beta: of the timestep.
+        log_posterior: log variance of q(x_{t-1} | x_t, x_0) there.
     """
     f = (v + 1) / 2
     return f * log_beta + (1 - f) * log_posterior
@@ -57,53 +61,70 @@ class GaussianDiffusion:
         """The tables of the full schedule."""
         return Schedule(make_betas(self.schedule, self.num_steps))
 
-    def _at(self, name: str, t: jax.Array, like: jax.Array) -> jax.Array:
-        """Table `name` at the timesteps `(b,)`, in the dtype of `like` `(b, C, H, W)`: `(b, 1, 1, 1)`."""
+    def _at(self, name: str, t: Int[Array, " b"], like: Float[Array, "b C H W"]) -> Float[Array, "b 1 1 1"]:
+        """Table `name` at the timesteps, in the dtype of `like`."""
         return jnp.asarray(getattr(self.tables, name), like.dtype)[t][:, None, None, None]
 
     def out_channels(self, channels: int) -> int:
         """Channels of the network's output for images of `channels`."""
         return 2 * channels if self.variance == "learned" else channels
 
-    def q_sample(self, x_0: jax.Array, t: jax.Array, noise: jax.Array) -> jax.Array:
-        """x_t = √abar x_0 + √(1−abar) eps (Ho et al. 2020, equation 4); all `(b, C, H, W)`, t `(b,)`."""
+    def q_sample(
+        self, x_0: Float[Array, "b C H W"], t: Int[Array, " b"], noise: Float[Array, "b C H W"]
+    ) -> Float[Array, "b C H W"]:
+        """x_t = √abar x_0 + √(1−abar) eps (Ho et al. 2020, equation 4)."""
         alpha_bar = self._at("alpha_bar", t, x_0)
         return jnp.sqrt(alpha_bar) * x_0 + jnp.sqrt(1 - alpha_bar) * noise
 
-    def target(self, x_0: jax.Array, t: jax.Array, noise: jax.Array) -> jax.Array:
-        """What the network should predict, `(b, C, H, W)`."""
+    def target(
+        self, x_0: Float[Array, "b C H W"], t: Int[Array, " b"], noise: Float[Array, "b C H W"]
+    ) -> Float[Array, "b C H W"]:
+        """What the network should predict."""
         alpha_bar = self._at("alpha_bar", t, x_0)
         v = jnp.sqrt(alpha_bar) * noise - jnp.sqrt(1 - alpha_bar) * x_0
         return {"eps": noise, "x_0": x_0, "v": v}[self.prediction]
 
-    def predict_x_0(self, x_t: jax.Array, prediction: jax.Array, alpha_bar: jax.Array) -> jax.Array:
-        """x_0 from the network's prediction; `alpha_bar` broadcasts to `(b, C, H, W)`."""
+    def predict_x_0(
+        self,
+        x_t: Float[Array, "b C H W"],
+        prediction: Float[Array, "b C H W"],
+        alpha_bar: Float[Array, "b 1 1 1"] | Float[Array, ""],
+    ) -> Float[Array, "b C H W"]:
+        """x_0 from the network's prediction."""
         signal, noise = jnp.sqrt(alpha_bar), jnp.sqrt(1 - alpha_bar)
         if self.prediction == "eps":
             return (x_t - noise * prediction) / signal
         return prediction if self.prediction == "x_0" else signal * x_t - noise * prediction
 
-    def split(self, output: jax.Array) -> tuple[jax.Array, jax.Array | None]:
-        """Output `(b, C_out, H, W)` as prediction and, with a learned variance, v; each `(b, C, H, W)`."""
+    def split(
+        self, output: Float[Array, "b C_out H W"]
+    ) -> tuple[Float[Array, "b C H W"], Float[Array, "b C H W"] | None]:
+        """A network's output as prediction and, with a learned variance, v."""
         if self.variance != "learned":
             return output, None
         channels = output.shape[1] // 2
         return output[:, :channels], output[:, channels:]
 
     def log_variance(
-        self, v: jax.Array | None, log_beta: jax.Array, posterior: jax.Array, large: jax.Array
-    ) -> jax.Array:
+        self,
+        v: Float[Array, "b C H W"] | None,
+        log_beta: Float[Array, "b 1 1 1"],
+        posterior: Float[Array, "b 1 1 1"],
+        large: Float[Array, "b 1 1 1"],
+    ) -> Float[Array, " b #C #H #W"]:
         """Log variance of p(x_{t-1} | x_t): the network's, or that of the two fixed ones which was chosen."""
         if v is None:
             return {"fixed_large": large, "fixed_small": posterior}[self.variance]
         return learned_log_variance(v, log_beta, posterior)
 
-    def posterior(self, x_0: jax.Array, x_t: jax.Array, t: jax.Array) -> Gaussian:
+    def posterior(self, x_0: Float[Array, "b C H W"], x_t: Float[Array, "b C H W"], t: Int[Array, " b"]) -> Gaussian:
         """q(x_{t-1} | x_t, x_0) (Ho et al. 2020, equation 6)."""
         mean = self._at("posterior_mean_x_0", t, x_t) * x_0 + self._at("posterior_mean_x_t", t, x_t) * x_t
         return Gaussian(mean, self._at("posterior_log_variance_clipped", t, x_t))
 
-    def p_mean_variance(self, output: jax.Array, x_t: jax.Array, t: jax.Array) -> Gaussian:
+    def p_mean_variance(
+        self, output: Float[Array, "b C_out H W"], x_t: Float[Array, "b C H W"], t: Int[Array, " b"]
+    ) -> Gaussian:
         """p(x_{t-1} | x_t) from the network's output; x_0 is not clipped, as in the variational bound."""
         prediction, v = self.split(output)
         x_0 = self.predict_x_0(x_t, prediction, self._at("alpha_bar", t, x_t))

@@ -4,28 +4,29 @@ import math
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
 
 from jax_reference.diffusion.gaussian import Gaussian, GaussianDiffusion
 
 
-def mean_flat(values: jax.Array) -> jax.Array:
-    """The mean over all axes but the first: `(b, …)` → `(b,)`."""
+def mean_flat(values: Float[Array, "b ..."]) -> Float[Array, " b"]:
+    """The mean over all axes but the first."""
     return values.reshape(len(values), -1).mean(axis=1)
 
 
-def normal_kl(q: Gaussian, p: Gaussian) -> jax.Array:
+def normal_kl(q: Gaussian, p: Gaussian) -> Float[Array, "..."]:
     """KL(q ‖ p) = (log σp² − log σq² + (σq² + (μq − μp)²) / σp² − 1) / 2 in nats, element by element."""
     ratio = jnp.exp(q.log_variance - p.log_variance)
     squares = (q.mean - p.mean) ** 2 / jnp.exp(p.log_variance)
     return (p.log_variance - q.log_variance + ratio + squares - 1.0) / 2
 
 
-def approximate_normal_cdf(x: jax.Array) -> jax.Array:
+def approximate_normal_cdf(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The normal distribution function by its tanh approximation, as improved DDPM uses it."""
     return (1.0 + jnp.tanh((2.0 / math.pi) ** 0.5 * (x + 0.044715 * x**3))) / 2
 
 
-def discretized_log_likelihood(x_0: jax.Array, p: Gaussian) -> jax.Array:
+def discretized_log_likelihood(x_0: Float[Array, "*shape"], p: Gaussian) -> Float[Array, "*shape"]:
     """log p of 8-bit images in [-1, 1] under a normal distribution cut into 256 bins, in nats per element.
 
     Ho et al. 2020, equation 13: bins are 2/255 wide, the outermost reach to infinity.
@@ -38,9 +39,13 @@ def discretized_log_likelihood(x_0: jax.Array, p: Gaussian) -> jax.Array:
 
 
 def variational_bound(
-    diffusion: GaussianDiffusion, output: jax.Array, x_0: jax.Array, x_t: jax.Array, t: jax.Array
-) -> jax.Array:
-    """One term of the variational bound per image, in bits per dimension, `(b,)` (Nichol & Dhariwal 2021, eq. 16).
+    diffusion: GaussianDiffusion,
+    output: Float[Array, "b C_out H W"],
+    x_0: Float[Array, "b C H W"],
+    x_t: Float[Array, "b C H W"],
+    t: Int[Array, " b"],
+) -> Float[Array, " b"]:
+    """One term of the variational bound per image, in bits per dimension (Nichol & Dhariwal 2021, eq. 16).
 
     The mean is frozen, so that the bound trains the variance alone.
     """
@@ -56,18 +61,14 @@ def variational_bound(
 
 
 def diffusion_loss_terms(
-    diffusion: GaussianDiffusion, output: jax.Array, x_0: jax.Array, x_t: jax.Array, t: jax.Array, noise: jax.Array
-) -> dict[str, jax.Array]:
-    """The terms of the loss per image.
-
-    Args:
-        output: `(b, C_out, H, W)`.
-        x_0: `(b, C, H, W)`; so are x_t and noise.
-        t: `(b,)`.
-
-    Returns:
-        `mse` `(b,)` and, with a learned variance, `vb` `(b,)`, already times `vlb_weight`.
-    """
+    diffusion: GaussianDiffusion,
+    output: Float[Array, "b C_out H W"],
+    x_0: Float[Array, "b C H W"],
+    x_t: Float[Array, "b C H W"],
+    t: Int[Array, " b"],
+    noise: Float[Array, "b C H W"],
+) -> dict[str, Float[Array, " b"]]:
+    """The terms of the loss per image: `mse` and, with a learned variance, `vb`, already times `vlb_weight`."""
     prediction, v = diffusion.split(output)
     terms = {"mse": mean_flat((prediction - diffusion.target(x_0, t, noise)) ** 2)}
     if v is not None:

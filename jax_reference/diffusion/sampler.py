@@ -8,30 +8,31 @@ from typing import Any, NamedTuple, get_args
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Float64, Int, Int64
 
 from jax_reference.diffusion.gaussian import GaussianDiffusion, learned_log_variance
 from jax_reference.diffusion.schedule import Schedule
 from jax_reference.diffusion.spacing import Spacing, spaced_timesteps
 
-Network = Callable[[jax.Array, jax.Array], jax.Array]
+Network = Callable[[Float[Array, "b C H W"], Int[Array, " b"]], Float[Array, "b C_out H W"]]
 
 
 class _Step(NamedTuple):
     """What a step knows besides its coefficients.
 
     Attributes:
-        x: the current x, `(b, C, H, W)`.
+        x: the current x.
         x_0: the predicted x_0, clipped where the sampler clips.
         x_0_before: the x_0 predicted one step before; zeros at the first step.
         v: the network's second half, with a learned variance.
         noise: fresh noise.
     """
 
-    x: jax.Array
-    x_0: jax.Array
-    x_0_before: jax.Array
-    v: jax.Array | None
-    noise: jax.Array
+    x: Float[Array, "b C H W"]
+    x_0: Float[Array, "b C H W"]
+    x_0_before: Float[Array, "b C H W"]
+    v: Float[Array, "b C H W"] | None
+    noise: Float[Array, "b C H W"]
 
 
 class Sampler:
@@ -73,8 +74,8 @@ class Sampler:
         self.clip = clip
         self.spacing = spacing
 
-    def chain(self, diffusion: GaussianDiffusion) -> np.ndarray:
-        """The timesteps of the diffusion that are visited, increasing, int64 `(S,)`.
+    def chain(self, diffusion: GaussianDiffusion) -> Int64[np.ndarray, " S"]:
+        """The timesteps of the diffusion that are visited, increasing.
 
         Raises:
             ValueError: more steps than there are, or timesteps out of order or range.
@@ -91,23 +92,26 @@ class Sampler:
         return spaced_timesteps(self.spacing, diffusion.tables, count)
 
     @abstractmethod
-    def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> dict[str, np.ndarray]:
-        """Numbers of every step, `(S,)` each, in increasing order of the timesteps."""
+    def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> dict[str, Float64[np.ndarray, " S"]]:
+        """Numbers of every step, in increasing order of the timesteps."""
 
     @abstractmethod
-    def _next_x(self, at: Any, step: _Step) -> jax.Array:
-        """The next x, `(b, C, H, W)`; `at` holds the coefficients of this step as scalars."""
+    def _next_x(self, at: Any, step: _Step) -> Float[Array, "b C H W"]:
+        """The next x; `at` holds the coefficients of this step as scalars."""
 
-    def trajectory(self, diffusion: GaussianDiffusion, network: Network, x_T: jax.Array, noise: jax.Array) -> jax.Array:
+    def trajectory(
+        self,
+        diffusion: GaussianDiffusion,
+        network: Network,
+        x_T: Float[Array, "b C H W"],
+        noise: Float[Array, "S b C H W"],
+    ) -> Float[Array, "S b C H W"]:
         """Every x of the chain after `x_T`, in order; the last is the sample. One `lax.scan`.
 
         Args:
-            network: x_t `(b, C, H, W)` and t `(b,)` to the output `(b, C_out, H, W)`, guidance included.
-            x_T: where the chain starts, `(b, C, H, W)`.
-            noise: `(S, b, C, H, W)`, of every step, the noisiest first.
-
-        Returns:
-            `(S, b, C, H, W)`.
+            network: x_t and t to the output, guidance included.
+            x_T: where the chain starts.
+            noise: of every step, the noisiest first.
         """
         chain = self.chain(diffusion)
         schedule = diffusion.tables.subset(chain)
@@ -127,15 +131,21 @@ class Sampler:
         start = (x_T, jnp.zeros_like(x_T))
         return jax.lax.scan(body, start, (jnp.asarray(chain[::-1].copy()), backwards, noise))[1]
 
-    def sample(self, diffusion: GaussianDiffusion, network: Network, x_T: jax.Array, noise: jax.Array) -> jax.Array:
-        """The last x of `trajectory`, `(b, C, H, W)`."""
+    def sample(
+        self,
+        diffusion: GaussianDiffusion,
+        network: Network,
+        x_T: Float[Array, "b C H W"],
+        noise: Float[Array, "S b C H W"],
+    ) -> Float[Array, "b C H W"]:
+        """The last x of `trajectory`."""
         return self.trajectory(diffusion, network, x_T, noise)[-1]
 
 
 class DDPM(Sampler):
     """Ancestral sampling (Ho et al. 2020, arXiv 2006.11239, algorithm 2), with the diffusion's own variance."""
 
-    def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> dict[str, np.ndarray]:
+    def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> dict[str, Float64[np.ndarray, " S"]]:
         posterior = schedule.posterior_log_variance_clipped
         large = diffusion.variance == "fixed_large"
         return {
@@ -147,7 +157,7 @@ class DDPM(Sampler):
             "with_noise": np.append(0.0, np.ones(len(schedule) - 1)),  # the last step takes the mean
         }
 
-    def _next_x(self, at: Any, step: _Step) -> jax.Array:
+    def _next_x(self, at: Any, step: _Step) -> Float[Array, "b C H W"]:
         """x = mean of q(x_{t-1} | x_t, x_0) + σ_t z; a learned σ_t is `learned_log_variance`."""
         log_variance = at["log_variance"]
         if step.v is not None:
@@ -182,12 +192,12 @@ class DDIM(Sampler):
             raise ValueError(f"eta is {eta}; it must lie in [0, 1].")
         self.eta = eta
 
-    def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> dict[str, np.ndarray]:
+    def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> dict[str, Float64[np.ndarray, " S"]]:
         ratio = (1 - schedule.alpha_bar_prev) / (1 - schedule.alpha_bar)
         sigma = self.eta * np.sqrt(ratio * (1 - schedule.alpha_bar / schedule.alpha_bar_prev))  # equation 16
         return {"alpha_bar_prev": schedule.alpha_bar_prev, "sigma": sigma}
 
-    def _next_x(self, at: Any, step: _Step) -> jax.Array:
+    def _next_x(self, at: Any, step: _Step) -> Float[Array, "b C H W"]:
         """x = √abar' x_0 + √(1 − abar' − σ²) eps + σ z, with eps = (x_t − √abar x_0) / √(1 − abar)."""
         eps = (step.x - jnp.sqrt(at["alpha_bar"]) * step.x_0) / jnp.sqrt(1 - at["alpha_bar"])
         direction = jnp.sqrt(jnp.maximum(1 - at["alpha_bar_prev"] - at["sigma"] ** 2, 0.0)) * eps
@@ -217,7 +227,7 @@ class DPMSolverPP(Sampler):
     ) -> None:
         super().__init__(num_steps, timesteps, guidance, clip, spacing)
 
-    def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> dict[str, np.ndarray]:
+    def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> dict[str, Float64[np.ndarray, " S"]]:
         """With λ = log(α/σ), h = λ' − λ of a step and r = h of the step before / h."""
         alpha, sigma = np.sqrt(schedule.alpha_bar), np.sqrt(1 - schedule.alpha_bar)
         alpha_next, sigma_next = np.sqrt(schedule.alpha_bar_prev), np.sqrt(1 - schedule.alpha_bar_prev)
@@ -231,7 +241,7 @@ class DPMSolverPP(Sampler):
             "half_inverse_r": half_inverse_r,
         }
 
-    def _next_x(self, at: Any, step: _Step) -> jax.Array:
+    def _next_x(self, at: Any, step: _Step) -> Float[Array, "b C H W"]:
         """x = σ'/σ x − α' (e^(−h) − 1) D, with D = (1 + 1/(2r)) x_0 − 1/(2r) x_0_before."""
         d = (1 + at["half_inverse_r"]) * step.x_0 - at["half_inverse_r"] * step.x_0_before
         return at["by_x"] * step.x + at["by_d"] * d

@@ -3,18 +3,19 @@
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float64, Int
 
 ScheduleName = Literal["linear", "cosine"]
 
 
-def linear_betas(num_steps: int) -> np.ndarray:
-    """beta from 1e-4 to 0.02, both times 1000/T, float64 `(T,)` (Ho et al. 2020, arXiv 2006.11239, section 4)."""
+def linear_betas(num_steps: int) -> Float64[np.ndarray, " {num_steps}"]:
+    """beta from 1e-4 to 0.02, both times 1000/T (Ho et al. 2020, arXiv 2006.11239, section 4)."""
     first, last = 0.1 / num_steps, 20.0 / num_steps
     return first + (last - first) * np.arange(num_steps) / max(num_steps - 1, 1)
 
 
-def cosine_betas(num_steps: int, max_beta: float = 0.999) -> np.ndarray:
-    """beta_t = min(1 − abar(t+1)/abar(t), 0.999), float64 `(T,)`.
+def cosine_betas(num_steps: int, max_beta: float = 0.999) -> Float64[np.ndarray, " {num_steps}"]:
+    """beta_t = min(1 − abar(t+1)/abar(t), 0.999).
 
     abar(t) = cos²((t/T + 0.008) / 1.008 · π/2) (Nichol & Dhariwal 2021, arXiv 2102.09672, equation 17).
     """
@@ -23,8 +24,8 @@ def cosine_betas(num_steps: int, max_beta: float = 0.999) -> np.ndarray:
     return np.clip(1.0 - alpha_bar[1:] / alpha_bar[:-1], None, max_beta)
 
 
-def make_betas(schedule: ScheduleName, num_steps: int) -> np.ndarray:
-    """The betas of a named schedule, float64 `(T,)`."""
+def make_betas(schedule: ScheduleName, num_steps: int) -> Float64[np.ndarray, " {num_steps}"]:
+    """The betas of a named schedule."""
     return {"linear": linear_betas, "cosine": cosine_betas}[schedule](num_steps)
 
 
@@ -47,7 +48,7 @@ class Schedule:
         ValueError: a beta outside (0, 1].
     """
 
-    def __init__(self, betas: np.ndarray) -> None:
+    def __init__(self, betas: Float64[np.ndarray, " T"]) -> None:
         if not len(betas) or not np.all((betas > 0) & (betas <= 1)):
             raise ValueError("every beta must lie in (0, 1]; the linear schedule needs at least 20 steps.")
         alphas = 1.0 - betas
@@ -73,7 +74,7 @@ class Schedule:
     def __len__(self) -> int:
         return len(self.betas)
 
-    def subset(self, timesteps: np.ndarray) -> "Schedule":
+    def subset(self, timesteps: Int[np.ndarray, " S"]) -> "Schedule":
         """The schedule of a chain that visits only `timesteps` (increasing).
 
         alpha_bar stays what it was, so beta of a visited step is 1 − abar_t / abar of the visited step before.

@@ -2,8 +2,8 @@
 
 from typing import NamedTuple
 
-import jax
 import numpy as np
+from jaxtyping import Array, Float
 
 from jax_reference.metrics.frechet import frechet_distance
 from jax_reference.metrics.kernel import kernel_distance
@@ -38,12 +38,12 @@ def floor_size(available: int, n: int) -> int:
     return size if size >= 2 else 0
 
 
-def measure(real: jax.Array | np.ndarray, generated: jax.Array | np.ndarray) -> Distances:
+def measure(real: Float[Array | np.ndarray, "r d"], generated: Float[Array | np.ndarray, "n d"]) -> Distances:
     """Compare features.
 
     Args:
-        real: `(r, d)` with r at least n; the first n are compared, up to 2n give the floor.
-        generated: `(n, d)`.
+        real: r at least n; the first n are compared, up to 2n give the floor.
+        generated: of n images.
 
     Raises:
         ValueError: features that cannot be compared; says why.

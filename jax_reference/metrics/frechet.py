@@ -3,17 +3,18 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 
-def frechet_distance(a: jax.Array | np.ndarray, b: jax.Array | np.ndarray) -> float:
+def frechet_distance(a: Float[Array | np.ndarray, "n d"], b: Float[Array | np.ndarray, "m d"]) -> float:
     """|μ_a − μ_b|² + tr S_a + tr S_b − 2 tr √(S_a S_b) (Heusel et al. 2017, arXiv 1706.08500, equation 6).
 
     With centred features A and B, S_a = AᵀA / (n−1) and S_b = BᵀB / (m−1), so that
     tr √(S_a S_b) = ‖A Bᵀ‖_* / √((n−1)(m−1)), the sum of the singular values of an n × m matrix, whatever n, m and d.
 
     Args:
-        a: features `(n, d)`, n at least 2; computed with in float64.
-        b: features `(m, d)`, m at least 2.
+        a: features, n at least 2; computed with in float64.
+        b: features, m at least 2.
 
     Raises:
         ValueError: fewer than two rows, different d, or features that are not finite.
@@ -31,7 +32,7 @@ def frechet_distance(a: jax.Array | np.ndarray, b: jax.Array | np.ndarray) -> fl
         return float(jnp.maximum(distance, 0))  # rounding alone can take it below
 
 
-def check_features(a: jax.Array | np.ndarray, b: jax.Array | np.ndarray) -> None:
+def check_features(a: Float[Array | np.ndarray, "..."], b: Float[Array | np.ndarray, "..."]) -> None:
     """Whether two sets of features can be compared at all.
 
     Raises:

@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from jax_reference.metrics.frechet import check_features
 
@@ -12,15 +13,17 @@ SUBSET_SEED = 2020
 """torch-fidelity's three defaults."""
 
 
-def kernel_distance(a: jax.Array | np.ndarray, b: jax.Array | np.ndarray, subset_size: int = SUBSET_SIZE) -> float:
+def kernel_distance(
+    a: Float[Array | np.ndarray, "n d"], b: Float[Array | np.ndarray, "m d"], subset_size: int = SUBSET_SIZE
+) -> float:
     """Squared maximum mean discrepancy of k(x, y) = (x·y / d + 1)³, unbiased (section 4 and equation 4).
 
     The mean over 100 random subsets of `subset_size` images, the rows of a and then those of b drawn by NumPy. Where
     all images fit into one subset, there is one.
 
     Args:
-        a: features `(n, d)`, n at least 2; computed with in float64.
-        b: features `(m, d)`.
+        a: features, n at least 2; computed with in float64.
+        b: features.
         subset_size: at most min(n, m) is used.
 
     Raises:

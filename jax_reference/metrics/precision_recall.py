@@ -5,6 +5,7 @@ from functools import partial
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from jax_reference.metrics.frechet import check_features
 
@@ -12,7 +13,9 @@ NEIGHBOURHOOD = 3
 
 
 def precision_recall(
-    real: jax.Array | np.ndarray, generated: jax.Array | np.ndarray, neighbourhood: int = NEIGHBOURHOOD
+    real: Float[Array | np.ndarray, "n d"],
+    generated: Float[Array | np.ndarray, "m d"],
+    neighbourhood: int = NEIGHBOURHOOD,
 ) -> tuple[float, float]:
     """The part of generated images that look real, and of real images that are covered by generated ones.
 
@@ -20,8 +23,8 @@ def precision_recall(
     one's k-th neighbour within its own set.
 
     Args:
-        real: features `(n, d)`; computed with in float64.
-        generated: features `(m, d)`.
+        real: features; computed with in float64.
+        generated: features.
         neighbourhood: k.
 
     Returns:

@@ -1,21 +1,21 @@
 """Attention over tokens: standard, locality (small data sets), and across to a context."""
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Float
 
 from jax_reference.written_out.attention import scaled_dot_product_attention
 from jax_reference.written_out.layers import Linear
 
 
-def split_heads(x: jax.Array, num_heads: int) -> jax.Array:
-    """`(b, L, heads·dim)` → `(b, heads, L, dim)`."""
+def split_heads(x: Float[Array, "b L D"], num_heads: int) -> Float[Array, "b {num_heads} L D//{num_heads}"]:
+    """Neighbouring features as heads."""
     b, length, width = x.shape
     return jnp.swapaxes(x.reshape(b, length, num_heads, width // num_heads), 1, 2)
 
 
-def merge_heads(x: jax.Array) -> jax.Array:
-    """`(b, heads, L, dim)` → `(b, L, heads·dim)`."""
+def merge_heads(x: Float[Array, "b heads L dim"]) -> Float[Array, "b L heads*dim"]:
+    """The inverse of `split_heads`."""
     b, heads, length, dim = x.shape
     return jnp.swapaxes(x, 1, 2).reshape(b, length, heads * dim)
 
@@ -31,8 +31,7 @@ class SelfAttention(nnx.Module):
         self.to_qkv = Linear(hidden_size, 3 * num_heads * head_dim, bias=qkv_bias, rngs=rngs)
         self.to_out = Linear(num_heads * head_dim, hidden_size, rngs=rngs)
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """`(b, L, D)` → `(b, L, D)`."""
+    def __call__(self, x: Float[Array, "b L D"]) -> Float[Array, "b L D"]:
         q, k, v = (split_heads(part, self.num_heads) for part in jnp.split(self.to_qkv(x), 3, axis=-1))
         return self.to_out(merge_heads(scaled_dot_product_attention(q, k, v)))
 
@@ -49,8 +48,7 @@ class LocalitySelfAttention(nnx.Module):
         self.temperature = nnx.Param(jnp.log(jnp.asarray(head_dim**-0.5, jnp.float32)))
         self.to_out = Linear(num_heads * head_dim, hidden_size, rngs=rngs)
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """`(b, L, D)` → `(b, L, D)`."""
+    def __call__(self, x: Float[Array, "b L D"]) -> Float[Array, "b L D"]:
         q, k, v = (split_heads(part, self.num_heads) for part in jnp.split(self.to_qkv(x), 3, axis=-1))
         others = ~jnp.eye(x.shape[1], dtype=bool)  # false on the diagonal
         scale = jnp.exp(self.temperature[...])
@@ -68,8 +66,7 @@ class CrossAttention(nnx.Module):
         self.to_kv = Linear(context_dim, 2 * num_heads * head_dim, bias=qkv_bias, rngs=rngs)
         self.to_out = Linear(num_heads * head_dim, hidden_size, rngs=rngs)
 
-    def __call__(self, x: jax.Array, context: jax.Array) -> jax.Array:
-        """`(b, L, D)` and context tokens `(b, M, D_c)` → `(b, L, D)`."""
+    def __call__(self, x: Float[Array, "b L D"], context: Float[Array, "b M D_c"]) -> Float[Array, "b L D"]:
         q = split_heads(self.to_q(x), self.num_heads)
         k, v = (split_heads(part, self.num_heads) for part in jnp.split(self.to_kv(context), 2, axis=-1))
         return self.to_out(merge_heads(scaled_dot_product_attention(q, k, v)))

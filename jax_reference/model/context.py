@@ -3,9 +3,9 @@
 import math
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Bool, Float
 
 from jax_reference.written_out.layers import Linear, silu
 
@@ -14,12 +14,12 @@ class ContextOutput(NamedTuple):
     """A context and what it costs.
 
     Attributes:
-        context: `(b, D_c)` or `(b, L, D_c)`.
-        kl: KL to the prior in bits, averaged over a context's dimensions, `(b,)`; None for a deterministic context.
+        context: vectors or tokens: `*L` in a shape is the axis of tokens, if there is one.
+        kl: KL to the prior in bits, averaged over a context's dimensions; None for a deterministic context.
     """
 
-    context: jax.Array
-    kl: jax.Array | None
+    context: Float[Array, "b *L D_c"]
+    kl: Float[Array, " b"] | None
 
 
 class Context(nnx.Module):
@@ -34,16 +34,15 @@ class Context(nnx.Module):
     def __init__(self, context_dim: int, *, rngs: nnx.Rngs) -> None:
         self.context_dim = context_dim
 
-    def __call__(self, h: jax.Array, noise: jax.Array | None = None) -> ContextOutput:
-        """`h` `(b, …, D_c)` and noise of its shape → a context of its shape."""
+    def __call__(self, h: Float[Array, "b *L D_c"], noise: Float[Array, "b *L D_c"] | None = None) -> ContextOutput:
         raise NotImplementedError
 
 
 class DeterministicContext(Context):
     """c = h."""
 
-    def __call__(self, h: jax.Array, noise: jax.Array | None = None) -> ContextOutput:
-        """`h` `(b, …, D_c)`, unchanged; there is no noise to use."""
+    def __call__(self, h: Float[Array, "b *L D_c"], noise: Float[Array, "b *L D_c"] | None = None) -> ContextOutput:
+        """h, unchanged; there is no noise to use."""
         return ContextOutput(h, None)
 
 
@@ -57,10 +56,8 @@ class VariationalContext(Context):
         self.linear_1 = Linear(context_dim, context_dim, rngs=rngs)
         self.linear_2 = Linear(context_dim, 2 * context_dim, rngs=rngs)
 
-    def __call__(self, h: jax.Array, noise: jax.Array | None = None) -> ContextOutput:
-        """Args:
-            h: `(b, …, D_c)`.
-            noise: xi, of h's shape; None gives the mean.
+    def __call__(self, h: Float[Array, "b *L D_c"], noise: Float[Array, "b *L D_c"] | None = None) -> ContextOutput:
+        """The mean, and with noise xi a draw around it.
 
         KL(N(mu, var) ‖ N(0, 1)) = (mu² + var − log var − 1) / 2, averaged over all dimensions of a context, in bits
         (Kingma & Welling 2014, arXiv 1312.6114, appendix B).
@@ -71,11 +68,13 @@ class VariationalContext(Context):
         return ContextOutput(context, nats.mean(axis=tuple(range(1, nats.ndim))) / math.log(2.0))
 
 
-def as_tokens(context: jax.Array) -> jax.Array:
-    """A vector `(b, D_c)` is one token `(b, 1, D_c)`; tokens stay as they are."""
+def as_tokens(context: Float[Array, "b *L D_c"]) -> Float[Array, "b M D_c"]:
+    """A vector is one token; tokens stay as they are."""
     return context[:, None] if context.ndim == 2 else context
 
 
-def replace_by_null(context: jax.Array, null: jax.Array, dropped: jax.Array) -> jax.Array:
-    """The learned null context `(D_c,)` where `dropped` `(b,)` is true (Ho & Salimans 2022, arXiv 2207.12598)."""
+def replace_by_null(
+    context: Float[Array, "b *L D_c"], null: Float[Array, " D_c"], dropped: Bool[Array, " b"]
+) -> Float[Array, "b *L D_c"]:
+    """The learned null context where `dropped` is true (Ho & Salimans 2022, arXiv 2207.12598)."""
     return jnp.where(jnp.expand_dims(dropped, tuple(range(1, context.ndim))), null, context)

@@ -2,14 +2,14 @@
 
 from typing import Literal
 
-import jax
 from flax import nnx
+from jaxtyping import Array, Float, Int
 
 Conditioning = Literal["film", "cross_attention", "none"]
 
 
 class Denoiser(nnx.Module):
-    """Maps `(b, C, H, W)`, `(b,)` and a context to `(b, C_out, H, W)`.
+    """Maps x_t, t and a context to the network's output.
 
     Attributes:
         conditioning: how the context enters: `film` (a vector), `cross_attention` (tokens), or `none`.
@@ -18,6 +18,7 @@ class Denoiser(nnx.Module):
     def __init__(self, conditioning: Conditioning) -> None:
         self.conditioning = conditioning
 
-    def __call__(self, x_t: jax.Array, t: jax.Array, context: jax.Array | None = None) -> jax.Array:
-        """`(b, C, H, W)`, `(b,)`, `(b, D_c)` or `(b, M, D_c)` → `(b, C_out, H, W)`."""
+    def __call__(
+        self, x_t: Float[Array, "b C H W"], t: Int[Array, " b"], context: Float[Array, "b *L D_c"] | None = None
+    ) -> Float[Array, "b C_out H W"]:
         raise NotImplementedError

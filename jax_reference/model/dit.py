@@ -3,6 +3,7 @@
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Float, Int
 
 from jax_reference.model.attention import CrossAttention, SelfAttention
 from jax_reference.model.context import as_tokens
@@ -13,8 +14,8 @@ from jax_reference.model.transformer import LAYER_NORM_EPS, FeedForward
 from jax_reference.written_out.layers import Conv2d, LayerNorm, Linear, silu
 
 
-def modulate(x: jax.Array, shift: jax.Array, scale: jax.Array) -> jax.Array:
-    """`x (1 + scale) + shift`, x `(b, L, D)`, shift and scale `(b, D)`."""
+def modulate(x: Float[Array, "b L D"], shift: Float[Array, "b D"], scale: Float[Array, "b D"]) -> Float[Array, "b L D"]:
+    """`x (1 + scale) + shift`."""
     return x * (1 + scale[:, None]) + shift[:, None]
 
 
@@ -45,8 +46,9 @@ class DiTBlock(nnx.Module):
         self.modulation = Linear(hidden_size, 6 * hidden_size, rngs=rngs)
         self.has_context = context_dim is not None
 
-    def __call__(self, x: jax.Array, cond: jax.Array, context: jax.Array | None) -> jax.Array:
-        """`(b, L, D)`, `(b, D)`, context tokens `(b, M, D_c)` or None → `(b, L, D)`."""
+    def __call__(
+        self, x: Float[Array, "b L D"], cond: Float[Array, "b D"], context: Float[Array, "b M D_c"] | None
+    ) -> Float[Array, "b L D"]:
         # in this order: shift, scale, gate of the attention, then of the MLP
         shift_1, scale_1, gate_1, shift_2, scale_2, gate_2 = jnp.split(self.modulation(silu(cond)), 6, axis=-1)
         x = x + gate_1[:, None] * self.attention(modulate(self.norm_1(x), shift_1, scale_1))
@@ -63,8 +65,7 @@ class FinalLayer(nnx.Module):
         self.modulation = Linear(hidden_size, 2 * hidden_size, rngs=rngs)
         self.linear = Linear(hidden_size, patch_dim, rngs=rngs)
 
-    def __call__(self, x: jax.Array, cond: jax.Array) -> jax.Array:
-        """`(b, L, D)`, `(b, D)` → `(b, L, p·p·C_out)`."""
+    def __call__(self, x: Float[Array, "b L D"], cond: Float[Array, "b D"]) -> Float[Array, "b L patch_dim"]:
         shift, scale = jnp.split(self.modulation(silu(cond)), 2, axis=-1)
         return self.linear(modulate(self.norm(x), shift, scale))
 
@@ -141,8 +142,9 @@ class DiT(Denoiser):
             if module.bias is not None:
                 module.bias[...] = jnp.zeros_like(module.bias[...])
 
-    def __call__(self, x_t: jax.Array, t: jax.Array, context: jax.Array | None = None) -> jax.Array:
-        """`(b, C, H, W)`, `(b,)`, context `(b, D_c)` or `(b, M, D_c)` → `(b, C_out, H, W)`."""
+    def __call__(
+        self, x_t: Float[Array, "b C H W"], t: Int[Array, " b"], context: Float[Array, "b *L D_c"] | None = None
+    ) -> Float[Array, "b C_out H W"]:
         p = self.padding
         patches = self.patch_embedding(jnp.pad(x_t, ((0, 0), (0, 0), (p, p), (p, p))))  # (b, D, h, w)
         b, width, h, w = patches.shape

@@ -1,9 +1,9 @@
 """Timestep features, fixed and patch positions."""
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jaxtyping import Array, Float, Float64, Int
 
 from jax_reference.written_out.layers import Linear, silu
 
@@ -13,8 +13,8 @@ TIMESTEP_FEATURES = 256
 class TimestepFeatures(nnx.Module):
     """`[cos, sin]` of `t · 10000^(-k/128)`, k = 0 … 127 (Vaswani et al. 2017, arXiv 1706.03762, section 3.5)."""
 
-    def __call__(self, t: jax.Array, like: jax.Array) -> jax.Array:
-        """Integer timesteps `(b,)` → `(b, 256)` in the dtype of `like`."""
+    def __call__(self, t: Int[Array, " b"], like: Float[Array, "..."]) -> Float[Array, "b 256"]:
+        """In the dtype of `like`."""
         half = TIMESTEP_FEATURES // 2
         frequencies = np.exp(-np.log(10000.0) * np.arange(half) / half)  # float64, rounded once
         angles = t[:, None].astype(like.dtype) * jnp.asarray(frequencies, like.dtype)  # (b, 128)
@@ -29,13 +29,12 @@ class TimestepEmbedding(nnx.Module):
         self.linear_1 = Linear(TIMESTEP_FEATURES, hidden_size, rngs=rngs)
         self.linear_2 = Linear(hidden_size, hidden_size, rngs=rngs)
 
-    def __call__(self, t: jax.Array) -> jax.Array:
-        """`(b,)` → `(b, hidden_size)`."""
+    def __call__(self, t: Int[Array, " b"]) -> Float[Array, "b D"]:
         return self.linear_2(silu(self.linear_1(self.features(t, like=self.linear_1.kernel[...]))))
 
 
-def sincos_positions(hidden_size: int, grid_size: int) -> np.ndarray:
-    """Fixed 2-D positions of a square grid, float64 `(grid_size², hidden_size)`.
+def sincos_positions(hidden_size: int, grid_size: int) -> Float64[np.ndarray, "{grid_size}**2 {hidden_size}"]:
+    """Fixed 2-D positions of a square grid, row by row.
 
     Row r, column c: `[sin(c ω), cos(c ω), sin(r ω), cos(r ω)]` with ω_k = 10000^(-k / (hidden_size / 4))
     (He et al. 2022, arXiv 2111.06377, as used by DiT).

@@ -3,9 +3,9 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Bool, Float, Int
 
 from jax_reference.model.context import Context, ContextOutput, replace_by_null
 from jax_reference.model.denoiser import Denoiser
@@ -17,10 +17,10 @@ DenoiserFactory = Callable[..., Denoiser]
 
 
 class FewShotOutput(NamedTuple):
-    """Network output `(B·N, C_out, H, W)` and each context's KL in bits, `(B·N,)` or None."""
+    """Network output and each context's KL in bits, or None."""
 
-    output: jax.Array
-    kl_context: jax.Array | None
+    output: Float[Array, "b C_out H W"]
+    kl_context: Float[Array, " b"] | None
 
 
 class FewShotDenoiser(nnx.Module):
@@ -73,46 +73,50 @@ class FewShotDenoiser(nnx.Module):
         return self.encoder.context_shape(n_images - 1)
 
     def leave_one_out_context(
-        self, images: jax.Array, t: jax.Array | None = None, context_noise: jax.Array | None = None
+        self,
+        images: Float[Array, "B N C H W"],
+        t: Int[Array, " B"] | None = None,
+        context_noise: Float[Array, "B N *L D_c"] | Float[Array, "B*N *L D_c"] | None = None,
     ) -> ContextOutput | None:
         """The context of every image from the others of its episode.
 
         Args:
-            images: `(B, N, C, H, W)` in [-1, 1].
-            t: `(B,)`, one timestep per episode, for a time-conditioned encoder.
-            context_noise: xi of a variational context, one for each of the B·N contexts in their shape (leading
-                axes (B, N) or (B·N,)); None takes the mean.
+            images: episodes, in [-1, 1].
+            t: one timestep per episode, for a time-conditioned encoder.
+            context_noise: xi of a variational context, one for each of the B·N contexts; None takes the mean.
 
         Returns:
-            Contexts `(B·N, …)` and their KL; None without an encoder.
+            Contexts and their KL; None without an encoder.
         """
         if self.encoder is None:
             return None
         h = self.encoder.encode_leave_one_out(images, t)
         return self.context(h, None if context_noise is None else context_noise.reshape(h.shape))
 
-    def support_context(self, support: jax.Array, t: jax.Array | None = None) -> jax.Array | None:
-        """The context of support sets `(b, n_shot, C, H, W)`, `(b, …)`: a variational context's mean."""
+    def support_context(
+        self, support: Float[Array, "b n C H W"], t: Int[Array, " b"] | None = None
+    ) -> Float[Array, "b *L D_c"] | None:
+        """The context of support sets, of a variational context the mean; None without an encoder."""
         if self.encoder is None:
             return None
         return self.context(self.encoder(support, t)).context
 
     def __call__(
         self,
-        images: jax.Array,
-        x_t: jax.Array,
-        t: jax.Array,
-        context_noise: jax.Array | None = None,
-        dropped: jax.Array | None = None,
+        images: Float[Array, "B N C H W"],
+        x_t: Float[Array, "B*N C H W"],
+        t: Int[Array, " B"],
+        context_noise: Float[Array, "B N *L D_c"] | Float[Array, "B*N *L D_c"] | None = None,
+        dropped: Bool[Array, " B*N"] | None = None,
     ) -> FewShotOutput:
         """Denoise every image of an episode given the others.
 
         Args:
-            images: clean episodes `(B, N, C, H, W)`.
-            x_t: noised images `(B·N, C, H, W)`.
-            t: one timestep per episode `(B,)`.
+            images: clean episodes.
+            x_t: noised images.
+            t: one timestep per episode.
             context_noise: see `leave_one_out_context`.
-            dropped: `(B·N,)` bool, queries whose context is replaced by the null context.
+            dropped: queries whose context is replaced by the null context.
         """
         context_output = self.leave_one_out_context(images, t if self.time_conditioned else None, context_noise)
         context = context_output.context if context_output else None

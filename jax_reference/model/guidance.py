@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
 
 from jax_reference.model.few_shot_denoiser import FewShotDenoiser
 
@@ -24,16 +24,15 @@ def check_guidance(guidance: float, has_null_context: bool, option: str = "sampl
 
 
 def guided_network(
-    model: FewShotDenoiser, support: jax.Array, num: int, guidance: float
-) -> Callable[[jax.Array, jax.Array], jax.Array]:
-    """A function from x_t `(b·num, C, H, W)` and t `(b·num,)` to the network's output, given support sets.
+    model: FewShotDenoiser, support: Float[Array, "b n C H W"], num: int, guidance: float
+) -> Callable[[Float[Array, "b*num C H W"], Int[Array, " b*num"]], Float[Array, "b*num C_out H W"]]:
+    """A function from x_t and t to the network's output, given support sets.
 
     With guidance w ≠ 1 the prediction is null + w·(conditional − null)
     (Ho & Salimans 2022, arXiv 2207.12598, equation 6). A learned variance is the conditional network's: its v is a
     position between two variances, and w·v would leave them.
 
     Args:
-        support: `(b, n_shot, C, H, W)`.
         num: queries of each support set.
         guidance: w.
 
@@ -43,7 +42,7 @@ def guided_network(
     check_guidance(guidance, model.null_context is not None)
     fixed = None if model.time_conditioned else model.support_context(support)
 
-    def network(x_t: jax.Array, t: jax.Array) -> jax.Array:
+    def network(x_t: Float[Array, "b C H W"], t: Int[Array, " b"]) -> Float[Array, "b C_out H W"]:
         context = model.support_context(support, t[::num]) if model.time_conditioned else fixed
         if context is None:
             return model.denoiser(x_t, t, None)

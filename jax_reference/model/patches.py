@@ -1,7 +1,7 @@
 """Cutting images into patches and back."""
 
-import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 
 def grid_size(image_size: int, patch_size: int, owner: str) -> int:
@@ -15,8 +15,10 @@ def grid_size(image_size: int, patch_size: int, owner: str) -> int:
     return image_size // patch_size
 
 
-def patchify(images: jax.Array, patch_size: int) -> jax.Array:
-    """`(b, c, h, w)` → `(b, L, p1·p2·c)`, patches row by row, a patch's vector ordered (p1, p2, c)."""
+def patchify(
+    images: Float[Array, "b C H W"], patch_size: int
+) -> Float[Array, "b H*W//{patch_size}**2 C*{patch_size}**2"]:
+    """Patches row by row, a patch's vector ordered (p1, p2, c)."""
     b, c, h, w = images.shape
     p = patch_size
     rows = jnp.stack(jnp.split(images, h // p, axis=2), axis=1)  # (b, h/p, c, p1, w)
@@ -24,8 +26,10 @@ def patchify(images: jax.Array, patch_size: int) -> jax.Array:
     return jnp.moveaxis(cells, 3, 5).reshape(b, -1, p * p * c)
 
 
-def unpatchify(patches: jax.Array, patch_size: int, channels: int) -> jax.Array:
-    """The inverse of `patchify` for square images: `(b, L, p1·p2·c)` → `(b, c, h, w)`."""
+def unpatchify(
+    patches: Float[Array, "b L patch_dim"], patch_size: int, channels: int
+) -> Float[Array, "b {channels} H H"]:
+    """The inverse of `patchify` for square images."""
     b, length, _ = patches.shape
     p, side = patch_size, round(length**0.5)
     cells = patches.reshape(b, side, side, p, p, channels)  # (b, row, column, p1, p2, c)

@@ -1,18 +1,14 @@
 """What every set encoder offers: a support set in, a context out."""
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Float, Int
 
 
-def leave_one_out(images: jax.Array) -> jax.Array:
+def leave_one_out(images: Float[Array, "B N C H W"]) -> Float[Array, "B*N N-1 C H W"]:
     """For each image of an episode the others, in their order.
 
-    Args:
-        images: `(B, N, C, H, W)`.
-
-    Returns:
-        `(B·N, N-1, C, H, W)`; row `b·N + i` holds the images of episode b without image i.
+    Row `b·N + i` holds the images of episode b without image i.
     """
     n = images.shape[1]
     others = jnp.stack([jnp.delete(images, i, axis=1, assume_unique_indices=True) for i in range(n)], axis=1)
@@ -20,7 +16,7 @@ def leave_one_out(images: jax.Array) -> jax.Array:
 
 
 class SetEncoder(nnx.Module):
-    """Encodes support sets `(b, n, C, H, W)` into vectors `(b, D_c)` or tokens `(b, L, D_c)`.
+    """Encodes support sets into vectors or tokens: `*L` in a shape is the axis of tokens, if there is one.
 
     Attributes:
         n_shot: images of a set.
@@ -39,27 +35,22 @@ class SetEncoder(nnx.Module):
         self.gives_tokens = gives_tokens
         self.time_conditioned = time_conditioned
 
-    def __call__(self, support: jax.Array, t: jax.Array | None = None) -> jax.Array:
-        """`(b, n, C, H, W)`, `(b,)` → `(b, D_c)` or `(b, L, D_c)`."""
+    def __call__(
+        self, support: Float[Array, "b n C H W"], t: Int[Array, " b"] | None = None
+    ) -> Float[Array, "b *L D_c"]:
         raise NotImplementedError
 
-    def encode_leave_one_out(self, images: jax.Array, t: jax.Array | None = None) -> jax.Array:
-        """Contexts of every image from the others of its episode, in one call.
-
-        Args:
-            images: `(B, N, C, H, W)`.
-            t: `(B,)`, for a time-conditioned encoder.
-
-        Returns:
-            `(B·N, D_c)` or `(B·N, L, D_c)`.
-        """
+    def encode_leave_one_out(
+        self, images: Float[Array, "B N C H W"], t: Int[Array, " B"] | None = None
+    ) -> Float[Array, "B*N *L D_c"]:
+        """Contexts of every image from the others of its episode, in one call; `t` for a time-conditioned encoder."""
         return self(leave_one_out(images), None if t is None else jnp.repeat(t, images.shape[1]))
 
     def context_shape(self, n_images: int) -> tuple[int, ...]:
         """Shape of one context of a set of `n_images`: `(D_c,)` or `(L, D_c)`."""
         return (self.context_dim,)
 
-    def check_time(self, t: jax.Array | None) -> None:
+    def check_time(self, t: Int[Array, " b"] | None) -> None:
         """A time-conditioned encoder must be given timesteps in training and in sampling alike."""
         if self.time_conditioned and t is None:
             raise ValueError(f"{type(self).__name__} is time-conditioned: give the timesteps t (b,)")

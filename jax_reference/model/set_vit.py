@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Float, Int
 
 from jax_reference.model.attention import LocalitySelfAttention
 from jax_reference.model.patches import grid_size, patchify
@@ -77,8 +77,10 @@ class SetViT(ViTBase):
     def context_shape(self, n_images: int) -> tuple[int, ...]:
         return (self.num_patches, self.context_dim) if self.gives_tokens else (self.context_dim,)
 
-    def __call__(self, support: jax.Array, t: jax.Array | None = None) -> jax.Array:
-        """`(b, n_shot, C, H, W)` → `(b, D_c)`, or `(b, L, D_c)` without pooling.
+    def __call__(
+        self, support: Float[Array, "b n C H W"], t: Int[Array, " b"] | None = None
+    ) -> Float[Array, "b *L D_c"]:
+        """A vector for each set, or L tokens without pooling.
 
         Raises:
             ValueError: another number of images than the encoder was built for.

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-import jax
 from flax import nnx
+from jaxtyping import Array, Float
 
 from jax_reference.written_out import layers
 from jax_reference.written_out.layers import LayerNorm, Linear, gelu
@@ -19,8 +19,7 @@ class FeedForward(nnx.Module):
         self.dropout = layers.dropout(dropout, rngs)
         self.linear_2 = Linear(mlp_dim, hidden_size, rngs=rngs)
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """`(…, D)` → `(…, D)`."""
+    def __call__(self, x: Float[Array, "*shape D"]) -> Float[Array, "*shape D"]:
         return self.linear_2(self.dropout(gelu(self.linear_1(x))))
 
 
@@ -35,8 +34,7 @@ class TransformerBlock(nnx.Module):
         self.norm_2 = LayerNorm(hidden_size, eps=LAYER_NORM_EPS)
         self.mlp = FeedForward(hidden_size, mlp_dim, dropout, rngs=rngs)
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """`(b, L, D)` → `(b, L, D)`."""
+    def __call__(self, x: Float[Array, "b L D"]) -> Float[Array, "b L D"]:
         x = x + self.attention(self.norm_1(x))
         return x + self.mlp(self.norm_2(x))
 

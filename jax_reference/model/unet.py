@@ -1,10 +1,11 @@
 """The guided-diffusion UNet as a denoiser (Dhariwal & Nichol 2021, arXiv 2105.05233)."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Float, Int
 
 from jax_reference.model.context import as_tokens
 from jax_reference.model.denoiser import Conditioning, Denoiser
@@ -21,16 +22,19 @@ from jax_reference.model.unet_blocks import (
 )
 from jax_reference.written_out.layers import Conv2d, silu
 
+_Attention = Callable[..., Any]  # an AttentionBlock, or a SpatialTransformer, which needs a context
+
 
 class UNetStage(nnx.Module):
     """A residual block, and attention where the resolution asks for it."""
 
-    def __init__(self, block: ResBlock, attention: AttentionBlock | SpatialTransformer | None) -> None:
+    def __init__(self, block: ResBlock, attention: _Attention | None) -> None:
         self.block = block
         self.attention = attention
 
-    def __call__(self, x: jax.Array, cond: jax.Array, context: jax.Array | None) -> jax.Array:
-        """`(b, C_in, H, W)` → `(b, C_out, H, W)`."""
+    def __call__(
+        self, x: Float[Array, "b C_in H W"], cond: Float[Array, "b D"], context: Float[Array, "b M D_c"] | None
+    ) -> Float[Array, "b C_out H W"]:
         x = self.block(x, cond)
         return x if self.attention is None else self.attention(x, context)
 
@@ -75,7 +79,7 @@ class UNet(Denoiser):
         cond_dim = time_dim + (context_dim if conditioning == "film" else 0)
         widths = [multiplier * model_channels for multiplier in channel_multipliers]
 
-        def attention(channels: int) -> AttentionBlock | SpatialTransformer:
+        def attention(channels: int) -> _Attention:
             if conditioning == "cross_attention":
                 return SpatialTransformer(channels, context_dim, num_heads, rngs=rngs)
             return AttentionBlock(channels, num_heads, rngs=rngs)
@@ -119,8 +123,9 @@ class UNet(Denoiser):
         self.norm_out = group_norm(channels)
         self.conv_out = zeroed(Conv2d(channels, out_channels, 3, padding=1, rngs=rngs))
 
-    def __call__(self, x_t: jax.Array, t: jax.Array, context: jax.Array | None = None) -> jax.Array:
-        """`(b, C, H, W)`, `(b,)`, context `(b, D_c)` or `(b, M, D_c)` → `(b, C_out, H, W)`."""
+    def __call__(
+        self, x_t: Float[Array, "b C H W"], t: Int[Array, " b"], context: Float[Array, "b *L D_c"] | None = None
+    ) -> Float[Array, "b C_out H W"]:
         cond = self.time_embedding(t)  # (b, time_dim)
         tokens = None
         if self.conditioning == "film" and context is not None:

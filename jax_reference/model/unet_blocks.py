@@ -2,9 +2,9 @@
 
 from typing import TypeVar
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Float
 
 from jax_reference.model.attention import CrossAttention, SelfAttention
 from jax_reference.written_out import layers
@@ -56,8 +56,9 @@ class ResBlock(nnx.Module):
         self.skip = None if in_channels == out_channels else Conv2d(in_channels, out_channels, 1, rngs=rngs)
         self.has_cond = cond_dim is not None
 
-    def __call__(self, x: jax.Array, cond: jax.Array | None = None) -> jax.Array:
-        """`(b, C_in, H, W)` and the embedding `(b, cond_dim)` → `(b, C_out, H, W)`."""
+    def __call__(
+        self, x: Float[Array, "b C_in H W"], cond: Float[Array, "b D"] | None = None
+    ) -> Float[Array, "b C_out H W"]:
         h = self.norm_2(self.conv_1(silu(self.norm_1(x))))  # (b, C_out, H, W)
         if self.has_cond and cond is not None:
             scale, shift = jnp.split(self.modulation(silu(cond)), 2, axis=-1)  # (b, C_out) each
@@ -75,8 +76,10 @@ class AttentionBlock(nnx.Module):
         self.attention = SelfAttention(channels, num_heads, channels // num_heads, qkv_bias=True, rngs=rngs)
         zeroed(self.attention.to_out)
 
-    def __call__(self, x: jax.Array, context: jax.Array | None = None) -> jax.Array:
-        """`(b, C, H, W)` → `(b, C, H, W)`; the context is not looked at."""
+    def __call__(
+        self, x: Float[Array, "b C H W"], context: Float[Array, "b M D_c"] | None = None
+    ) -> Float[Array, "b C H W"]:
+        """The context is not looked at."""
         return x + to_pixels(self.attention(to_tokens(self.norm(x))), like=x)
 
 
@@ -87,8 +90,7 @@ class GatedMLP(nnx.Module):
         self.linear_1 = Linear(channels, 2 * mlp_ratio * channels, rngs=rngs)
         self.linear_2 = Linear(mlp_ratio * channels, channels, rngs=rngs)
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """`(b, L, C)` → `(b, L, C)`."""
+    def __call__(self, x: Float[Array, "b L C"]) -> Float[Array, "b L C"]:
         value, gate = jnp.split(self.linear_1(x), 2, axis=-1)
         return self.linear_2(value * gelu(gate))
 
@@ -112,10 +114,7 @@ class SpatialTransformer(nnx.Module):
         self.mlp = GatedMLP(channels, rngs=rngs)
         self.proj_out = zeroed(Linear(channels, channels, rngs=rngs))
 
-    def __call__(self, x: jax.Array, context: jax.Array | None) -> jax.Array:
-        """`(b, C, H, W)` and tokens `(b, M, D_c)` → `(b, C, H, W)`."""
-        if context is None:
-            raise ValueError("a spatial transformer needs the context's tokens")
+    def __call__(self, x: Float[Array, "b C H W"], context: Float[Array, "b M D_c"]) -> Float[Array, "b C H W"]:
         h = self.proj_in(to_tokens(self.norm(x)))  # (b, H·W, C)
         h = h + self.attention(self.norm_1(h))
         h = h + self.cross_attention(self.norm_2(h), context)
@@ -129,8 +128,7 @@ class Downsample(nnx.Module):
     def __init__(self, channels: int, *, rngs: nnx.Rngs) -> None:
         self.conv = Conv2d(channels, channels, 3, stride=2, padding=1, rngs=rngs)
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """`(b, C, H, W)` → `(b, C, H/2, W/2)`."""
+    def __call__(self, x: Float[Array, "b C H W"]) -> Float[Array, "b C H//2 W//2"]:
         return self.conv(x)
 
 
@@ -140,8 +138,7 @@ class Upsample(nnx.Module):
     def __init__(self, channels: int, *, rngs: nnx.Rngs) -> None:
         self.conv = Conv2d(channels, channels, 3, padding=1, rngs=rngs)
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """`(b, C, H, W)` → `(b, C, 2H, 2W)`."""
+    def __call__(self, x: Float[Array, "b C H W"]) -> Float[Array, "b C 2*H 2*W"]:
         return self.conv(jnp.repeat(jnp.repeat(x, 2, axis=2), 2, axis=3))
 
 

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from typing import Literal
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Float, Int
 
 from jax_reference.model.embeddings import TimestepEmbedding
 from jax_reference.model.set_encoder import SetEncoder, check_pool
@@ -82,8 +82,10 @@ class UNetEncoder(SetEncoder):
     def context_shape(self, n_images: int) -> tuple[int, ...]:
         return (self.num_patches, self.context_dim) if self.gives_tokens else (self.context_dim,)
 
-    def encode_images(self, images: jax.Array, t: jax.Array | None = None) -> jax.Array:
-        """`(b, C, H, W)` and `(b,)` → `(b, D_c)` or `(b, L, D_c)`, each image on its own."""
+    def encode_images(
+        self, images: Float[Array, "b C H W"], t: Int[Array, " b"] | None = None
+    ) -> Float[Array, "b *L D_c"]:
+        """Each image on its own."""
         self.check_time(t)
         cond = self.time_embedding(t) if self.time_conditioned and t is not None else None  # (b, time_dim)
         h = self.conv_in(images)  # (b, model_channels, H, W)
@@ -96,18 +98,21 @@ class UNetEncoder(SetEncoder):
             return self.head(h.reshape(len(h), -1))  # channel by channel, its pixels row by row
         return self.head(to_tokens(h)) + self.position[...]
 
-    def __call__(self, support: jax.Array, t: jax.Array | None = None) -> jax.Array:
-        """`(b, n, C, H, W)` → `(b, D_c)` or `(b, L, D_c)`."""
+    def __call__(
+        self, support: Float[Array, "b n C H W"], t: Int[Array, " b"] | None = None
+    ) -> Float[Array, "b *L D_c"]:
         return self._encode_sets(support, t).mean(axis=1)
 
-    def encode_leave_one_out(self, images: jax.Array, t: jax.Array | None = None) -> jax.Array:
-        """`(B, N, C, H, W)` → `(B·N, D_c)` or `(B·N, L, D_c)`: for every image the mean over the others."""
+    def encode_leave_one_out(
+        self, images: Float[Array, "B N C H W"], t: Int[Array, " B"] | None = None
+    ) -> Float[Array, "B*N *L D_c"]:
+        """For every image the mean over the others."""
         encoded = self._encode_sets(images, t)  # (B, N, …, D_c)
         n = images.shape[1]
         means = [jnp.delete(encoded, i, axis=1, assume_unique_indices=True).mean(axis=1) for i in range(n)]
         return jnp.stack(means, axis=1).reshape(-1, *encoded.shape[2:])
 
-    def _encode_sets(self, images: jax.Array, t: jax.Array | None) -> jax.Array:
+    def _encode_sets(self, images: Float[Array, "b n C H W"], t: Int[Array, " b"] | None) -> Float[Array, "b n *L D_c"]:
         b, n = images.shape[:2]
         times = None if t is None else jnp.repeat(t, n)
         encoded = self.encode_images(images.reshape(b * n, *images.shape[2:]), times)

@@ -2,9 +2,9 @@
 
 from typing import Literal
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Float, Int
 
 from jax_reference.model.attention import SelfAttention
 from jax_reference.model.patches import grid_size, patchify
@@ -79,8 +79,9 @@ class ViT(ViTBase):
             return (self.context_dim,)
         return (self.num_patches * (n_images if self.pool == "none" else 1), self.context_dim)
 
-    def __call__(self, support: jax.Array, t: jax.Array | None = None) -> jax.Array:
-        """`(b, n, C, H, W)` → `(b, D_c)`, `(b, n·L, D_c)` (`none`) or `(b, L, D_c)` (`mean_patch`)."""
+    def __call__(
+        self, support: Float[Array, "b n C H W"], t: Int[Array, " b"] | None = None
+    ) -> Float[Array, "b *L D_c"]:
         b, n = support.shape[:2]
         of_images = jnp.stack([patchify(support[:, i], self.patch_size) for i in range(n)], axis=1)  # (b, n, L, p·p·C)
         patches = self.patch_embedding(of_images) + self.position[...][:, 2:]  # (b, n, L, D)

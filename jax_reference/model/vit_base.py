@@ -2,9 +2,9 @@
 
 from collections.abc import Callable
 
-import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Float, Int
 
 from jax_reference.model.embeddings import TIMESTEP_FEATURES, TimestepFeatures
 from jax_reference.model.set_encoder import SetEncoder
@@ -54,8 +54,8 @@ class ViTBase(SetEncoder):
         self.head_norm = LayerNorm(hidden_size, eps=LAYER_NORM_EPS)
         self.head = Linear(hidden_size, context_dim, rngs=rngs)
 
-    def special_tokens(self, b: int, t: jax.Array | None) -> jax.Array:
-        """CLS and TIME with their positions added, `(b, 2, D)`; `t` is `(b,)` or None."""
+    def special_tokens(self, b: int, t: Int[Array, " b"] | None) -> Float[Array, "{b} 2 D"]:
+        """CLS and TIME with their positions added."""
         self.check_time(t)
         cls = jnp.broadcast_to(self.cls_token[...], (b, 1, self.cls_token.shape[2]))
         if self.time_conditioned and t is not None:
@@ -64,12 +64,12 @@ class ViTBase(SetEncoder):
             time = jnp.zeros_like(cls)
         return jnp.concatenate([cls, time], axis=1) + self.position[...][:, :2]
 
-    def _run_blocks(self, tokens: jax.Array) -> jax.Array:
-        """All transformer blocks: `(b, 2 + …, D)` → the same shape."""
+    def _run_blocks(self, tokens: Float[Array, "b L D"]) -> Float[Array, "b L D"]:
+        """All transformer blocks."""
         for block in self.blocks:
             tokens = block(tokens)
         return tokens
 
-    def project(self, pooled: jax.Array) -> jax.Array:
-        """The head: `(…, D)` → `(…, D_c)`."""
+    def project(self, pooled: Float[Array, "*shape D"]) -> Float[Array, "*shape D_c"]:
+        """The head."""
         return self.head(self.head_norm(pooled))

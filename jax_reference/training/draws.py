@@ -2,28 +2,29 @@
 
 from typing import NamedTuple
 
-import jax
+import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Bool, Float, Int
 
 
 class Draws(NamedTuple):
     """What a loss needs besides the images.
 
     Attributes:
-        t: one timestep per episode, `(B,)`.
-        noise: `(B·N, C, H, W)`.
-        context_noise: xi of each leave-one-out context, `(B·N, …)`, for a variational context.
-        dropped: queries that see the null context, bool `(B·N,)`, with context dropout.
+        t: one timestep per episode.
+        noise: eps of each image.
+        context_noise: xi of each leave-one-out context, for a variational context.
+        dropped: queries that see the null context, with context dropout.
     """
 
-    t: jax.Array
-    noise: jax.Array
-    context_noise: jax.Array | None = None
-    dropped: jax.Array | None = None
+    t: Int[Array, " B"]
+    noise: Float[Array, "B*N C H W"]
+    context_noise: Float[Array, "B*N *L D_c"] | None = None
+    dropped: Bool[Array, " B*N"] | None = None
 
 
 def draw(
-    images: np.ndarray,
+    images: Float[np.ndarray, "B N C H W"],
     num_steps: int,
     context_noise_shape: tuple[int, ...] | None,
     context_dropout: float,
@@ -32,17 +33,18 @@ def draw(
     """The draws of a batch, in the order t, noise, context noise, dropped; those that are not needed are not drawn.
 
     Args:
-        images: episodes `(B, N, C, H, W)`; give shape and dtype.
+        images: episodes; give shape and dtype.
         num_steps: timesteps are drawn from 0 … num_steps − 1.
         context_noise_shape: of one context; None for none.
         context_dropout: probability of the null context; 0 draws nothing.
         source: gives the numbers.
     """
     b, n, *shape = images.shape
-    t = source.integers(0, num_steps, b)
-    noise = source.standard_normal((b * n, *shape)).astype(images.dtype)
-    context_noise = None
+    t = jnp.asarray(source.integers(0, num_steps, b))
+    noise = jnp.asarray(source.standard_normal((b * n, *shape)).astype(images.dtype))
+    context_noise, dropped = None, None
     if context_noise_shape is not None:
-        context_noise = source.standard_normal((b * n, *context_noise_shape)).astype(images.dtype)
-    dropped = source.random(b * n) < context_dropout if context_dropout > 0 else None
-    return Draws(t, noise, context_noise, dropped)  # type: ignore[arg-type]
+        context_noise = jnp.asarray(source.standard_normal((b * n, *context_noise_shape)).astype(images.dtype))
+    if context_dropout > 0:
+        dropped = jnp.asarray(source.random(b * n) < context_dropout)
+    return Draws(t, noise, context_noise, dropped)

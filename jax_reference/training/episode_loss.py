@@ -1,7 +1,7 @@
 """The loss of episodes: noise them, denoise every image given the others, compare."""
 
-import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from jax_reference.diffusion.gaussian import GaussianDiffusion
 from jax_reference.diffusion.loss import diffusion_loss_terms
@@ -10,20 +10,24 @@ from jax_reference.training.draws import Draws
 
 
 def episode_loss(
-    model: FewShotDenoiser, diffusion: GaussianDiffusion, images: jax.Array, draws: Draws, kl_weight: float
-) -> dict[str, jax.Array]:
+    model: FewShotDenoiser,
+    diffusion: GaussianDiffusion,
+    images: Float[Array, "B N C H W"],
+    draws: Draws,
+    kl_weight: float,
+) -> dict[str, Float[Array, " B*N"]]:
     """The loss of every image and what it is made of.
 
     Args:
         model: the network.
         diffusion: the process, and what the network predicts.
-        images: `(B, N, C, H, W)` in [-1, 1].
+        images: episodes, in [-1, 1].
         draws: of the batch.
         kl_weight: weight of a variational context's KL.
 
     Returns:
         `mse`, `vb` with a learned variance, `kl_context` with a variational context, and `loss` = mse + vb +
-        kl_weight · kl_context; `(B·N,)` each.
+        kl_weight · kl_context.
     """
     n = images.shape[1]
     x_0 = images.reshape(-1, *images.shape[2:])  # (B·N, C, H, W)
@@ -37,7 +41,7 @@ def episode_loss(
     return {**terms, "kl_context": kl_context, "loss": loss + kl_weight * kl_context}
 
 
-def batch_means(terms: dict[str, jax.Array]) -> dict[str, jax.Array]:
-    """The terms with `loss`, and `kl_context` where there is one, as means over the batch `()`."""
+def batch_means(terms: dict[str, Float[Array, " b"]]) -> dict[str, Float[Array, " b"] | Float[Array, ""]]:
+    """The terms with `loss`, and `kl_context` where there is one, as means over the batch."""
     means = {name: jnp.mean(terms[name]) for name in terms.keys() & {"loss", "kl_context"}}
     return {**terms, **means}

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
-import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class LRSchedule:
     annealing_start: float = 0.0
     final_factor: float = 0.0
 
-    def factor(self, step: jax.Array | int, total_steps: float) -> jax.Array:
+    def factor(self, step: Int[Array, ""] | int, total_steps: float) -> Float[Array, ""]:
         """The factor of optimiser step `step` (0 is the first) out of `total_steps`."""
         step = jnp.asarray(step, float)
         warm = jnp.minimum(1.0, (step + 1) / max(1, self.warmup_steps))

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, NamedTuple
 
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lightning_nsd.diffusion.schedule import Schedule, ScheduleName, make_betas
@@ -15,19 +16,23 @@ Variance = Literal["fixed_large", "fixed_small", "learned"]
 
 
 class Gaussian(NamedTuple):
-    """Mean and log variance of a normal distribution, `(b, C, H, W)` or broadcastable to it."""
+    """Mean and log variance of a normal distribution."""
 
-    mean: Tensor
-    log_variance: Tensor
+    mean: Float[Tensor, "b C H W"]
+    log_variance: Float[Tensor, " b #C #H #W"]
 
 
-def learned_log_variance(v: Tensor, log_beta: Tensor, log_posterior: Tensor) -> Tensor:
+def learned_log_variance(
+    v: Float[Tensor, "b C H W"],
+    log_beta: Float[Tensor, "b 1 1 1"] | Float[Tensor, ""],
+    log_posterior: Float[Tensor, "b 1 1 1"] | Float[Tensor, ""],
+) -> Float[Tensor, "b C H W"]:
     """f log beta + (1−f) log posterior, f = (v+1)/2 (Nichol & Dhariwal 2021, arXiv 2102.09672, equation 15).
 
     Args:
-        v: the second half of a network's output, `(b, C, H, W)`.
-        log_beta: broadcasts to it.
-        log_posterior: likewise.
+        v: the second half of a network's output.
+        log_beta: of the timestep.
+        log_posterior: log variance of q(x_{t-1} | x_t, x_0) there.
     """
     f = (v + 1) / 2
     return f * log_beta + (1 - f) * log_posterior
@@ -66,13 +71,17 @@ class GaussianDiffusion:
         """Channels of the network's output for images of `channels`."""
         return 2 * channels if self.variance == "learned" else channels
 
-    def q_sample(self, x_0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        """x_t = √abar x_0 + √(1−abar) eps (Ho et al. 2020, equation 4); all `(b, C, H, W)`, t `(b,)`."""
+    def q_sample(
+        self, x_0: Float[Tensor, "b C H W"], t: Int[Tensor, " b"], noise: Float[Tensor, "b C H W"]
+    ) -> Float[Tensor, "b C H W"]:
+        """x_t = √abar x_0 + √(1−abar) eps (Ho et al. 2020, equation 4)."""
         alpha_bar = self.tables.at("alpha_bar", t, x_0)
         return alpha_bar.sqrt() * x_0 + (1 - alpha_bar).sqrt() * noise
 
-    def target(self, x_0: Tensor, t: Tensor, noise: Tensor) -> Tensor:
-        """What the network should predict, `(b, C, H, W)`."""
+    def target(
+        self, x_0: Float[Tensor, "b C H W"], t: Int[Tensor, " b"], noise: Float[Tensor, "b C H W"]
+    ) -> Float[Tensor, "b C H W"]:
+        """What the network should predict."""
         if self.prediction == "eps":
             return noise
         if self.prediction == "x_0":
@@ -80,34 +89,49 @@ class GaussianDiffusion:
         alpha_bar = self.tables.at("alpha_bar", t, x_0)
         return alpha_bar.sqrt() * noise - (1 - alpha_bar).sqrt() * x_0
 
-    def predict_x_0(self, x_t: Tensor, prediction: Tensor, alpha_bar: Tensor) -> Tensor:
-        """x_0 from the network's prediction; `alpha_bar` broadcasts to `(b, C, H, W)`."""
+    def predict_x_0(
+        self,
+        x_t: Float[Tensor, "b C H W"],
+        prediction: Float[Tensor, "b C H W"],
+        alpha_bar: Float[Tensor, "b 1 1 1"] | Float[Tensor, ""],
+    ) -> Float[Tensor, "b C H W"]:
+        """x_0 from the network's prediction."""
         if self.prediction == "eps":
             return (x_t - (1 - alpha_bar).sqrt() * prediction) / alpha_bar.sqrt()
         if self.prediction == "x_0":
             return prediction
         return alpha_bar.sqrt() * x_t - (1 - alpha_bar).sqrt() * prediction
 
-    def split(self, output: Tensor) -> tuple[Tensor, Tensor | None]:
-        """Output `(b, C_out, H, W)` as prediction and, with a learned variance, v; each `(b, C, H, W)`."""
+    def split(
+        self, output: Float[Tensor, "b C_out H W"]
+    ) -> tuple[Float[Tensor, "b C H W"], Float[Tensor, "b C H W"] | None]:
+        """A network's output as prediction and, with a learned variance, v."""
         if self.variance != "learned":
             return output, None
         prediction, v = output.chunk(2, dim=1)
         return prediction, v
 
-    def log_variance(self, v: Tensor | None, log_beta: Tensor, posterior: Tensor, large: Tensor) -> Tensor:
+    def log_variance(
+        self,
+        v: Float[Tensor, "b C H W"] | None,
+        log_beta: Float[Tensor, "b 1 1 1"],
+        posterior: Float[Tensor, "b 1 1 1"],
+        large: Float[Tensor, "b 1 1 1"],
+    ) -> Float[Tensor, " b #C #H #W"]:
         """Log variance of p(x_{t-1} | x_t): the network's, or that of the two fixed ones which was chosen."""
         if v is not None:
             return learned_log_variance(v, log_beta, posterior)
         return large if self.variance == "fixed_large" else posterior
 
-    def posterior(self, x_0: Tensor, x_t: Tensor, t: Tensor) -> Gaussian:
+    def posterior(self, x_0: Float[Tensor, "b C H W"], x_t: Float[Tensor, "b C H W"], t: Int[Tensor, " b"]) -> Gaussian:
         """q(x_{t-1} | x_t, x_0) (Ho et al. 2020, equation 6)."""
         at = self.tables.at
         mean = at("posterior_mean_x_0", t, x_t) * x_0 + at("posterior_mean_x_t", t, x_t) * x_t
         return Gaussian(mean, at("posterior_log_variance_clipped", t, x_t))
 
-    def p_mean_variance(self, output: Tensor, x_t: Tensor, t: Tensor) -> Gaussian:
+    def p_mean_variance(
+        self, output: Float[Tensor, "b C_out H W"], x_t: Float[Tensor, "b C H W"], t: Int[Tensor, " b"]
+    ) -> Gaussian:
         """p(x_{t-1} | x_t) from the network's output; x_0 is not clipped, as in the variational bound."""
         at = self.tables.at
         prediction, v = self.split(output)

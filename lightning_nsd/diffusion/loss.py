@@ -3,29 +3,30 @@
 import math
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lightning_nsd.diffusion.gaussian import Gaussian, GaussianDiffusion
 
 
-def mean_flat(values: Tensor) -> Tensor:
-    """The mean over all axes but the first: `(b, …)` → `(b,)`."""
+def mean_flat(values: Float[Tensor, "b ..."]) -> Float[Tensor, " b"]:
+    """The mean over all axes but the first."""
     return values.flatten(1).mean(dim=1)
 
 
-def normal_kl(q: Gaussian, p: Gaussian) -> Tensor:
+def normal_kl(q: Gaussian, p: Gaussian) -> Float[Tensor, "..."]:
     """KL(q ‖ p) in nats, element by element."""
     difference = q.log_variance - p.log_variance
     squares = (q.mean - p.mean).square() * (-p.log_variance).exp()
     return 0.5 * (-1.0 - difference + difference.exp() + squares)
 
 
-def approximate_normal_cdf(x: Tensor) -> Tensor:
+def approximate_normal_cdf(x: Float[Tensor, "*shape"]) -> Float[Tensor, "*shape"]:
     """The normal distribution function by its tanh approximation, as improved DDPM uses it."""
     return 0.5 * (1.0 + torch.tanh(math.sqrt(2.0 / math.pi) * (x + 0.044715 * x**3)))
 
 
-def discretized_log_likelihood(x_0: Tensor, p: Gaussian) -> Tensor:
+def discretized_log_likelihood(x_0: Float[Tensor, "*shape"], p: Gaussian) -> Float[Tensor, "*shape"]:
     """log p of 8-bit images in [-1, 1] under a normal distribution cut into 256 bins, in nats per element.
 
     Ho et al. 2020, equation 13.
@@ -40,8 +41,14 @@ def discretized_log_likelihood(x_0: Tensor, p: Gaussian) -> Tensor:
     return torch.where(x_0 < -0.999, log_first, torch.where(x_0 > 0.999, log_last, log_inside))
 
 
-def variational_bound(diffusion: GaussianDiffusion, output: Tensor, x_0: Tensor, x_t: Tensor, t: Tensor) -> Tensor:
-    """One term of the variational bound per image, in bits per dimension, `(b,)` (Nichol & Dhariwal 2021, eq. 16).
+def variational_bound(
+    diffusion: GaussianDiffusion,
+    output: Float[Tensor, "b C_out H W"],
+    x_0: Float[Tensor, "b C H W"],
+    x_t: Float[Tensor, "b C H W"],
+    t: Int[Tensor, " b"],
+) -> Float[Tensor, " b"]:
+    """One term of the variational bound per image, in bits per dimension (Nichol & Dhariwal 2021, eq. 16).
 
     The mean is frozen, so that the bound trains the variance alone.
     """
@@ -53,18 +60,14 @@ def variational_bound(diffusion: GaussianDiffusion, output: Tensor, x_0: Tensor,
 
 
 def diffusion_loss_terms(
-    diffusion: GaussianDiffusion, output: Tensor, x_0: Tensor, x_t: Tensor, t: Tensor, noise: Tensor
-) -> dict[str, Tensor]:
-    """The terms of the loss per image.
-
-    Args:
-        output: `(b, C_out, H, W)`.
-        x_0: `(b, C, H, W)`; so are x_t and noise.
-        t: `(b,)`.
-
-    Returns:
-        `mse` `(b,)` and, with a learned variance, `vb` `(b,)`, already times `vlb_weight`.
-    """
+    diffusion: GaussianDiffusion,
+    output: Float[Tensor, "b C_out H W"],
+    x_0: Float[Tensor, "b C H W"],
+    x_t: Float[Tensor, "b C H W"],
+    t: Int[Tensor, " b"],
+    noise: Float[Tensor, "b C H W"],
+) -> dict[str, Float[Tensor, " b"]]:
+    """The terms of the loss per image: `mse` and, with a learned variance, `vb`, already times `vlb_weight`."""
     prediction, v = diffusion.split(output)
     terms = {"mse": mean_flat((diffusion.target(x_0, t, noise) - prediction).square())}
     if v is not None:

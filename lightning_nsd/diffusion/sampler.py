@@ -12,6 +12,7 @@ from typing import get_args
 
 import numpy as np
 import torch
+from jaxtyping import Float, Int, Int64
 from torch import Tensor
 
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion, learned_log_variance
@@ -22,7 +23,7 @@ from lightning_nsd.settings.numbers import Fraction, Guidance, Timestep, Timeste
 from lightning_nsd.tables.step_table import StepTable
 from lightning_nsd.xla.device import run_recorded
 
-Network = Callable[[Tensor, Tensor], Tensor]
+Network = Callable[[Float[Tensor, "b C H W"], Int[Tensor, " b"]], Float[Tensor, "b C_out H W"]]
 
 
 @bounded("sampler")
@@ -61,8 +62,8 @@ class Sampler:
         self.clip = clip
         self.spacing = spacing
 
-    def chain(self, diffusion: GaussianDiffusion) -> np.ndarray:
-        """The timesteps of the diffusion that are visited, increasing, int64 `(S,)`.
+    def chain(self, diffusion: GaussianDiffusion) -> Int64[np.ndarray, " S"]:
+        """The timesteps of the diffusion that are visited, increasing.
 
         Raises:
             UserError: more steps than there are, or timesteps out of order or range.
@@ -82,16 +83,19 @@ class Sampler:
     def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> StepTable:
         """The weights of every step, over the schedule of the visited timesteps."""
 
-    @torch.no_grad()
     def trajectory(
-        self, diffusion: GaussianDiffusion, network: Network, x_T: Tensor, noise: Callable[[int], Tensor]
-    ) -> Iterator[Tensor]:
+        self,
+        diffusion: GaussianDiffusion,
+        network: Network,
+        x_T: Float[Tensor, "b C H W"],
+        noise: Callable[[int], Float[Tensor, "b C H W"]],
+    ) -> Iterator[Float[Tensor, "b C H W"]]:
         """Every x of the chain after `x_T`, in order; the last is the sample, in about [-1, 1].
 
         Args:
-            network: x_t `(b, C, H, W)` and t `(b,)` to the output `(b, C_out, H, W)`, guidance included.
-            x_T: where the chain starts, `(b, C, H, W)`.
-            noise: gives the noise `(b, C, H, W)` of step k; asked for only where it has a weight.
+            network: x_t and t to the output, guidance included.
+            x_T: where the chain starts.
+            noise: gives the noise of step k; asked for only where it has a weight.
         """
         chain = self.chain(diffusion)
         schedule = diffusion.tables.schedule.subset(chain)
@@ -104,27 +108,32 @@ class Sampler:
         x, x_0_before = x_T, torch.zeros_like(x_T)
         run_recorded(x.device)
         for k in range(len(chain)):
-            # A step's numbers cross to the device one step at a time, and as vectors: under XLA a row taken out of a
-            # table there is another graph for every row, and so is a scalar that is 0 or 1.
-            by_x, by_x_0, by_before, by_noise, alpha_bar, *log_variances = numbers[k].to(x.device).unbind()
-            output = network(x, times[k : k + 1].to(x.device).expand(len(x)))
-            prediction, v = diffusion.split(output)
-            x_0 = diffusion.predict_x_0(x, prediction, alpha_bar)
-            if self.clip:
-                x_0 = x_0.clamp(-1.0, 1.0)
-            following = by_x * x + by_x_0 * x_0 + by_before * x_0_before
-            if table.noise[k] > 0:
-                if log_variances:
-                    by_noise = (0.5 * learned_log_variance(v, *log_variances)).exp()  # type: ignore[arg-type]
-                following = following + by_noise * noise(k)
-            x, x_0_before = following, x_0
-            run_recorded(x.device)
+            with torch.no_grad():
+                # A step's numbers cross to the device one step at a time, and as vectors: under XLA a row taken out of
+                # a table there is another graph for every row, and so is a scalar that is 0 or 1.
+                by_x, by_x_0, by_before, by_noise, alpha_bar, *log_variances = numbers[k].to(x.device).unbind()
+                output = network(x, times[k : k + 1].to(x.device).expand(len(x)))
+                prediction, v = diffusion.split(output)
+                x_0 = diffusion.predict_x_0(x, prediction, alpha_bar)
+                if self.clip:
+                    x_0 = x_0.clamp(-1.0, 1.0)
+                following = by_x * x + by_x_0 * x_0 + by_before * x_0_before
+                if table.noise[k] > 0:
+                    if log_variances:
+                        by_noise = (0.5 * learned_log_variance(v, *log_variances)).exp()  # type: ignore[arg-type]
+                    following = following + by_noise * noise(k)
+                x, x_0_before = following, x_0
+                run_recorded(x.device)
             yield x
 
     def sample(
-        self, diffusion: GaussianDiffusion, network: Network, x_T: Tensor, noise: Callable[[int], Tensor]
-    ) -> Tensor:
-        """The last x of `trajectory`, `(b, C, H, W)`."""
+        self,
+        diffusion: GaussianDiffusion,
+        network: Network,
+        x_T: Float[Tensor, "b C H W"],
+        noise: Callable[[int], Float[Tensor, "b C H W"]],
+    ) -> Float[Tensor, "b C H W"]:
+        """The last x of `trajectory`."""
         return deque(self.trajectory(diffusion, network, x_T, noise), maxlen=1).pop()
 
 

@@ -3,6 +3,7 @@
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Int64
 
 from lightning_nsd.diffusion.schedule import Schedule
 
@@ -15,8 +16,8 @@ The linear schedule ends there. The cosine one goes on to −9.9, over noise tha
 """
 
 
-def spaced_timesteps(spacing: Spacing, schedule: Schedule, count: int) -> np.ndarray:
-    """`count` of a schedule's T timesteps, increasing, int64 `(count,)`; the last is T−1, and T of them are all.
+def spaced_timesteps(spacing: Spacing, schedule: Schedule, count: int) -> Int64[np.ndarray, " {count}"]:
+    """`count` of a schedule's T timesteps, increasing; the last is T−1, and T of them are all.
 
     Args:
         spacing: `linspace`: evenly from 0 to T−1. `trailing`: evenly, one interval after another up to T−1, so that

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from jaxtyping import Float
 from torch import Tensor
 
 from lightning_nsd.metrics.frechet import frechet_distance
@@ -37,12 +38,12 @@ def floor_size(available: int, n: int) -> int:
     return size if size >= 2 else 0
 
 
-def measure(real: Tensor, generated: Tensor) -> Distances:
+def measure(real: Float[Tensor, "r d"], generated: Float[Tensor, "n d"]) -> Distances:
     """Compare features.
 
     Args:
-        real: `(r, d)` with r at least n; the first n are compared, up to 2n give the floor.
-        generated: `(n, d)`.
+        real: r at least n; the first n are compared, up to 2n give the floor.
+        generated: of n images.
 
     Raises:
         ValueError: features that cannot be compared; says why.

@@ -1,10 +1,11 @@
 """Fréchet distance between the normal distributions fitted to two sets of features, without any d × d product."""
 
 import numpy as np
+from jaxtyping import Float
 from torch import Tensor
 
 
-def frechet_distance(a: Tensor, b: Tensor) -> float:
+def frechet_distance(a: Float[Tensor, "n d"], b: Float[Tensor, "m d"]) -> float:
     """|μ_a − μ_b|² + tr S_a + tr S_b − 2 tr √(S_a S_b), as torchmetrics' `FrechetInceptionDistance` has it.
 
     With centred features A and B, S_a = AᵀA / (n−1) and S_b = BᵀB / (m−1), and
@@ -12,8 +13,8 @@ def frechet_distance(a: Tensor, b: Tensor) -> float:
     It is exact, needs no ε on a diagonal, and for n < d costs an n × m decomposition instead of d × d ones.
 
     Args:
-        a: features `(n, d)`, n at least 2; computed with in float64.
-        b: features `(m, d)`, m at least 2.
+        a: features, n at least 2; computed with in float64.
+        b: features, m at least 2.
 
     Raises:
         ValueError: fewer than two rows, different d, or features that are not finite.
@@ -39,7 +40,7 @@ def _at_most_d_rows(a: np.ndarray) -> np.ndarray:
     return np.asarray(np.linalg.qr(a, mode="r")) if len(a) > a.shape[1] else a
 
 
-def check_features(a: Tensor, b: Tensor) -> None:
+def check_features(a: Float[Tensor, "..."], b: Float[Tensor, "..."]) -> None:
     """Whether two sets of features can be compared at all.
 
     Raises:

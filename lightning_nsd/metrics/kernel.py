@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from lightning_nsd.metrics.frechet import check_features
@@ -12,15 +13,15 @@ SUBSET_SEED = 2020
 """torch-fidelity's three defaults."""
 
 
-def kernel_distance(a: Tensor, b: Tensor, subset_size: int = SUBSET_SIZE) -> float:
+def kernel_distance(a: Float[Tensor, "n d"], b: Float[Tensor, "m d"], subset_size: int = SUBSET_SIZE) -> float:
     """Squared maximum mean discrepancy of k(x, y) = (x·y / d + 1)³, unbiased, as torch-fidelity computes it.
 
     The mean over 100 random subsets of `subset_size` images, drawn from torch-fidelity's own seed. Where all images fit
     into one subset, each would be the same, so there is one.
 
     Args:
-        a: features `(n, d)`, n at least 2; computed with in float64.
-        b: features `(m, d)`.
+        a: features, n at least 2; computed with in float64.
+        b: features.
         subset_size: at most min(n, m) is used.
 
     Raises:

@@ -1,6 +1,7 @@
 """Precision and recall of a generator (Kynkäänniemi et al. 2019, arXiv 1904.06991), as torch-fidelity has them."""
 
 import torch
+from jaxtyping import Float
 from torch import Tensor
 
 from lightning_nsd.metrics.frechet import check_features
@@ -9,15 +10,17 @@ NEIGHBOURHOOD = 3
 _ROWS_AT_ONCE = 1000
 
 
-def precision_recall(real: Tensor, generated: Tensor, neighbourhood: int = NEIGHBOURHOOD) -> tuple[float, float]:
+def precision_recall(
+    real: Float[Tensor, "n d"], generated: Float[Tensor, "m d"], neighbourhood: int = NEIGHBOURHOOD
+) -> tuple[float, float]:
     """The part of generated images that look real, and of real images that are covered by generated ones.
 
     An image counts when it lies in the ball around any image of the other set that reaches to that one's k-th
     neighbour within its own set.
 
     Args:
-        real: features `(n, d)`; computed with in float64.
-        generated: features `(m, d)`.
+        real: features; computed with in float64.
+        generated: features.
         neighbourhood: k.
 
     Returns:

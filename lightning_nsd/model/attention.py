@@ -4,16 +4,17 @@ import math
 
 import torch
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 
-def split_heads(x: Tensor, num_heads: int) -> Tensor:
-    """`(b, L, heads·dim)` → `(b, heads, L, dim)`."""
+def split_heads(x: Float[Tensor, "b L D"], num_heads: int) -> Float[Tensor, "b {num_heads} L D//{num_heads}"]:
+    """Neighbouring features as heads."""
     return x.unflatten(-1, (num_heads, -1)).transpose(1, 2)
 
 
-def merge_heads(x: Tensor) -> Tensor:
-    """`(b, heads, L, dim)` → `(b, L, heads·dim)`."""
+def merge_heads(x: Float[Tensor, "b heads L dim"]) -> Float[Tensor, "b L heads*dim"]:
+    """The inverse of `split_heads`."""
     return x.transpose(1, 2).flatten(2)
 
 
@@ -26,8 +27,7 @@ class SelfAttention(nn.Module):
         self.to_qkv = nn.Linear(hidden_size, 3 * num_heads * head_dim, bias=qkv_bias)
         self.to_out = nn.Linear(num_heads * head_dim, hidden_size)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`(b, L, D)` → `(b, L, D)`."""
+    def forward(self, x: Float[Tensor, "b L D"]) -> Float[Tensor, "b L D"]:
         q, k, v = (split_heads(part, self.num_heads) for part in self.to_qkv(x).chunk(3, dim=-1))
         return self.to_out(merge_heads(F.scaled_dot_product_attention(q, k, v)))
 
@@ -45,8 +45,7 @@ class LocalitySelfAttention(nn.Module):
         self.temperature = nn.Parameter(torch.tensor(math.log(head_dim**-0.5)))
         self.to_out = nn.Linear(num_heads * head_dim, hidden_size)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`(b, L, D)` → `(b, L, D)`."""
+    def forward(self, x: Float[Tensor, "b L D"]) -> Float[Tensor, "b L D"]:
         q, k, v = (split_heads(part, self.num_heads) for part in self.to_qkv(x).chunk(3, dim=-1))
         length = x.shape[1]
         others = ~torch.eye(length, dtype=torch.bool, device=x.device)  # false on the diagonal
@@ -67,8 +66,7 @@ class CrossAttention(nn.Module):
         self.to_kv = nn.Linear(context_dim, 2 * num_heads * head_dim, bias=qkv_bias)
         self.to_out = nn.Linear(num_heads * head_dim, hidden_size)
 
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:
-        """`(b, L, D)` and context tokens `(b, M, D_c)` → `(b, L, D)`."""
+    def forward(self, x: Float[Tensor, "b L D"], context: Float[Tensor, "b M D_c"]) -> Float[Tensor, "b L D"]:
         q = split_heads(self.to_q(x), self.num_heads)
         k, v = (split_heads(part, self.num_heads) for part in self.to_kv(context).chunk(2, dim=-1))
         return self.to_out(merge_heads(F.scaled_dot_product_attention(q, k, v)))

@@ -4,6 +4,7 @@ import math
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Bool, Float
 from torch import Tensor, nn
 
 
@@ -11,12 +12,12 @@ class ContextOutput(NamedTuple):
     """A context and what it costs.
 
     Attributes:
-        context: `(b, D_c)` or `(b, L, D_c)`.
-        kl: KL to the prior in bits, averaged over a context's dimensions, `(b,)`; None for a deterministic context.
+        context: vectors or tokens: `*L` in a shape is the axis of tokens, if there is one.
+        kl: KL to the prior in bits, averaged over a context's dimensions; None for a deterministic context.
     """
 
-    context: Tensor
-    kl: Tensor | None
+    context: Float[Tensor, "b *L D_c"]
+    kl: Float[Tensor, " b"] | None
 
 
 class Context(nn.Module):
@@ -32,16 +33,15 @@ class Context(nn.Module):
         super().__init__()
         self.context_dim = context_dim
 
-    def forward(self, h: Tensor, noise: Tensor | None = None) -> ContextOutput:
-        """`h` `(b, …, D_c)` and noise of its shape → a context of its shape."""
+    def forward(self, h: Float[Tensor, "b *L D_c"], noise: Float[Tensor, "b *L D_c"] | None = None) -> ContextOutput:
         raise NotImplementedError
 
 
 class DeterministicContext(Context):
     """c = h."""
 
-    def forward(self, h: Tensor, noise: Tensor | None = None) -> ContextOutput:
-        """`h` `(b, …, D_c)`, unchanged; there is no noise to use."""
+    def forward(self, h: Float[Tensor, "b *L D_c"], noise: Float[Tensor, "b *L D_c"] | None = None) -> ContextOutput:
+        """h, unchanged; there is no noise to use."""
         return ContextOutput(h, None)
 
 
@@ -56,10 +56,8 @@ class VariationalContext(Context):
         self.act = nn.SiLU()
         self.linear_2 = nn.Linear(context_dim, 2 * context_dim)
 
-    def forward(self, h: Tensor, noise: Tensor | None = None) -> ContextOutput:
-        """Args:
-            h: `(b, …, D_c)`.
-            noise: xi, of h's shape; None gives the mean.
+    def forward(self, h: Float[Tensor, "b *L D_c"], noise: Float[Tensor, "b *L D_c"] | None = None) -> ContextOutput:
+        """The mean, and with noise xi a draw around it.
 
         The KL of N(mu, var) to N(0, I) is averaged over dimensions and given in bits
         (Kingma & Welling 2014, arXiv 1312.6114, appendix B).
@@ -70,12 +68,14 @@ class VariationalContext(Context):
         return ContextOutput(context, kl.flatten(1).mean(dim=1) / math.log(2.0))
 
 
-def as_tokens(context: Tensor) -> Tensor:
-    """A vector `(b, D_c)` is one token `(b, 1, D_c)`; tokens stay as they are."""
+def as_tokens(context: Float[Tensor, "b *L D_c"]) -> Float[Tensor, "b M D_c"]:
+    """A vector is one token; tokens stay as they are."""
     return context[:, None] if context.dim() == 2 else context
 
 
-def replace_by_null(context: Tensor, null: Tensor, dropped: Tensor) -> Tensor:
-    """The learned null context `(D_c,)` where `dropped` `(b,)` is true (Ho & Salimans 2022, arXiv 2207.12598)."""
+def replace_by_null(
+    context: Float[Tensor, "b *L D_c"], null: Float[Tensor, " D_c"], dropped: Bool[Tensor, " b"]
+) -> Float[Tensor, "b *L D_c"]:
+    """The learned null context where `dropped` is true (Ho & Salimans 2022, arXiv 2207.12598)."""
     where = dropped.reshape(-1, *[1] * (context.dim() - 1))
     return torch.where(where, null.to(context.dtype), context)

@@ -2,13 +2,14 @@
 
 from typing import Literal
 
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 Conditioning = Literal["film", "cross_attention", "none"]
 
 
 class Denoiser(nn.Module):
-    """Maps `(b, C, H, W)`, `(b,)` and a context to `(b, C_out, H, W)`.
+    """Maps x_t, t and a context to the network's output.
 
     Attributes:
         conditioning: how the context enters: `film` (a vector), `cross_attention` (tokens), or `none`.
@@ -18,6 +19,7 @@ class Denoiser(nn.Module):
         super().__init__()
         self.conditioning = conditioning
 
-    def forward(self, x_t: Tensor, t: Tensor, context: Tensor | None = None) -> Tensor:
-        """`(b, C, H, W)`, `(b,)`, `(b, D_c)` or `(b, M, D_c)` → `(b, C_out, H, W)`."""
+    def forward(
+        self, x_t: Float[Tensor, "b C H W"], t: Int[Tensor, " b"], context: Float[Tensor, "b *L D_c"] | None = None
+    ) -> Float[Tensor, "b C_out H W"]:
         raise NotImplementedError

@@ -1,6 +1,7 @@
 """The diffusion transformer (Peebles & Xie 2023, arXiv 2212.09748) with a context."""
 
 import torch.nn.functional as F
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lightning_nsd.errors import UserError
@@ -14,8 +15,10 @@ from lightning_nsd.settings.numbers import Channels, Depth, Heads, Pixels, Proba
 from lightning_nsd.tables.constant import Constant
 
 
-def modulate(x: Tensor, shift: Tensor, scale: Tensor) -> Tensor:
-    """`x (1 + scale) + shift`, x `(b, L, D)`, shift and scale `(b, D)`."""
+def modulate(
+    x: Float[Tensor, "b L D"], shift: Float[Tensor, "b D"], scale: Float[Tensor, "b D"]
+) -> Float[Tensor, "b L D"]:
+    """`x (1 + scale) + shift`."""
     return x * (1 + scale[:, None]) + shift[:, None]
 
 
@@ -37,8 +40,9 @@ class DiTBlock(nn.Module):
         self.modulation = nn.Linear(hidden_size, 6 * hidden_size)
         self.has_context = context_dim is not None
 
-    def forward(self, x: Tensor, cond: Tensor, context: Tensor | None) -> Tensor:
-        """`(b, L, D)`, `(b, D)`, context tokens `(b, M, D_c)` or None → `(b, L, D)`."""
+    def forward(
+        self, x: Float[Tensor, "b L D"], cond: Float[Tensor, "b D"], context: Float[Tensor, "b M D_c"] | None
+    ) -> Float[Tensor, "b L D"]:
         modulation = self.modulation(self.act(cond)).chunk(6, dim=-1)  # 6 × (b, D)
         shift_1, scale_1, gate_1, shift_2, scale_2, gate_2 = modulation
         x = x + gate_1[:, None] * self.attention(modulate(self.norm_1(x), shift_1, scale_1))
@@ -57,8 +61,7 @@ class FinalLayer(nn.Module):
         self.modulation = nn.Linear(hidden_size, 2 * hidden_size)
         self.linear = nn.Linear(hidden_size, patch_dim)
 
-    def forward(self, x: Tensor, cond: Tensor) -> Tensor:
-        """`(b, L, D)`, `(b, D)` → `(b, L, p·p·C_out)`."""
+    def forward(self, x: Float[Tensor, "b L D"], cond: Float[Tensor, "b D"]) -> Float[Tensor, "b L patch_dim"]:
         shift, scale = self.modulation(self.act(cond)).chunk(2, dim=-1)
         return self.linear(modulate(self.norm(x), shift, scale))
 
@@ -137,8 +140,9 @@ class DiT(Denoiser):
             if name.endswith(zeroed):
                 nn.init.zeros_(module.weight)
 
-    def forward(self, x_t: Tensor, t: Tensor, context: Tensor | None = None) -> Tensor:
-        """`(b, C, H, W)`, `(b,)`, context `(b, D_c)` or `(b, M, D_c)` → `(b, C_out, H, W)`."""
+    def forward(
+        self, x_t: Float[Tensor, "b C H W"], t: Int[Tensor, " b"], context: Float[Tensor, "b *L D_c"] | None = None
+    ) -> Float[Tensor, "b C_out H W"]:
         p = self.padding
         patches = self.patch_embedding(F.pad(x_t, (p, p, p, p)) if p else x_t)  # (b, D, h, w)
         x = patches.flatten(2).transpose(1, 2)  # (b, L, D)

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import torch
+from jaxtyping import Float, Float64, Int
 from torch import Tensor, nn
 
 from lightning_nsd.tables.constant import Constant
@@ -19,8 +20,8 @@ class TimestepFeatures(nn.Module):
         half = TIMESTEP_FEATURES // 2
         self.frequencies = Constant(np.exp(-math.log(10000.0) * np.arange(half) / half))
 
-    def forward(self, t: Tensor, like: Tensor) -> Tensor:
-        """Integer timesteps `(b,)` → `(b, 256)` in the dtype of `like`."""
+    def forward(self, t: Int[Tensor, " b"], like: Float[Tensor, "..."]) -> Float[Tensor, "b 256"]:
+        """In the dtype of `like`."""
         angles = t[:, None].to(like.dtype) * self.frequencies.like(like)  # (b, 128)
         return torch.cat([angles.cos(), angles.sin()], dim=-1)  # (b, 256)
 
@@ -35,14 +36,13 @@ class TimestepEmbedding(nn.Module):
         self.linear_2 = nn.Linear(hidden_size, hidden_size)
         self.act = nn.SiLU()
 
-    def forward(self, t: Tensor) -> Tensor:
-        """`(b,)` → `(b, hidden_size)`."""
+    def forward(self, t: Int[Tensor, " b"]) -> Float[Tensor, "b D"]:
         features = self.features(t, like=self.linear_1.weight)
         return self.linear_2(self.act(self.linear_1(features)))
 
 
-def sincos_positions(hidden_size: int, grid_size: int) -> np.ndarray:
-    """Fixed 2-D positions of a square grid, float64 `(grid_size², hidden_size)`.
+def sincos_positions(hidden_size: int, grid_size: int) -> Float64[np.ndarray, "{grid_size}**2 {hidden_size}"]:
+    """Fixed 2-D positions of a square grid, row by row.
 
     The first half of the features encodes the column, the second half the row, each as `[sin, cos]`
     (He et al. 2022, arXiv 2111.06377, as used by DiT).

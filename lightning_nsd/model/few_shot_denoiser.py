@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
+from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from lightning_nsd.errors import UserError
@@ -18,10 +19,10 @@ DenoiserFactory = Callable[[int, int, int, int], Denoiser]
 
 
 class FewShotOutput(NamedTuple):
-    """Network output `(B·N, C_out, H, W)` and each context's KL in bits, `(B·N,)` or None."""
+    """Network output and each context's KL in bits, or None."""
 
-    output: Tensor
-    kl_context: Tensor | None
+    output: Float[Tensor, "b C_out H W"]
+    kl_context: Float[Tensor, " b"] | None
 
 
 @bounded("model")
@@ -75,46 +76,50 @@ class FewShotDenoiser(nn.Module):
         return self.encoder.context_shape(n_images - 1)
 
     def leave_one_out_context(
-        self, images: Tensor, t: Tensor | None = None, context_noise: Tensor | None = None
+        self,
+        images: Float[Tensor, "B N C H W"],
+        t: Int[Tensor, " B"] | None = None,
+        context_noise: Float[Tensor, "B N *L D_c"] | Float[Tensor, "B*N *L D_c"] | None = None,
     ) -> ContextOutput | None:
         """The context of every image from the others of its episode, all in one encoder call.
 
         Args:
-            images: `(B, N, C, H, W)` in [-1, 1].
-            t: `(B,)`, one timestep per episode, for a time-conditioned encoder.
-            context_noise: xi of a variational context, one for each of the B·N contexts in their shape (leading
-                axes (B, N) or (B·N,)); None takes the mean.
+            images: episodes, in [-1, 1].
+            t: one timestep per episode, for a time-conditioned encoder.
+            context_noise: xi of a variational context, one for each of the B·N contexts; None takes the mean.
 
         Returns:
-            Contexts `(B·N, …)` and their KL; None without an encoder.
+            Contexts and their KL; None without an encoder.
         """
         if self.encoder is None:
             return None
         h = self.encoder.encode_leave_one_out(images, t)
         return self.context(h, None if context_noise is None else context_noise.reshape(h.shape))
 
-    def support_context(self, support: Tensor, t: Tensor | None = None) -> Tensor | None:
-        """The context of support sets `(b, n_shot, C, H, W)`, `(b, …)`: a variational context's mean."""
+    def support_context(
+        self, support: Float[Tensor, "b n C H W"], t: Int[Tensor, " b"] | None = None
+    ) -> Float[Tensor, "b *L D_c"] | None:
+        """The context of support sets, of a variational context the mean; None without an encoder."""
         if self.encoder is None:
             return None
         return self.context(self.encoder(support, t)).context
 
     def forward(
         self,
-        images: Tensor,
-        x_t: Tensor,
-        t: Tensor,
-        context_noise: Tensor | None = None,
-        dropped: Tensor | None = None,
+        images: Float[Tensor, "B N C H W"],
+        x_t: Float[Tensor, "B*N C H W"],
+        t: Int[Tensor, " B"],
+        context_noise: Float[Tensor, "B N *L D_c"] | Float[Tensor, "B*N *L D_c"] | None = None,
+        dropped: Bool[Tensor, " B*N"] | None = None,
     ) -> FewShotOutput:
         """Denoise every image of an episode given the others.
 
         Args:
-            images: clean episodes `(B, N, C, H, W)`.
-            x_t: noised images `(B·N, C, H, W)`.
-            t: one timestep per episode `(B,)`.
+            images: clean episodes.
+            x_t: noised images.
+            t: one timestep per episode.
             context_noise: see `leave_one_out_context`.
-            dropped: `(B·N,)` bool, queries whose context is replaced by the null context.
+            dropped: queries whose context is replaced by the null context.
         """
         context_output = self.leave_one_out_context(images, t if self.time_conditioned else None, context_noise)
         context = context_output.context if context_output else None

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from lightning_nsd.errors import UserError
@@ -28,16 +29,15 @@ def check_guidance(guidance: float, has_null_context: bool, option: str = "sampl
 
 
 def guided_network(
-    model: FewShotDenoiser, support: Tensor, num: int, guidance: float
-) -> Callable[[Tensor, Tensor], Tensor]:
-    """A function from x_t `(b·num, C, H, W)` and t `(b·num,)` to the network's output, given support sets.
+    model: FewShotDenoiser, support: Float[Tensor, "b n C H W"], num: int, guidance: float
+) -> Callable[[Float[Tensor, "b*num C H W"], Int[Tensor, " b*num"]], Float[Tensor, "b*num C_out H W"]]:
+    """A function from x_t and t to the network's output, given support sets.
 
     With guidance w ≠ 1 the prediction is null + w·(conditional − null), from one doubled batch
     (Ho & Salimans 2022, arXiv 2207.12598, equation 6). A learned variance is the conditional network's: its v is a
     position between two variances, and w·v would leave them.
 
     Args:
-        support: `(b, n_shot, C, H, W)`.
         num: queries of each support set.
         guidance: w.
 
@@ -47,7 +47,7 @@ def guided_network(
     check_guidance(guidance, model.null_context is not None)
     fixed = None if model.time_conditioned else model.support_context(support)
 
-    def network(x_t: Tensor, t: Tensor) -> Tensor:
+    def network(x_t: Float[Tensor, "b C H W"], t: Int[Tensor, " b"]) -> Float[Tensor, "b C_out H W"]:
         context = model.support_context(support, t[::num]) if model.time_conditioned else fixed
         if context is None:
             return model.denoiser(x_t, t, None)

@@ -1,19 +1,16 @@
 """What every set encoder offers: a support set in, a context out."""
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lightning_nsd.errors import UserError
 
 
-def leave_one_out(images: Tensor) -> Tensor:
+def leave_one_out(images: Float[Tensor, "B N C H W"]) -> Float[Tensor, "B*N N-1 C H W"]:
     """For each image of an episode the others, in their order.
 
-    Args:
-        images: `(B, N, C, H, W)`.
-
-    Returns:
-        `(B·N, N-1, C, H, W)`; row `b·N + i` holds the images of episode b without image i.
+    Row `b·N + i` holds the images of episode b without image i.
     """
     n = images.shape[1]
     others = torch.tensor([[j for j in range(n) if j != i] for i in range(n)], device=images.device)  # (N, N-1)
@@ -21,7 +18,7 @@ def leave_one_out(images: Tensor) -> Tensor:
 
 
 class SetEncoder(nn.Module):
-    """Encodes support sets `(b, n, C, H, W)` into vectors `(b, D_c)` or tokens `(b, L, D_c)`.
+    """Encodes support sets into vectors or tokens: `*L` in a shape is the axis of tokens, if there is one.
 
     Attributes:
         n_shot: images of a set.
@@ -41,20 +38,15 @@ class SetEncoder(nn.Module):
         self.gives_tokens = gives_tokens
         self.time_conditioned = time_conditioned
 
-    def forward(self, support: Tensor, t: Tensor | None = None) -> Tensor:
-        """`(b, n, C, H, W)`, `(b,)` → `(b, D_c)` or `(b, L, D_c)`."""
+    def forward(
+        self, support: Float[Tensor, "b n C H W"], t: Int[Tensor, " b"] | None = None
+    ) -> Float[Tensor, "b *L D_c"]:
         raise NotImplementedError
 
-    def encode_leave_one_out(self, images: Tensor, t: Tensor | None = None) -> Tensor:
-        """Contexts of every image from the others of its episode, in one call.
-
-        Args:
-            images: `(B, N, C, H, W)`.
-            t: `(B,)`, for a time-conditioned encoder.
-
-        Returns:
-            `(B·N, D_c)` or `(B·N, L, D_c)`.
-        """
+    def encode_leave_one_out(
+        self, images: Float[Tensor, "B N C H W"], t: Int[Tensor, " B"] | None = None
+    ) -> Float[Tensor, "B*N *L D_c"]:
+        """Contexts of every image from the others of its episode, in one call; `t` for a time-conditioned encoder."""
         n = images.shape[1]
         return self(leave_one_out(images), None if t is None else t.repeat_interleave(n))
 
@@ -62,7 +54,7 @@ class SetEncoder(nn.Module):
         """Shape of one context of a set of `n_images`: `(D_c,)` or `(L, D_c)`."""
         return (self.context_dim,)
 
-    def check_time(self, t: Tensor | None) -> None:
+    def check_time(self, t: Int[Tensor, " b"] | None) -> None:
         """A time-conditioned encoder must be given timesteps in training and in sampling alike."""
         if self.time_conditioned and t is None:
             raise ValueError(f"{type(self).__name__} is time-conditioned: give the timesteps t (b,)")

@@ -3,6 +3,7 @@
 from typing import Literal
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lightning_nsd.errors import UserError
@@ -78,8 +79,10 @@ class SetViT(ViTBase):
     def context_shape(self, n_images: int) -> tuple[int, ...]:
         return (self.num_patches, self.context_dim) if self.gives_tokens else (self.context_dim,)
 
-    def forward(self, support: Tensor, t: Tensor | None = None) -> Tensor:
-        """`(b, n_shot, C, H, W)` → `(b, D_c)`, or `(b, L, D_c)` without pooling.
+    def forward(
+        self, support: Float[Tensor, "b n C H W"], t: Int[Tensor, " b"] | None = None
+    ) -> Float[Tensor, "b *L D_c"]:
+        """A vector for each set, or L tokens without pooling.
 
         Raises:
             UserError: another number of images than the encoder was built for.

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from jaxtyping import Float
 from torch import Tensor, nn
 
 LAYER_NORM_EPS = 1e-6
@@ -17,8 +18,7 @@ class FeedForward(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.linear_2 = nn.Linear(mlp_dim, hidden_size)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`(…, D)` → `(…, D)`."""
+    def forward(self, x: Float[Tensor, "*shape D"]) -> Float[Tensor, "*shape D"]:
         return self.linear_2(self.dropout(self.act(self.linear_1(x))))
 
 
@@ -32,8 +32,7 @@ class TransformerBlock(nn.Module):
         self.norm_2 = nn.LayerNorm(hidden_size, eps=LAYER_NORM_EPS)
         self.mlp = FeedForward(hidden_size, mlp_dim, dropout)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`(b, L, D)` → `(b, L, D)`."""
+    def forward(self, x: Float[Tensor, "b L D"]) -> Float[Tensor, "b L D"]:
         x = x + self.attention(self.norm_1(x))
         return x + self.mlp(self.norm_2(x))
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lightning_nsd.model.context import as_tokens
@@ -29,8 +30,9 @@ class UNetStage(nn.Module):
         self.block = block
         self.attention = attention
 
-    def forward(self, x: Tensor, cond: Tensor, context: Tensor | None) -> Tensor:
-        """`(b, C_in, H, W)` → `(b, C_out, H, W)`."""
+    def forward(
+        self, x: Float[Tensor, "b C_in H W"], cond: Float[Tensor, "b D"], context: Float[Tensor, "b M D_c"] | None
+    ) -> Float[Tensor, "b C_out H W"]:
         x = self.block(x, cond)
         return x if self.attention is None else self.attention(x, context)
 
@@ -121,8 +123,9 @@ class UNet(Denoiser):
         self.act = nn.SiLU()
         self.conv_out = zeroed(nn.Conv2d(channels, out_channels, 3, padding=1))
 
-    def forward(self, x_t: Tensor, t: Tensor, context: Tensor | None = None) -> Tensor:
-        """`(b, C, H, W)`, `(b,)`, context `(b, D_c)` or `(b, M, D_c)` → `(b, C_out, H, W)`."""
+    def forward(
+        self, x_t: Float[Tensor, "b C H W"], t: Int[Tensor, " b"], context: Float[Tensor, "b *L D_c"] | None = None
+    ) -> Float[Tensor, "b C_out H W"]:
         cond = self.time_embedding(t)  # (b, time_dim)
         tokens = None
         if self.conditioning == "film":

@@ -1,6 +1,7 @@
 """Building blocks of the guided-diffusion UNet (Dhariwal & Nichol 2021, arXiv 2105.05233)."""
 
 import torch.nn.functional as F
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from lightning_nsd.errors import UserError
@@ -47,8 +48,9 @@ class ResBlock(nn.Module):
         self.skip = nn.Identity() if in_channels == out_channels else nn.Conv2d(in_channels, out_channels, 1)
         self.has_cond = cond_dim is not None
 
-    def forward(self, x: Tensor, cond: Tensor | None = None) -> Tensor:
-        """`(b, C_in, H, W)` and the embedding `(b, cond_dim)` → `(b, C_out, H, W)`."""
+    def forward(
+        self, x: Float[Tensor, "b C_in H W"], cond: Float[Tensor, "b D"] | None = None
+    ) -> Float[Tensor, "b C_out H W"]:
         h = self.norm_2(self.conv_1(self.act(self.norm_1(x))))  # (b, C_out, H, W)
         if self.has_cond:
             scale, shift = self.modulation(self.act(cond))[:, :, None, None].chunk(2, dim=1)
@@ -66,8 +68,10 @@ class AttentionBlock(nn.Module):
         self.attention = SelfAttention(channels, num_heads, channels // num_heads, qkv_bias=True)
         zeroed(self.attention.to_out)
 
-    def forward(self, x: Tensor, context: Tensor | None = None) -> Tensor:
-        """`(b, C, H, W)` → `(b, C, H, W)`; the context is not looked at."""
+    def forward(
+        self, x: Float[Tensor, "b C H W"], context: Float[Tensor, "b M D_c"] | None = None
+    ) -> Float[Tensor, "b C H W"]:
+        """The context is not looked at."""
         tokens = self.norm(x).flatten(2).transpose(1, 2)  # (b, H·W, C)
         return x + self.attention(tokens).transpose(1, 2).unflatten(2, x.shape[2:])
 
@@ -80,8 +84,7 @@ class GatedMLP(nn.Module):
         self.linear_1 = nn.Linear(channels, 2 * mlp_ratio * channels)
         self.linear_2 = nn.Linear(mlp_ratio * channels, channels)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`(b, L, C)` → `(b, L, C)`."""
+    def forward(self, x: Float[Tensor, "b L C"]) -> Float[Tensor, "b L C"]:
         value, gate = self.linear_1(x).chunk(2, dim=-1)
         return self.linear_2(value * F.gelu(gate, approximate="tanh"))
 
@@ -106,8 +109,7 @@ class SpatialTransformer(nn.Module):
         self.mlp = GatedMLP(channels)
         self.proj_out = zeroed(nn.Linear(channels, channels))
 
-    def forward(self, x: Tensor, context: Tensor) -> Tensor:
-        """`(b, C, H, W)` and tokens `(b, M, D_c)` → `(b, C, H, W)`."""
+    def forward(self, x: Float[Tensor, "b C H W"], context: Float[Tensor, "b M D_c"]) -> Float[Tensor, "b C H W"]:
         h = self.proj_in(self.norm(x).flatten(2).transpose(1, 2))  # (b, H·W, C)
         h = h + self.attention(self.norm_1(h))
         h = h + self.cross_attention(self.norm_2(h), context)
@@ -122,8 +124,7 @@ class Downsample(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, stride=2, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`(b, C, H, W)` → `(b, C, H/2, W/2)`."""
+    def forward(self, x: Float[Tensor, "b C H W"]) -> Float[Tensor, "b C H//2 W//2"]:
         return self.conv(x)
 
 
@@ -134,8 +135,7 @@ class Upsample(nn.Module):
         super().__init__()
         self.conv = nn.Conv2d(channels, channels, 3, padding=1)
 
-    def forward(self, x: Tensor) -> Tensor:
-        """`(b, C, H, W)` → `(b, C, 2H, 2W)`."""
+    def forward(self, x: Float[Tensor, "b C H W"]) -> Float[Tensor, "b C 2*H 2*W"]:
         b, c, h, w = x.shape
         # Not `interpolate`, which runs on the host under XLA.
         repeated = x[:, :, :, None, :, None].expand(b, c, h, 2, w, 2).reshape(b, c, 2 * h, 2 * w)

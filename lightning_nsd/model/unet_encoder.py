@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lightning_nsd.model.embeddings import TimestepEmbedding
@@ -95,8 +96,10 @@ class UNetEncoder(SetEncoder):
     def context_shape(self, n_images: int) -> tuple[int, ...]:
         return (self.num_patches, self.context_dim) if self.gives_tokens else (self.context_dim,)
 
-    def encode_images(self, images: Tensor, t: Tensor | None = None) -> Tensor:
-        """`(b, C, H, W)` and `(b,)` → `(b, D_c)` or `(b, L, D_c)`, each image on its own."""
+    def encode_images(
+        self, images: Float[Tensor, "b C H W"], t: Int[Tensor, " b"] | None = None
+    ) -> Float[Tensor, "b *L D_c"]:
+        """Each image on its own."""
         self.check_time(t)
         cond = self.time_embedding(t) if self.time_conditioned else None  # (b, time_dim)
         h = self.conv_in(images)  # (b, model_channels, H, W)
@@ -109,17 +112,22 @@ class UNetEncoder(SetEncoder):
             return self.head(h.flatten(1))
         return self.head(h.flatten(2).transpose(1, 2)) + self.position
 
-    def forward(self, support: Tensor, t: Tensor | None = None) -> Tensor:
-        """`(b, n, C, H, W)` → `(b, D_c)` or `(b, L, D_c)`."""
+    def forward(
+        self, support: Float[Tensor, "b n C H W"], t: Int[Tensor, " b"] | None = None
+    ) -> Float[Tensor, "b *L D_c"]:
         return self._encode_sets(support, t).mean(dim=1)
 
-    def encode_leave_one_out(self, images: Tensor, t: Tensor | None = None) -> Tensor:
-        """`(B, N, C, H, W)` → `(B·N, D_c)` or `(B·N, L, D_c)`, with every image encoded once."""
+    def encode_leave_one_out(
+        self, images: Float[Tensor, "B N C H W"], t: Int[Tensor, " B"] | None = None
+    ) -> Float[Tensor, "B*N *L D_c"]:
+        """With every image encoded once."""
         encoded = self._encode_sets(images, t)  # (B, N, …, D_c)
         total = encoded.sum(dim=1, keepdim=True)
         return ((total - encoded) / (images.shape[1] - 1)).flatten(0, 1)
 
-    def _encode_sets(self, images: Tensor, t: Tensor | None) -> Tensor:
+    def _encode_sets(
+        self, images: Float[Tensor, "b n C H W"], t: Int[Tensor, " b"] | None
+    ) -> Float[Tensor, "b n *L D_c"]:
         b, n = images.shape[:2]
         times = None if t is None else t.repeat_interleave(n)
         return self.encode_images(images.flatten(0, 1), times).unflatten(0, (b, n))  # (b, n, …, D_c)

@@ -3,6 +3,7 @@
 from typing import Literal
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lightning_nsd.model.attention import SelfAttention
@@ -79,8 +80,9 @@ class ViT(ViTBase):
             return (self.context_dim,)
         return (self.num_patches * (n_images if self.pool == "none" else 1), self.context_dim)
 
-    def forward(self, support: Tensor, t: Tensor | None = None) -> Tensor:
-        """`(b, n, C, H, W)` → `(b, D_c)`, `(b, n·L, D_c)` (`none`) or `(b, L, D_c)` (`mean_patch`)."""
+    def forward(
+        self, support: Float[Tensor, "b n C H W"], t: Int[Tensor, " b"] | None = None
+    ) -> Float[Tensor, "b *L D_c"]:
         b, n = support.shape[:2]
         patches = self.patch_embedding(patchify(support.flatten(0, 1), self.patch_size))  # (b·n, L, D)
         patches = (patches + self.position[:, 2:]).unflatten(0, (b, n))  # (b, n, L, D)

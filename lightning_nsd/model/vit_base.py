@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import torch
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lightning_nsd.model.embeddings import TIMESTEP_FEATURES, TimestepFeatures
@@ -50,8 +51,8 @@ class ViTBase(SetEncoder):
         self.head_norm = nn.LayerNorm(hidden_size, eps=LAYER_NORM_EPS)
         self.head = nn.Linear(hidden_size, context_dim)
 
-    def special_tokens(self, b: int, t: Tensor | None) -> Tensor:
-        """CLS and TIME with their positions added, `(b, 2, D)`; `t` is `(b,)` or None."""
+    def special_tokens(self, b: int, t: Int[Tensor, " b"] | None) -> Float[Tensor, "{b} 2 D"]:
+        """CLS and TIME with their positions added."""
         self.check_time(t)
         cls = self.cls_token.expand(b, -1, -1)
         if self.time_conditioned:
@@ -60,6 +61,6 @@ class ViTBase(SetEncoder):
             time = torch.zeros_like(cls)
         return torch.cat([cls, time], dim=1) + self.position[:, :2]
 
-    def project(self, pooled: Tensor) -> Tensor:
-        """The head: `(…, D)` → `(…, D_c)`."""
+    def project(self, pooled: Float[Tensor, "*shape D"]) -> Float[Tensor, "*shape D_c"]:
+        """The head."""
         return self.head(self.head_norm(pooled))

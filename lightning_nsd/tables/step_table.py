@@ -3,10 +3,11 @@
 from typing import NamedTuple
 
 import numpy as np
+from jaxtyping import Float64
 
 
 class StepTable(NamedTuple):
-    """Weights of the next x, float64 `(S,)` each; step 0 is the noisiest.
+    """Weights of the next x, one of each for every step; step 0 is the noisiest.
 
     Attributes:
         x_t: weight of the current x.
@@ -15,7 +16,7 @@ class StepTable(NamedTuple):
         noise: weight of fresh noise.
     """
 
-    x_t: np.ndarray
-    x_0: np.ndarray
-    x_0_before: np.ndarray
-    noise: np.ndarray
+    x_t: Float64[np.ndarray, " S"]
+    x_0: Float64[np.ndarray, " S"]
+    x_0_before: Float64[np.ndarray, " S"]
+    noise: Float64[np.ndarray, " S"]

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple
 
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lightning_nsd.random_source import RandomSource
@@ -11,20 +12,20 @@ class Draws(NamedTuple):
     """What a loss needs besides the images.
 
     Attributes:
-        t: one timestep per episode, int64 `(B,)`.
-        noise: `(B·N, C, H, W)`.
-        context_noise: xi of each leave-one-out context, `(B·N, …)`, for a variational context.
-        dropped: queries that see the null context, bool `(B·N,)`, with context dropout.
+        t: one timestep per episode.
+        noise: eps of each image.
+        context_noise: xi of each leave-one-out context, for a variational context.
+        dropped: queries that see the null context, with context dropout.
     """
 
-    t: Tensor
-    noise: Tensor
-    context_noise: Tensor | None = None
-    dropped: Tensor | None = None
+    t: Int[Tensor, " B"]
+    noise: Float[Tensor, "B*N C H W"]
+    context_noise: Float[Tensor, "B*N *L D_c"] | None = None
+    dropped: Bool[Tensor, " B*N"] | None = None
 
 
 def draw(
-    images: Tensor,
+    images: Float[Tensor, "B N C H W"],
     num_steps: int,
     context_noise_shape: tuple[int, ...] | None,
     context_dropout: float,
@@ -33,7 +34,7 @@ def draw(
     """The draws of a batch, in the order t, noise, context noise, dropped; those that are not needed are not drawn.
 
     Args:
-        images: episodes `(B, N, C, H, W)`; give the shape.
+        images: episodes; give the shape.
         num_steps: timesteps are drawn from 0 … num_steps − 1.
         context_noise_shape: of one context; None for none.
         context_dropout: probability of the null context; 0 draws nothing.

@@ -1,5 +1,6 @@
 """The loss of episodes: noise them, denoise every image given the others, compare."""
 
+from jaxtyping import Float
 from torch import Tensor
 
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
@@ -9,20 +10,24 @@ from lightning_nsd.training.draws import Draws
 
 
 def episode_loss(
-    model: FewShotDenoiser, diffusion: GaussianDiffusion, images: Tensor, draws: Draws, kl_weight: float
-) -> dict[str, Tensor]:
+    model: FewShotDenoiser,
+    diffusion: GaussianDiffusion,
+    images: Float[Tensor, "B N C H W"],
+    draws: Draws,
+    kl_weight: float,
+) -> dict[str, Float[Tensor, " B*N"]]:
     """The loss of every image and what it is made of.
 
     Args:
         model: the network.
         diffusion: the process, and what the network predicts.
-        images: `(B, N, C, H, W)` in [-1, 1].
+        images: episodes, in [-1, 1].
         draws: of the batch.
         kl_weight: weight of a variational context's KL.
 
     Returns:
         `mse`, `vb` with a learned variance, `kl_context` with a variational context, and `loss` = mse + vb +
-        kl_weight · kl_context; `(B·N,)` each.
+        kl_weight · kl_context.
     """
     n = images.shape[1]
     x_0 = images.flatten(0, 1)  # (B·N, C, H, W)
@@ -36,6 +41,6 @@ def episode_loss(
     return {**terms, "kl_context": kl_context, "loss": loss + kl_weight * kl_context}
 
 
-def batch_means(terms: dict[str, Tensor]) -> dict[str, Tensor]:
-    """The terms with `loss`, and `kl_context` where there is one, as means over the batch `()`."""
+def batch_means(terms: dict[str, Float[Tensor, " b"]]) -> dict[str, Float[Tensor, " b"] | Float[Tensor, ""]]:
+    """The terms with `loss`, and `kl_context` where there is one, as means over the batch."""
     return {name: value.mean() if name in ("loss", "kl_context") else value for name, value in terms.items()}

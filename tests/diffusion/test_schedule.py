@@ -51,7 +51,7 @@ def test_the_first_log_variance_is_that_of_the_second_step():
 
 def test_a_subset_knows_the_previous_step_of_the_subset():
     schedule = Schedule(linear_betas(100))
-    subset = schedule.subset([0, 10, 99])
+    subset = schedule.subset(np.array([0, 10, 99]))
     np.testing.assert_allclose(subset.alpha_bar, schedule.alpha_bar[[0, 10, 99]], rtol=1e-9)
     np.testing.assert_allclose(subset.alpha_bar_prev, [1, *schedule.alpha_bar[[0, 10]]], rtol=1e-9)
 

@@ -10,7 +10,7 @@ from torch_fidelity.metric_prc import KEY_METRIC_PRECISION, KEY_METRIC_RECALL, p
 from torchmetrics.image.fid import FrechetInceptionDistance
 
 from lightning_nsd.metrics.distances import floor_size, measure
-from lightning_nsd.metrics.frechet import frechet_distance
+from lightning_nsd.metrics.frechet import check_features, frechet_distance
 from lightning_nsd.metrics.kernel import kernel_distance
 from lightning_nsd.metrics.precision_recall import precision_recall
 
@@ -99,8 +99,12 @@ def test_what_cannot_be_compared_is_said(distance, randn):
         distance(a[:1], b)
     with pytest.raises(ValueError, match="not finite"):
         distance(a, b.index_fill(0, torch.tensor([0]), math.nan))
+
+
+def test_features_of_two_widths_cannot_be_compared(randn):
+    a, b = two_sets(randn, 5)
     with pytest.raises(ValueError, match="to be \\(n, d\\)"):
-        distance(a, b[:, 1:])
+        check_features(a, b[:, 1:])
 
 
 def test_the_floor_is_at_the_size_used_where_the_class_has_twice_as_many():

@@ -95,7 +95,7 @@ def test_images_of_28_pixels_are_padded_inside_the_dit(randn):
 
 
 def test_patches_are_ordered_row_column_channel():
-    image = torch.arange(2 * 4 * 4).reshape(1, 2, 4, 4)
+    image = torch.arange(2.0 * 4 * 4).reshape(1, 2, 4, 4)
     patches = patchify(image, 2)
     assert patches[0, 1].tolist() == [2, 18, 3, 19, 6, 22, 7, 23]
     assert torch.equal(unpatchify(patches, 2, 2), image)

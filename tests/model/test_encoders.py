@@ -29,7 +29,7 @@ def make(name: str, **kwargs):
 
 
 def test_leave_one_out_keeps_the_order_of_the_others():
-    images = torch.arange(2 * 4).reshape(2, 4, 1, 1, 1)
+    images = torch.arange(2.0 * 4).reshape(2, 4, 1, 1, 1)
     assert leave_one_out(images).flatten(1).tolist() == [
         [1, 2, 3], [0, 2, 3], [0, 1, 3], [0, 1, 2],
         [5, 6, 7], [4, 6, 7], [4, 5, 7], [4, 5, 6],
