@@ -1,4 +1,4 @@
-"""How well every class is drawn, at the chosen evaluations."""
+"""How well every class is generated, at the chosen evaluations."""
 
 import math
 from collections.abc import Sequence
@@ -12,28 +12,25 @@ from lightning.pytorch.utilities import rank_zero_warn
 from lightning_nsd.callbacks.graceful_stop import GracefulStop
 from lightning_nsd.callbacks.run_checkpoint import save_together
 from lightning_nsd.data.datamodule import EpisodeDataModule, Split
-from lightning_nsd.diffusion.sampler import Sampler
-from lightning_nsd.errors import UserError
-from lightning_nsd.evaluation.evaluator import Evaluator, Settings
+from lightning_nsd.evaluation.evaluator import Evaluator
 from lightning_nsd.evaluation.files import folder_of, write_tables
 from lightning_nsd.evaluation.publish import publish
 from lightning_nsd.evaluation.report import Report
+from lightning_nsd.evaluation.settings import EvaluationSettings
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.processes.group import Processes
-from lightning_nsd.settings.numbers import Batch, Classes, MixtureSamples, Samples, bounded
 from lightning_nsd.shown import Shown
 
 SUMMARY = ("mean", "median", "worst5", "failed")
 
 
-@bounded("fid")
 class PerClassFID(Callback):
     """Fréchet and kernel distance, precision and recall of every class, and their floor.
 
-    For each class ⌈n / n_shot⌉ support sets are drawn from its real images, n images from these by the EMA weights,
-    and compared with n real images, n = min(num_samples, images of the class). Everything random comes from
-    generators of its own, keyed by `data.eval_seed`: training does not change by a bit, and the same weights always
-    give the same values.
+    For each class ⌈n / n_shot⌉ random support sets are made of its real images, n images are generated from these by
+    the EMA weights, and compared with n real images, n = min(num_samples, images of the class). Everything random comes
+    from generators of its own, keyed by `data.eval_seed`: training does not change by a bit, and the same weights
+    always give the same values.
 
     Figures go to every logger (`val/fid/mean`, `val/fid/<class>`, …), tables and a chart to `distances/` in the run's
     folder and to loggers that take them, a short table to the terminal. A class that is too small is NaN with its
@@ -44,49 +41,21 @@ class PerClassFID(Callback):
         when: at `every` validation of `fit`; once, at the `last` one or where training ends before it is known to be
             the last; or `never`. Unless never, `validate` and `test` compute it too, of their own split.
         splits: evaluated in `fit`.
-        classes: names of classes, a number of classes drawn with data.eval_seed, or null for all.
-        num_samples: images per class, real and generated alike; the number that a class has where that is smaller.
-        min_samples: classes with fewer images are NaN; at least 2.
-        batch_size: images that the sampler draws at once, over the borders of classes.
-        extractor: inception, efficientnet_lite0, glyphnet, or the class path of a torch.nn.Module from uint8
-            `(n, 3, H, W)` to `(n, d)`. Only Inception's distance is called fid, another's fd_<name>.
-        extractor_args: of the extractor's constructor, such as weights_path, or resize (antialias or tf1) of inception.
-        sampler: instead of the model's own.
-        mixture_samples: also one distance over all training classes together (`mixture_in`), and one over all classes
-            of the split (`mixture_out`), with so many images each; 10,000 is the paper's number, 0 computes none.
-        strict: raise instead of counting what failed.
-        cache_dir: folder for features of real images; the user's cache folder where None.
+        settings: how they are evaluated, see `EvaluationSettings`.
 
     Raises:
-        UserError: an extractor that is neither a known name nor a class path, or classes that no split has.
+        UserError: settings that do not fit; or, at the start of `fit`, classes that no split has.
     """
 
     def __init__(
         self,
         when: Literal["never", "last", "every"] = "every",
         splits: Sequence[Split] = ("val",),
-        classes: Classes | list[str] | None = None,
-        num_samples: Samples = 1024,
-        min_samples: Samples = 2,
-        batch_size: Batch = 128,
-        extractor: str = "inception",
-        extractor_args: dict[str, Any] | None = None,
-        sampler: Sampler | None = None,
-        mixture_samples: MixtureSamples = 0,
-        strict: bool = False,
-        cache_dir: str | None = None,
+        **settings: Any,
     ) -> None:
-        if classes == []:
-            raise UserError("fid.classes is []; give names of classes, a number of classes, or null for all.")
-        if not isinstance(extractor, str):
-            raise UserError(f"fid.extractor is {extractor}; it must be the name of an extractor, or a class path.")
         self.when = when
         self.splits = splits
-        settings = Settings(
-            classes, num_samples, min_samples, batch_size, extractor, extractor_args, sampler, mixture_samples, strict,
-            cache_dir,
-        )  # fmt: skip
-        self.evaluator = Evaluator(settings, self._stop_if_asked, self._write_partial)
+        self.evaluator = Evaluator(EvaluationSettings(**settings), self._stop_if_asked, self._write_partial)
         self._shown = Shown("The tables of distances")
         self._trainer: Trainer | None = None
         self._evaluated = False  # in this run
@@ -102,9 +71,9 @@ class PerClassFID(Callback):
         if not trainer.enable_validation:
             return
         for split in self.splits:
-            self.evaluator.groups(trainer.datamodule, split)  # type: ignore[attr-defined]
+            self.evaluator.populations(trainer.datamodule, split)  # type: ignore[attr-defined]
         try:
-            self.evaluator.extractor()
+            self.evaluator.comparison.extractor()
         except Exception as error:
             if self.evaluator.settings.strict:
                 raise

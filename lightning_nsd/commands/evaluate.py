@@ -16,18 +16,19 @@ from lightning_nsd.checkpoints.trusted_classes import as_names, trusted_class, t
 from lightning_nsd.commands.function_cli import run_function
 from lightning_nsd.data.datamodule import EpisodeDataModule, Split
 from lightning_nsd.errors import UserError
-from lightning_nsd.evaluation.evaluator import Evaluator, Settings
+from lightning_nsd.evaluation.evaluator import Evaluator
 from lightning_nsd.evaluation.files import CSV_FILE, FOLDER, folder_of, write_tables
 from lightning_nsd.evaluation.folders import compare_folders
 from lightning_nsd.evaluation.publish import publish
 from lightning_nsd.evaluation.report import Report
+from lightning_nsd.evaluation.settings import EvaluationSettings
 from lightning_nsd.extractors import NAMES
 from lightning_nsd.files.whole_file import check_place
 from lightning_nsd.messages import readable, reason
 from lightning_nsd.processes.group import Processes
 from lightning_nsd.runs.folder import CONFIG_FILE
 from lightning_nsd.settings.config_files import find_config
-from lightning_nsd.settings.numbers import Batch, Classes, MixtureSamples, Pixels, Samples, Shots
+from lightning_nsd.settings.numbers import Pixels, Shots
 from lightning_nsd.shown import Shown
 
 
@@ -39,20 +40,11 @@ def evaluate(
     config: list[Path] | None = None,
     out: Path | None = None,
     image_size: Pixels | None = None,
-    classes: Classes | list[str] | None = None,
-    num_samples: Samples | None = None,
-    min_samples: Samples | None = None,
-    batch_size: Batch | None = None,
-    extractor: str | None = None,
-    extractor_args: dict[str, Any] | None = None,
-    mixture_samples: MixtureSamples | None = None,
-    cache_dir: str | None = None,
     n_shot: Shots | None = None,
     allow: str | list[str] | None = None,
+    **settings: Any,
 ) -> None:
     """Distances of every class of a checkpoint's data, or of two folders of class folders made by anybody.
-
-    Options that are not given are those of the run's `fid` section, or PerClassFID's own.
 
     Args:
         ckpt_path: checkpoint of a trained model.
@@ -60,42 +52,30 @@ def evaluate(
         real_dir: folder of class folders of real images, instead of a checkpoint.
         generated_dir: folder of class folders of the same names, of generated images.
         config: whose data and `fid` section count, several laid over each other; `config.yaml` of the checkpoint's run
-            where none is given.
+            where none is given. What the section says comes before the defaults below, and what is given before both.
         out: folder for tables and chart; the run's folder where its own configuration is used, else the current one.
         image_size: size that images of folders are cut and resized to; that of the first real one where not given.
-        classes: names of classes, or a number of classes drawn with the seed; all where not given.
-        num_samples: images per class, real and generated alike.
-        min_samples: classes with fewer images are NaN.
-        batch_size: images that the sampler draws at once.
-        extractor: inception, efficientnet_lite0, glyphnet, or the class path of a torch module.
-        extractor_args: of the extractor's constructor, such as weights_path.
-        mixture_samples: also one distance over all classes together, with so many images.
-        cache_dir: folder for features of real images.
         n_shot: images of a support set instead of the run's, where the encoder takes sets of any size.
         allow: class paths that the checkpoint, and the configuration beside it, may name beside this package's own.
+        settings: see `EvaluationSettings`.
 
     Raises:
         UserError: something that is missing, cannot be read, or does not go together.
     """
-    options: dict[str, Any] = {
-        "classes": classes, "num_samples": num_samples, "min_samples": min_samples, "batch_size": batch_size,
-        "extractor": extractor, "extractor_args": extractor_args, "mixture_samples": mixture_samples,
-        "cache_dir": cache_dir,
-    }  # fmt: skip
-    given = {name: value for name, value in options.items() if value is not None}
-    if "extractor" in given:
-        given.setdefault("extractor_args", {})  # another's arguments are of no use to it
+    if "extractor" in settings:
+        settings.setdefault("extractor_args", {})  # another's arguments are of no use to it
     folders = (real_dir, generated_dir)
     if ckpt_path is not None and image_size is not None:
         raise UserError("--image_size is for folders of images; a checkpoint draws in the size of its training.")
     if ckpt_path is None and config:
         raise UserError("--config is for a checkpoint, and says which data it is compared with; none is given.")
     if ckpt_path is not None and folders == (None, None):
-        root, report = _of_checkpoint(ckpt_path, split, config, out, given, n_shot, as_names(allow))
+        root, report = _of_checkpoint(ckpt_path, split, config, out, settings, n_shot, as_names(allow))
     elif ckpt_path is None and real_dir is not None and generated_dir is not None:
-        root, settings = out or Path(), Settings(**given)
+        root = out or Path()
+        chosen = EvaluationSettings(sampler=None, strict=False, **settings)  # these two are no options of the command
         check_place(root / FOLDER / CSV_FILE, "--out")
-        report = compare_folders(real_dir, generated_dir, settings, image_size, _device())
+        report = compare_folders(real_dir, generated_dir, chosen, image_size, _device())
     else:
         raise UserError("evaluate needs --ckpt_path, or --real-dir and --generated-dir, and not both.")
     try:
@@ -137,7 +117,7 @@ def _of_checkpoint(
 
     evaluator = Evaluator(settings, on_row=write_partial)
     evaluator.check(module)
-    evaluator.extractor()  # one that cannot be loaded is an error here, before anything is drawn
+    evaluator.comparison.extractor()  # one that cannot be loaded is an error here, before anything is generated
     return root, evaluator.run(module, data, split, module.trained_steps, Processes())
 
 
@@ -153,7 +133,7 @@ def _config_of(path: Path) -> Path:
 
 def _data_and_settings(
     paths: Sequence[Path], given: dict[str, Any], n_shot: int | None, trusted: bool, allow: Sequence[str]
-) -> tuple[EpisodeDataModule, Settings]:
+) -> tuple[EpisodeDataModule, EvaluationSettings]:
     """The data of configurations laid over each other, and their `fid` section with what was given on top.
 
     Raises:
@@ -204,7 +184,7 @@ def _trusted_sections(sections: dict[str, Any], source: str, allow: Sequence[str
         extractor = fid.get("extractor") if isinstance(fid, dict) else None
         known = isinstance(extractor, str) and extractor in NAMES
         named = {name: value for name, value in fid.items() if name != "extractor"} if extractor is not None else fid
-        trusted["fid"] = trusted_settings(named, PerClassFID, source, allow)
+        trusted["fid"] = trusted_settings(named, EvaluationSettings, source, allow)
         if extractor is not None:
             own = extractor if known else class_name(trusted_class("extractor", extractor, source, allow))
             trusted["fid"]["extractor"] = own

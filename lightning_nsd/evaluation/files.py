@@ -7,7 +7,7 @@ import math
 from pathlib import Path
 from typing import Any
 
-from lightning_nsd.evaluation.report import Report, Row
+from lightning_nsd.evaluation.report import WORST, Report
 from lightning_nsd.files.whole_file import write_text
 
 FOLDER = "distances"
@@ -22,41 +22,23 @@ def folder_of(root: Path, report: Report) -> Path:
     return root / FOLDER / f"{report.split}_{report.distance}{step}"
 
 
-def columns(report: Report) -> list[str]:
-    """The columns of the table, the distances by their names."""
-    return ["class", "images", "n", report.distance, report.kernel, "floor", "floor_n", "precision", "recall", "reason"]
-
-
-def cells(row: Row) -> list[str | int | float]:
-    """A row under `columns`."""
-    found = row.distances
-    return [
-        row.name, row.available, row.n, found.fid, found.kid, found.floor, found.floor_n, found.precision, found.recall,
-        row.reason,
-    ]  # fmt: skip
-
-
 def write_tables(folder: Path, report: Report) -> None:
     """Write `per_class.csv` and `per_class.json`, each in one step.
 
     Raises:
         OSError: they cannot be written.
     """
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
-    writer.writerow(columns(report))
-    writer.writerows(cells(row) for row in [*report.rows, *report.mixture])
-    write_text(folder / CSV_FILE, table.getvalue())
+    headings, rows = report.table()
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n").writerows([headings, *rows])
+    write_text(folder / CSV_FILE, text.getvalue())
     write_text(folder / JSON_FILE, json.dumps(as_plain(report), indent=1, ensure_ascii=False) + "\n")
 
 
 def as_plain(report: Report) -> dict[str, Any]:
     """The report for JSON, which knows no NaN: null stands for it."""
-    names = columns(report)
-
-    def plain(row: Row) -> dict[str, Any]:
-        return {name: without_nan(value) for name, value in zip(names, cells(row), strict=True)}
-
+    headings, rows = report.table()
+    classes = [dict(zip(headings, map(without_nan, cells), strict=True)) for cells in rows]
     return {
         "split": report.split,
         "step": report.step,
@@ -65,9 +47,9 @@ def as_plain(report: Report) -> dict[str, Any]:
         "num_samples": report.asked,
         **report.settings,
         "summary": {name: without_nan(value) for name, value in report.summary().items()},
-        "worst": [row.name for row in report.ranked[:5]],
-        "classes": [plain(row) for row in report.rows],
-        "mixture": [plain(row) for row in report.mixture],
+        "worst": [row.name for row in report.ranked[:WORST]],
+        "classes": classes[: len(report.rows)],
+        "mixture": classes[len(report.rows) :],
     }
 
 

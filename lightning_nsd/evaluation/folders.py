@@ -11,20 +11,18 @@ from lightning_nsd.data.decoding import decode_classes, named, size_of
 from lightning_nsd.data.image_tree import ImageTree
 from lightning_nsd.data.split_folders import find_split_folders
 from lightning_nsd.errors import UserError
-from lightning_nsd.evaluation.evaluator import STRIP, Settings
-from lightning_nsd.evaluation.failure import Failures
-from lightning_nsd.evaluation.feature_distances import FeatureDistances
-from lightning_nsd.evaluation.plan import choose_classes
-from lightning_nsd.evaluation.report import Report, Row
-from lightning_nsd.extractors import Extractor, build_extractor, distance_name, kernel_name
-from lightning_nsd.extractors.feature_cache import FeatureCache
+from lightning_nsd.evaluation.comparison import Comparison
+from lightning_nsd.evaluation.populations import Population, choose_classes
+from lightning_nsd.evaluation.report import Report
+from lightning_nsd.evaluation.row import Row
+from lightning_nsd.evaluation.settings import EvaluationSettings
 from lightning_nsd.rng import generator
 
 SPLIT = "folders"
 
 
 def compare_folders(
-    real_dir: Path, generated_dir: Path, settings: Settings, image_size: int | None, device: torch.device
+    real_dir: Path, generated_dir: Path, settings: EvaluationSettings, image_size: int | None, device: torch.device
 ) -> Report:
     """Distances of every class that both folders have; those that one lacks are NaN with the reason.
 
@@ -40,48 +38,37 @@ def compare_folders(
     trees = [_tree(folder) for folder in (real_dir, generated_dir)]
     names = sorted({name for tree in trees for name in tree.classes})
     chosen = choose_classes(names, settings.classes, seed=0, split="test")
-    extractor = build_extractor(settings.extractor, settings.extractor_args)
+    comparison = Comparison(settings)
+    comparison.extractor()  # one that cannot be loaded is an error here, before the images are read
     size = image_size or _size_of_first(trees[0])
     real, generated = (decode_classes(tree, size, channels=3, convert_colour=True) for tree in trees)
-    report = Report(
-        SPLIT, None, distance_name(settings.extractor), kernel_name(settings.extractor), settings.num_samples,
-        {"extractor": settings.extractor, "extractor_args": dict(settings.extractor_args or {}),
-         "real_dir": str(real_dir), "generated_dir": str(generated_dir), "image_size": size},
-    )  # fmt: skip
-    cache, failures = FeatureCache(settings.cache_dir), Failures(settings.strict)
+    report = comparison.report(SPLIT, None, real_dir=str(real_dir), generated_dir=str(generated_dir), image_size=size)
     empty = torch.empty(0, 3, size, size, dtype=torch.uint8)
     for name in tqdm(chosen, desc=report.distance, unit="class"):
-        pair = real.get(name, empty), generated.get(name, empty)
-        report.rows.append(_row(name, *pair, settings, extractor, cache, failures, device))
+        report.rows.append(_row(name, real.get(name, empty), generated.get(name, empty), comparison, device))
     report.complete = True
     return report
 
 
-def _row(
-    name: str, real: Tensor, generated: Tensor, settings: Settings, extractor: Extractor, cache: FeatureCache,
-    failures: Failures, device: torch.device,
-) -> Row:  # fmt: skip
+def _row(name: str, real: Tensor, generated: Tensor, comparison: Comparison, device: torch.device) -> Row:
     """As many generated images as real ones, and no more than asked for."""
-    available = len(real)
+    settings = comparison.settings
     n = min(settings.num_samples, len(real), len(generated))
-    if n < max(2, settings.min_samples):
-        reason = f"{len(real)} real and {len(generated)} generated images; a distance needs at least 2 of each"
+    if n < settings.min_samples:
+        reason = (
+            f"{len(real)} real and {len(generated)} generated images; a distance needs at least {settings.min_samples} "
+            "of each"
+        )
         rank_zero_warn(f"{name} is NaN: {reason}.")
         return Row(name, len(real), 0, reason=reason)
     if len(real) != len(generated):
         rank_zero_warn(f"{name} has {len(real)} real and {len(generated)} generated images; {n} of each are compared.")
-    draw = generator(0)
-    real = real[torch.randperm(len(real), generator=draw)[: 2 * n]]
-    generated = generated[torch.randperm(len(generated), generator=draw)[:n]]
-    try:
-        metric = FeatureDistances(extractor, cache, sync_on_compute=False).to(device)
-        metric.update(real, real=True)
-        metric.update(generated, real=False)
-        return Row(name, available, n, metric.compute(), strip=generated[:STRIP])
-    except Exception as error:
-        message = failures.note(error, f"The class {name} could not be compared.")
-        failures.raise_together([message])
-        return Row(name, available, n, reason=message, failed=True)
+    population, choose = Population(name, len(real), n), generator(0)
+    real = real[torch.randperm(len(real), generator=choose)[: 2 * n]]
+    generated = generated[torch.randperm(len(generated), generator=choose)[:n]]
+    row = comparison.compare(population, lambda: real, generated, device)
+    comparison.failures.raise_together([row.reason])
+    return row
 
 
 def _tree(folder: Path) -> ImageTree:

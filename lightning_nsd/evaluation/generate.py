@@ -1,4 +1,4 @@
-"""Drawing the images of many classes in batches of one size."""
+"""Generating the images of many classes in batches of one size."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
@@ -11,40 +11,42 @@ from lightning_nsd.data.image_set import ImageSet
 from lightning_nsd.data.transforms import to_bytes, to_unit_range
 from lightning_nsd.diffusion.sampler import Sampler
 from lightning_nsd.evaluation.failure import Failures
-from lightning_nsd.evaluation.plan import Group, Work
+from lightning_nsd.evaluation.populations import Population
+from lightning_nsd.evaluation.support_sets import SupportSets
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.processes.group import Processes
 from lightning_nsd.rng import Stream, device_generator
 
 
-class Drawn(NamedTuple):
-    """One group whose images are all drawn.
+class GeneratedImages(NamedTuple):
+    """All images of one population.
 
     Attributes:
-        group: its number.
+        population: its index.
         images: bytes `(n, C, H, W)`.
         error: what the sampler raised for any of them, else empty.
     """
 
-    group: int
+    population: int
     images: Tensor
     error: str
 
 
-class Generator:
-    """Draws the support sets of a `Work` in batches of one size, filled across groups and shared by the processes.
+class ImageGenerator:
+    """Samples from support sets in batches of one size, filled across populations and shared by the processes.
 
-    A batch's noise depends on (seed, split, number of the batch) alone, so that it does not matter which process draws
-    it. The last batch is filled up with sets from the start, whose images are dropped; a batch is no larger than all.
+    A batch's noise depends on (seed, split, number of the batch) alone, so that it does not matter which process
+    samples it. The last batch is filled up with sets from the start, whose images are dropped; a batch is no larger
+    than all sets together.
 
     Args:
-        module: the model; its EMA weights draw.
+        module: the model; its EMA weights are sampled from.
         sampler: the model's own where None.
-        batch_size: images in a batch; at least those of one support set are drawn at once.
+        batch_size: images in a batch; at least those of one support set are sampled at once.
         seed: key of all noise.
         failures: takes what the sampler raises.
         on_round: called before every round, by all processes; may raise to stop all of them.
-        on_batch: called before every batch.
+        on_batch: called before every batch, with the indices of its populations.
         on_images: called after every step of the sampler with the images, or parts of one, that it took further.
     """
 
@@ -56,7 +58,7 @@ class Generator:
         seed: int,
         failures: Failures,
         on_round: Callable[[], object] = lambda: None,
-        on_batch: Callable[[Sequence[int]], object] = lambda groups: None,
+        on_batch: Callable[[Sequence[int]], object] = lambda populations: None,
         on_images: Callable[[float], object] = lambda images: None,
     ) -> None:
         self.module = module
@@ -68,24 +70,29 @@ class Generator:
         self.on_batch = on_batch
         self.on_images = on_images
 
-    def draw(
-        self, image_set: ImageSet, groups: Sequence[Group], work: Work, split: Split, processes: Processes
-    ) -> Iterator[list[Drawn]]:
-        """After every round, in which each process draws one batch, the groups that it completed."""
+    def generate(
+        self,
+        image_set: ImageSet,
+        populations: Sequence[Population],
+        sets: SupportSets,
+        split: Split,
+        processes: Processes,
+    ) -> Iterator[list[GeneratedImages]]:
+        """After every round, in which each process samples one batch, the populations that it completed."""
         collected: dict[int, list[Tensor]] = {}
         errors: dict[int, str] = {}
-        sets, n_shot = len(work.support), self.module.n_shot
-        missing = work.group_of_set.bincount(minlength=len(groups)).tolist()  # support sets of each group
-        at_once = min(self.sets_at_once, sets)
-        for first in range(0, -(-sets // at_once) if sets else 0, processes.size):
+        total, n_shot = len(sets.images), self.module.n_shot
+        missing = sets.population.bincount(minlength=len(populations)).tolist()  # support sets of each population
+        at_once = min(self.sets_at_once, total)
+        for first in range(0, -(-total // at_once) if total else 0, processes.size):
             self.on_round()
-            drawn, error = self._batch(image_set, work, split, first + processes.rank, at_once)
-            everything = processes.gather(drawn).cpu()  # (processes, at_once, n_shot, C, H, W)
+            sampled, error = self._batch(image_set, sets, split, first + processes.rank, at_once)
+            everything = processes.gather(sampled).cpu()  # (processes, at_once, n_shot, C, H, W)
             messages = processes.gather_objects(error)
             self.failures.raise_together(messages)
             completed = []
             for k, (batch, message) in enumerate(zip(everything, messages, strict=True)):
-                owners = work.group_of_set[(first + k) * at_once : (first + k + 1) * at_once]
+                owners = sets.population[(first + k) * at_once : (first + k + 1) * at_once]
                 for index in owners.unique().tolist():
                     images = batch[: len(owners)][owners == index].flatten(0, 1)
                     collected.setdefault(index, []).append(images)
@@ -93,32 +100,34 @@ class Generator:
                     if message:
                         errors.setdefault(index, message)
                     if not missing[index]:
-                        images = torch.cat(collected.pop(index))[: groups[index].n]
-                        completed.append(Drawn(index, images, errors.get(index, "")))
+                        images = torch.cat(collected.pop(index))[: populations[index].n]
+                        completed.append(GeneratedImages(index, images, errors.get(index, "")))
             yield completed
 
-    def _batch(self, image_set: ImageSet, work: Work, split: Split, number: int, at_once: int) -> tuple[Tensor, str]:
+    def _batch(
+        self, image_set: ImageSet, sets: SupportSets, split: Split, number: int, at_once: int
+    ) -> tuple[Tensor, str]:
         """Bytes `(at_once, n_shot, C, H, W)` on the device, and what went wrong; zeros past the last batch."""
-        module = self.module
+        module, total = self.module, len(sets.images)
         shape = (at_once, module.n_shot, module.channels, module.image_size, module.image_size)
         nothing = torch.zeros(shape, dtype=torch.uint8, device=module.device)
-        if number * at_once >= len(work.support):
+        if number * at_once >= total:
             return nothing, ""
         rows = torch.arange(number * at_once, (number + 1) * at_once)
-        useful = int((rows < len(work.support)).sum())
-        self.on_batch(work.group_of_set[rows[:useful]].unique().tolist())
+        useful = int((rows < total).sum())
+        self.on_batch(sets.population[rows[:useful]].unique().tolist())
         images_a_step = useful * module.n_shot / len(self.sampler.chain(module.diffusion))
-        support = image_set.images[work.support[rows % len(work.support)]]
+        support = image_set.images[sets.images[rows % total]]
         try:
-            drawn = module.sample(
+            images = module.sample(
                 to_unit_range(support.to(module.device)),
                 module.n_shot,
                 device_generator(module.device, self.seed, Stream.EVAL_IMAGES, SPLITS.index(split), number),
                 self.sampler,
                 lambda: self.on_images(images_a_step),
             )
-            if not bool(drawn.isfinite().all()):
+            if not bool(images.isfinite().all()):
                 raise ValueError("the model drew values that are not finite")
         except Exception as error:
             return nothing, self.failures.note(error, "Images could not be drawn for the distance.")
-        return to_bytes(drawn), ""
+        return to_bytes(images), ""

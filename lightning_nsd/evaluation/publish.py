@@ -8,8 +8,8 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_nsd.data.transforms import to_unit_range
-from lightning_nsd.evaluation.chart import draw_chart
-from lightning_nsd.evaluation.files import CHART_FILE, cells, columns, folder_of, write_tables
+from lightning_nsd.evaluation.chart import make_chart
+from lightning_nsd.evaluation.files import CHART_FILE, folder_of, write_tables
 from lightning_nsd.evaluation.report import Report
 from lightning_nsd.evaluation.terminal import print_report
 from lightning_nsd.pictures import grid, write_picture
@@ -34,7 +34,7 @@ def publish(report: Report, root: Path, loggers: Iterable[Logger] = ()) -> None:
         logger.log_metrics(report.figures(), step=report.step)
         logger.save()
     with Shown(f"The chart of {report.distance}"):
-        chart = draw_chart(report)
+        chart = make_chart(report)
         for logger in loggers:
             if hasattr(logger, "log_image"):
                 logger.log_image(f"{report.split}/{report.distance}/chart", [chart], step=report.step)
@@ -53,9 +53,10 @@ def publish(report: Report, root: Path, loggers: Iterable[Logger] = ()) -> None:
 
 
 def table_with_pictures(report: Report) -> tuple[list[str], list[list[Any]]]:
-    """Columns and rows of a W&B Table: those of the files, and a strip of generated images."""
+    """Headings and rows of a W&B Table: those of the files, and a strip of generated images."""
     import wandb
 
-    rows = [*report.rows, *report.mixture]
-    strips = [None if row.strip is None else wandb.Image(grid([to_unit_range(row.strip)])) for row in rows]
-    return [*columns(report), "generated"], [[*cells(row), strip] for row, strip in zip(rows, strips, strict=True)]
+    headings, rows = report.table()
+    strips = [row.strip for row in [*report.rows, *report.mixture]]
+    pictures = [None if strip is None else wandb.Image(grid([to_unit_range(strip)])) for strip in strips]
+    return [*headings, "generated"], [[*cells, picture] for cells, picture in zip(rows, pictures, strict=True)]

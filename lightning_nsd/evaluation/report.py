@@ -2,38 +2,14 @@
 
 import math
 import statistics
-from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any
 
-from torch import Tensor
-
-from lightning_nsd.metrics.distances import NAN, Distances
+from lightning_nsd.evaluation.columns import COLUMNS, FID, Column, mean
+from lightning_nsd.evaluation.row import Row
+from lightning_nsd.metrics.distances import NAN
 
 WORST = 5
-RESERVED = frozenset({"mean", "median", "worst5", "floor", "precision", "recall", "n_min", "n_max", "failed"})
-
-
-class Row(NamedTuple):
-    """One class.
-
-    Attributes:
-        name: of the class.
-        available: real images that there are.
-        n: images compared, real and generated alike.
-        distances: NaN where nothing can be said.
-        reason: why nothing can be said, else empty.
-        failed: something raised; unlike a class that is too small.
-        strip: the first generated images, bytes `(k, C, H, W)`.
-    """
-
-    name: str
-    available: int
-    n: int
-    distances: Distances = Distances()
-    reason: str = ""
-    failed: bool = False
-    strip: Tensor | None = None
 
 
 @dataclass
@@ -68,16 +44,29 @@ class Report:
         step = "" if self.step is None else f" at step {self.step}"
         return f"{self.distance} of {len(self.rows)} classes ({self.split}){step}"
 
+    def heading(self, column: Column) -> str:
+        """A column's name in this report."""
+        return {"fid": self.distance, "kid": self.kernel}.get(column.name, column.name)
+
+    def table(self) -> tuple[list[str], list[list[Any]]]:
+        """Headings, and the cells of every class and mixture under them."""
+        rows = [[column.of(row) for column in COLUMNS] for row in [*self.rows, *self.mixture]]
+        return [self.heading(column) for column in COLUMNS], rows
+
     @property
     def ranked(self) -> list[Row]:
         """The classes with a distance, worst first."""
-        known = [row for row in self.rows if math.isfinite(row.distances.fid)]
-        return sorted(known, key=lambda row: -row.distances.fid)
+        known = [row for row in self.rows if math.isfinite(FID.of(row))]
+        return sorted(known, key=lambda row: -FID.of(row))
 
     @property
     def sizes(self) -> list[int]:
         """Every n that occurs among the classes with a distance, increasing."""
         return sorted({row.n for row in self.ranked})
+
+    def average(self, column: Column) -> float:
+        """A column's average over the classes with a distance; NaN where it has none."""
+        return column.average(column.of(row) for row in self.ranked) if column.average else NAN
 
     def summary(self) -> dict[str, float]:
         """Numbers over the classes that have a distance.
@@ -85,36 +74,27 @@ class Report:
         `worst5` is the mean of the five largest distances. The Fréchet distance's bias depends on n, so the least
         and the largest n stand beside the mean.
         """
-        ranked = self.ranked
-        distances = [row.distances.fid for row in ranked]
+        distances = [FID.of(row) for row in self.ranked]
         return {
-            "mean": mean(distances),
+            "mean": self.average(FID),
             "median": statistics.median(distances) if distances else NAN,
             "worst5": mean(distances[:WORST]),
-            "floor": mean(row.distances.floor for row in ranked),
-            "precision": mean(row.distances.precision for row in ranked),
-            "recall": mean(row.distances.recall for row in ranked),
+            **{column.name: self.average(column) for column in COLUMNS if column.average and not column.by_class},
             "n_min": float(min(self.sizes, default=0)),
             "n_max": float(max(self.sizes, default=0)),
             "failed": float(sum(row.failed for row in [*self.rows, *self.mixture])),
         }
 
     def figures(self) -> dict[str, float]:
-        """Everything that goes to loggers, by key: `val/fid/mean`, `val/fid/<class>`, `val/kid/mean`, …"""
-        distance, kernel = f"{self.split}/{self.distance}", f"{self.split}/{self.kernel}"
-        found = {f"{distance}/{name}": value for name, value in self.summary().items()}
-        found[f"{kernel}/mean"] = mean(row.distances.kid for row in self.ranked)
-        for row in self.rows:
-            name = f"class_{row.name}" if row.name in RESERVED else row.name
-            found[f"{distance}/{name}"] = row.distances.fid
-            found[f"{kernel}/{name}"] = row.distances.kid
-        for row in self.mixture:
-            found[f"{distance}/{row.name}"] = row.distances.fid
-            found[f"{kernel}/{row.name}"] = row.distances.kid
+        """Everything that goes to loggers, by key: `val/fid/mean`, `val/fid/<class>`, `val/kid/mean`, …
+
+        A class that has the name of one of the summary's numbers is `class_<name>`.
+        """
+        summary = self.summary()
+        by_class = {f"{self.split}/{self.heading(column)}": column for column in COLUMNS if column.by_class}
+        found = {f"{self.split}/{self.distance}/{name}": value for name, value in summary.items()}
+        found |= {f"{key}/mean": self.average(column) for key, column in by_class.items()}
+        for row in [*self.rows, *self.mixture]:
+            name = f"class_{row.name}" if row.name in summary else row.name
+            found |= {f"{key}/{name}": column.of(row) for key, column in by_class.items()}
         return found
-
-
-def mean(values: Iterable[float]) -> float:
-    """The mean of those that are finite; NaN if none is."""
-    finite = [value for value in values if math.isfinite(value)]
-    return statistics.fmean(finite) if finite else NAN

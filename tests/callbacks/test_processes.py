@@ -5,8 +5,8 @@ import json
 import pytest
 from torch import distributed
 
-from tests.callbacks.conftest import Means
 from tests.cli.conftest import TINY, start
+from tests.evaluation.conftest import Means
 
 RUN = [*TINY, "--data.eval_episodes=4", "--fid.num_samples=14", "--fid.classes=5", "--fid.batch_size=6",
        "--trainer.callbacks=[]", "--trainer.num_sanity_val_steps=0"]  # fmt: skip

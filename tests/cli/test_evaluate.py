@@ -3,14 +3,11 @@
 import csv
 import json
 
-import numpy as np
 import pytest
-from PIL import Image
 
 from lightning_nsd.commands.evaluate import evaluate
 from tests.cli.conftest import TINY
-
-MEANS = "tests.callbacks.conftest.Means"
+from tests.evaluation.conftest import MEANS, make_classes
 
 
 @pytest.fixture
@@ -50,15 +47,6 @@ def test_the_command_line_evaluates_the_split_of_its_command(trained, nsd, tmp_p
     status, said = nsd("test", *TINY, "--ckpt_path", trained / "last.ckpt", "--trainer.default_root_dir=tested")
     assert status == 0, said
     assert table(tmp_path / "tested", "test") == table(trained, "test")
-
-
-def make_classes(root, sizes, seed=0, shade=255):
-    draw = np.random.default_rng(seed)
-    for name, number in sizes.items():
-        (root / name).mkdir(parents=True)
-        for i in range(number):
-            Image.fromarray(draw.integers(0, shade, (8, 8, 3), dtype=np.uint8)).save(root / name / f"{i}.png")
-    return root
 
 
 def test_two_folders_made_by_anybody(nsd, tmp_path):

@@ -22,9 +22,10 @@ from lightning_nsd.diffusion.sampler import DDIM
 from lightning_nsd.errors import UserError
 from lightning_nsd.evaluation.feature_distances import FeatureDistances
 from lightning_nsd.extractors.feature_cache import FeatureCache
-from tests.callbacks.conftest import MEANS, evaluate, make_callback
+from tests.callbacks.conftest import make_callback
 from tests.cli.conftest import TINY
 from tests.conftest import StripedData, make_model, tiny_dit
+from tests.evaluation.conftest import MEANS, evaluate
 from tests.hostile.answer import assert_refused
 from tests.metrics.conftest import make_bytes, make_extractor
 from tests.training.conftest import run

@@ -6,8 +6,9 @@ import pytest
 import torch
 
 from lightning_nsd.xla.strategy import SingleXLA
-from tests.callbacks.conftest import SizedData, make_callback, make_module, make_trainer, read_tables
+from tests.callbacks.conftest import make_callback, make_trainer
 from tests.conftest import randomized
+from tests.evaluation.conftest import SizedData, make_module, read_tables
 
 
 def distances(root, monkeypatch, **options):

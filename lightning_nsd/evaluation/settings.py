@@ -1,0 +1,55 @@
+"""The settings of an evaluation: the `fid` section of a configuration, and the options of `evaluate`."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from lightning_nsd.diffusion.sampler import Sampler
+from lightning_nsd.errors import UserError
+from lightning_nsd.extractors import check_name
+from lightning_nsd.settings.numbers import Batch, Classes, MixtureSamples, Samples, bounded
+
+
+@bounded("fid")
+@dataclass(frozen=True, kw_only=True)
+class EvaluationSettings:
+    """How classes are evaluated.
+
+    This is the only list of these settings. `PerClassFID` and `evaluate` take them as `**settings` and hand them on, in
+    the form in which the parser finds them: name, type, default and description all come from here.
+
+    Args:
+        classes: names of classes, a number of classes drawn with data.eval_seed, or null for all.
+        num_samples: images per class, real and generated alike; the number that a class has where that is smaller.
+        min_samples: classes with fewer images are NaN; at least 2.
+        batch_size: images that the sampler draws at once, over the borders of classes.
+        extractor: inception, efficientnet_lite0, glyphnet, or the class path of a torch.nn.Module from uint8
+            `(n, 3, H, W)` to `(n, d)`. Only Inception's distance is called fid, another's fd_<name>.
+        extractor_args: of the extractor's constructor, such as weights_path, or resize (antialias or tf1) of inception.
+        sampler: instead of the model's own.
+        mixture_samples: also one distance over all training classes together (`mixture_in`), and one over all classes
+            of the split (`mixture_out`), with so many images each; 10,000 is the paper's number, 0 computes none.
+        strict: raise instead of counting what failed.
+        cache_dir: folder for features of real images; the user's cache folder where None.
+
+    Raises:
+        UserError: a number out of bounds, no class at all, or an extractor that is neither a known name nor a class
+            path.
+    """
+
+    classes: Classes | list[str] | None = None
+    num_samples: Samples = 1024
+    min_samples: Samples = 2
+    batch_size: Batch = 128
+    extractor: str = "inception"
+    extractor_args: dict[str, Any] | None = None
+    sampler: Sampler | None = None
+    mixture_samples: MixtureSamples = 0
+    strict: bool = False
+    cache_dir: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.classes == []:
+            raise UserError("fid.classes is []; give names of classes, a number of classes, or null for all.")
+        if not isinstance(self.extractor, str):
+            raise UserError(f"fid.extractor is {self.extractor}; it must be the name of an extractor, or a class path.")
+        check_name(self.extractor)

@@ -1,0 +1,49 @@
+"""Two sets of images and what is said of them."""
+
+import math
+
+import pytest
+import torch
+
+from lightning_nsd.evaluation.comparison import Comparison
+from lightning_nsd.evaluation.failure import EvaluationError
+from lightning_nsd.evaluation.populations import Population
+from lightning_nsd.metrics.distances import measure
+from tests.evaluation.conftest import Means, make_settings
+from tests.metrics.conftest import make_bytes
+
+CPU = torch.device("cpu")
+
+
+def test_a_row_holds_the_distances_of_the_features_and_the_first_images():
+    comparison, real, generated = Comparison(make_settings()), make_bytes(20), make_bytes(12, seed=1)
+    row = comparison.compare(Population("a", 25, 12), lambda: real, generated, CPU)
+    assert row.distances == measure(Means()(real), Means()(generated))
+    assert (row.name, row.available, row.n, row.reason, row.failed) == ("a", 25, 12, "", False)
+    assert torch.equal(row.strip, generated[:8])
+    assert comparison.num_features == 6
+
+
+def test_what_is_raised_is_the_reason_and_is_logged(caplog):
+    def no_images():
+        raise OSError("the disk is gone")
+
+    comparison = Comparison(make_settings())
+    row = comparison.compare(Population("a", 25, 12), no_images, make_bytes(12), CPU, "val")
+    assert (row.reason, row.failed, row.n) == ("OSError: the disk is gone", True, 12)
+    assert math.isnan(row.distances.fid)
+    assert "The class a (val) could not be compared" in caplog.text
+    comparison.failures.raise_together([row.reason])
+    strict = Comparison(make_settings(strict=True))
+    row = strict.compare(Population("a", 25, 12), no_images, make_bytes(12), CPU)
+    with pytest.raises(EvaluationError, match="the disk is gone"):
+        strict.failures.raise_together([row.reason])
+
+
+def test_a_report_says_what_its_numbers_depend_on():
+    report = Comparison(make_settings(extractor_args={"a": 1})).report("val", 3, seed=0)
+    assert (report.split, report.step, report.distance, report.kernel) == ("val", 3, "fd_means", "kd_means")
+    assert report.asked == 12
+    assert report.settings == {"extractor": "tests.evaluation.conftest.Means", "extractor_args": {"a": 1}, "seed": 0}
+    inception = Comparison(make_settings(extractor="inception")).report("val", None)
+    assert (inception.distance, inception.kernel) == ("fid", "kid")
