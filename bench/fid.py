@@ -45,11 +45,11 @@ class Given(nn.Module):
 
 def make_features(classes: int, images: int, dim: int) -> Iterator[tuple[Tensor, Tensor]]:
     """Real and given features `(images, dim)` of every class, float32 as an extractor gives them, one at a time."""
-    draw = torch.Generator().manual_seed(0)
-    mix = torch.randn(64, dim, generator=draw)
+    rng = torch.Generator().manual_seed(0)
+    mix = torch.randn(64, dim, generator=rng)
     for _ in range(classes):
-        noise = [torch.randn(images, dim, generator=draw) for _ in range(2)]
-        common = [torch.randn(images, 64, generator=draw) @ mix for _ in range(2)]
+        noise = [torch.randn(images, dim, generator=rng) for _ in range(2)]
+        common = [torch.randn(images, 64, generator=rng) @ mix for _ in range(2)]
         yield (common[0] + noise[0]).relu(), (1.1 * common[1] + noise[1] + 0.1).relu()
 
 
@@ -101,9 +101,9 @@ def run_alone(name: str, arguments: tuple[int, int, int]) -> tuple[list[float], 
 def evaluations(extractor_name: str, classes: int, images: int) -> dict[str, float]:
     """Processor seconds of the whole metric, first and second evaluation of some classes of 32 × 32 images."""
     extractor = build_extractor(extractor_name)
-    draw = torch.Generator().manual_seed(0)
+    rng = torch.Generator().manual_seed(0)
     shape = (images, 3, 32, 32)
-    sets = [[torch.randint(256, shape, generator=draw).to(torch.uint8) for _ in range(2)] for _ in range(classes)]
+    sets = [[torch.randint(256, shape, generator=rng).to(torch.uint8) for _ in range(2)] for _ in range(classes)]
     extractor.features(sets[0][0][:64])  # warm up
     seconds = {}
     with tempfile.TemporaryDirectory() as folder:

@@ -66,7 +66,7 @@ class SampleGrid(Callback):
         """The picture of one split."""
         image_set, key = data.image_set(split), (data.eval_seed, Stream.SAMPLING, SPLITS.index(split))
         choose = generator(*key)
-        classes = spread_classes(image_set, min(self.num_classes, len(image_set)), choose).sort().values
+        classes = spread_classes(len(image_set), min(self.num_classes, len(image_set)), choose).sort().values
         episodes = sample_episodes(image_set, classes, data.n_shot, choose)
         support = to_unit_range(image_set.images[episodes]).to(module.device)  # (k, n_shot, C, H, W)
         samples = module.sample(support, self.num_images, device_generator(module.device, *key))

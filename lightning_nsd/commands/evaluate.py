@@ -48,7 +48,7 @@ def evaluate(
 
     Args:
         ckpt_path: checkpoint of a trained model.
-        split: whose classes the model draws.
+        split: whose classes are generated.
         real_dir: folder of class folders of real images, instead of a checkpoint.
         generated_dir: folder of class folders of the same names, of generated images.
         config: whose data and `fid` section count, several laid over each other; `config.yaml` of the checkpoint's run

@@ -175,7 +175,7 @@ class EpisodeDataModule(LightningDataModule):
     def evaluation_episodes(self, split: Split) -> Tensor:
         """Indices into the split's images of all fixed episodes: int64 `(eval_episodes, N)`."""
         image_set, rng = self.image_set(split), generator(self.eval_seed, Stream.EVAL_EPISODES, SPLITS.index(split))
-        classes = spread_classes(image_set, self.eval_episodes, rng)
+        classes = spread_classes(len(image_set), self.eval_episodes, rng)
         return sample_episodes(image_set, classes, self.n_shot + 1, rng)
 
     def evaluation_class_names(self, split: Split) -> list[str]:

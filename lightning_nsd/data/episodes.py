@@ -62,8 +62,8 @@ def sample_classes(image_set: ImageSet, num_episodes: int, generator: torch.Gene
     return torch.randint(len(image_set), (num_episodes,), generator=generator)
 
 
-def spread_classes(image_set: ImageSet, num_episodes: int, generator: torch.Generator) -> Tensor:
+def spread_classes(num_classes: int, num_episodes: int, generator: torch.Generator) -> Tensor:
     """A class for every episode, each class before any comes twice: int64 `(num_episodes,)`."""
-    rounds = -(-num_episodes // len(image_set))
-    shuffled = [torch.randperm(len(image_set), generator=generator) for _ in range(rounds)]
+    rounds = -(-num_episodes // num_classes)
+    shuffled = [torch.randperm(num_classes, generator=generator) for _ in range(rounds)]
     return torch.cat(shuffled)[:num_episodes]

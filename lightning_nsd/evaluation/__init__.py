@@ -1,1 +1,1 @@
-"""How well each class is drawn: which images to draw, drawing them, comparing them, and showing the result."""
+"""How well each class is generated: which classes, generating their images, comparing them, showing the result."""

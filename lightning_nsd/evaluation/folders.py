@@ -63,9 +63,9 @@ def _row(name: str, real: Tensor, generated: Tensor, comparison: Comparison, dev
         return Row(name, len(real), 0, reason=reason)
     if len(real) != len(generated):
         rank_zero_warn(f"{name} has {len(real)} real and {len(generated)} generated images; {n} of each are compared.")
-    population, choose = Population(name, len(real), n), generator(0)
-    real = real[torch.randperm(len(real), generator=choose)[: 2 * n]]
-    generated = generated[torch.randperm(len(generated), generator=choose)[:n]]
+    population, rng = Population(name, len(real), n), generator(0)
+    real = real[torch.randperm(len(real), generator=rng)[: 2 * n]]
+    generated = generated[torch.randperm(len(generated), generator=rng)[:n]]
     row = comparison.compare(population, lambda: real, generated, device)
     comparison.failures.raise_together([row.reason])
     return row

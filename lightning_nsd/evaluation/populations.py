@@ -60,8 +60,8 @@ def choose_classes(
     if isinstance(classes, int):
         if classes < 1:
             raise UserError(f"classes is {classes}; give a number of at least 1, a list of names, or null for all.")
-        choose = generator(seed, Stream.EVAL_CLASSES, SPLITS.index(split))
-        chosen = torch.randperm(len(names), generator=choose)[:classes].sort().values
+        rng = generator(seed, Stream.EVAL_CLASSES, SPLITS.index(split))
+        chosen = torch.randperm(len(names), generator=rng)[:classes].sort().values
         return [names[i] for i in chosen.tolist()]
     held = f"The {split} split holds {', '.join(names[:20])}{' …' if len(names) > 20 else ''}."
     missing = set(classes) - set(names)
@@ -122,5 +122,5 @@ def real_images(image_set: ImageSet, population: Population, seed: int, split: S
     r is up to 2n: n to compare with, all for the floor.
     """
     rows = torch.cat([image_set.offsets[c] + torch.arange(int(image_set.counts[c])) for c in population.classes])
-    choose = generator(seed, Stream.EVAL_REAL, SPLITS.index(split), *population.key)
-    return image_set.images[rows[torch.randperm(len(rows), generator=choose)[: 2 * population.n]]]
+    rng = generator(seed, Stream.EVAL_REAL, SPLITS.index(split), *population.key)
+    return image_set.images[rows[torch.randperm(len(rows), generator=rng)[: 2 * population.n]]]

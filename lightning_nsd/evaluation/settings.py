@@ -18,10 +18,10 @@ class EvaluationSettings:
     the form in which the parser finds them: name, type, default and description all come from here.
 
     Args:
-        classes: names of classes, a number of classes drawn with data.eval_seed, or null for all.
+        classes: names of classes, a number of classes chosen by data.eval_seed, or null for all.
         num_samples: images per class, real and generated alike; the number that a class has where that is smaller.
         min_samples: classes with fewer images are NaN; at least 2.
-        batch_size: images that the sampler draws at once, over the borders of classes.
+        batch_size: images that are sampled at once, over the borders of classes.
         extractor: inception, efficientnet_lite0, glyphnet, or the class path of a torch.nn.Module from uint8
             `(n, 3, H, W)` to `(n, d)`. Only Inception's distance is called fid, another's fd_<name>.
         extractor_args: of the extractor's constructor, such as weights_path, or resize (antialias or tf1) of inception.

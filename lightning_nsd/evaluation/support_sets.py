@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from lightning_nsd.data.datamodule import SPLITS, Split
-from lightning_nsd.data.episodes import sample_episodes
+from lightning_nsd.data.episodes import sample_episodes, spread_classes
 from lightning_nsd.data.image_set import ImageSet
 from lightning_nsd.evaluation.populations import Population
 from lightning_nsd.rng import Stream, generator
@@ -37,9 +37,8 @@ def choose_support_sets(
     for index, population in enumerate(populations):
         sets = -(-population.n // n_shot)
         if sets:
-            choose = generator(seed, Stream.EVAL_SUPPORT, SPLITS.index(split), *population.key)
-            rounds = -(-sets // len(population.classes))
-            order = torch.cat([torch.randperm(len(population.classes), generator=choose) for _ in range(rounds)])[:sets]
-            images.append(sample_episodes(image_set, torch.tensor(population.classes)[order], n_shot, choose))
+            rng = generator(seed, Stream.EVAL_SUPPORT, SPLITS.index(split), *population.key)
+            classes = torch.tensor(population.classes)[spread_classes(len(population.classes), sets, rng)]
+            images.append(sample_episodes(image_set, classes, n_shot, rng))
             owners.append(torch.full((sets,), index))
     return SupportSets(torch.cat(owners), torch.cat(images))

@@ -44,7 +44,7 @@ def held_out_support(data: EpisodeDataModule, num_classes: int, dtype: Dtype) ->
     """A support set of each of some classes that training does not see; they follow from the data's seed."""
     image_set = data.image_set(HELD_OUT)
     choose = generator(data.seed, Stream.SAMPLING, SPLITS.index(HELD_OUT))
-    classes = spread_classes(image_set, min(num_classes, len(image_set)), choose).sort().values
+    classes = spread_classes(len(image_set), min(num_classes, len(image_set)), choose).sort().values
     images = to_unit_range(image_set.images[sample_episodes(image_set, classes, data.n_shot, choose)])
     return Support([image_set.class_names[i] for i in classes.tolist()], images.numpy().astype(dtype))
 

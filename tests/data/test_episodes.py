@@ -31,6 +31,6 @@ def test_classes_are_drawn_uniformly_whatever_their_size() -> None:
 
 
 def test_evaluation_takes_each_class_before_any_comes_twice() -> None:
-    classes = spread_classes(SET, 8, generator(3)).tolist()
+    classes = spread_classes(len(SET), 8, generator(3)).tolist()
     assert len(classes) == 8
     assert sorted(classes[:3]) == sorted(classes[3:6]) == [0, 1, 2] and len(set(classes[6:])) == 2

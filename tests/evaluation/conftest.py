@@ -69,10 +69,10 @@ class SizedData(EpisodeDataModule):
 
 def make_image_set(sizes: dict[str, int], seed: int = 0) -> ImageSet:
     """Classes of random images."""
-    draw = torch.Generator().manual_seed(seed)
+    rng = torch.Generator().manual_seed(seed)
     shapes = {name: (n, CHANNELS, SIZE, SIZE) for name, n in sizes.items()}
     return ImageSet.from_classes(
-        {name: torch.randint(256, shape, generator=draw).to(torch.uint8) for name, shape in shapes.items()}
+        {name: torch.randint(256, shape, generator=rng).to(torch.uint8) for name, shape in shapes.items()}
     )
 
 
@@ -129,7 +129,7 @@ def read_tables(root: Path, name: str = "val_*") -> Tables:
 def make_report(distances: list[float]) -> Report:
     """A report of classes with these distances; NaN stands for one that is too small."""
     rows = [
-        Row(f"class {i}", 9, 9, Distances(d, 10 * d, 0.5, 0.25, 0.1, 4), "" if d == d else "too small")
+        Row(f"class {i}", 9, 9, Distances(d, 10 * d, 0.5, 0.25, 0.125, 4), "" if d == d else "too small")
         for i, d in enumerate(distances)
     ]
     return Report("val", 3, "fd_means", "kd_means", 9, rows=rows)
@@ -137,9 +137,9 @@ def make_report(distances: list[float]) -> Report:
 
 def make_classes(root: Path, sizes: dict[str, int], seed: int = 0, shade: int = 255) -> Path:
     """A folder of class folders of pictures."""
-    draw = np.random.default_rng(seed)
+    rng = np.random.default_rng(seed)
     for name, number in sizes.items():
         (root / name).mkdir(parents=True)
         for i in range(number):
-            Image.fromarray(draw.integers(0, shade, (8, 8, 3), dtype=np.uint8)).save(root / name / f"{i}.png")
+            Image.fromarray(rng.integers(0, shade, (8, 8, 3), dtype=np.uint8)).save(root / name / f"{i}.png")
     return root

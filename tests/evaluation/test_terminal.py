@@ -26,12 +26,12 @@ def lines(capsys, monkeypatch):
 def test_classes_from_worst_to_best_then_those_without_a_distance_and_the_means(lines):
     found = lines(make_report([1.0, math.nan, 12345.6]), Path("folder"))
     assert ["class", "n", "fd_means", "kd_means", "floor", "precision", "recall"] in found
-    start = found.index(["class 2", "9", "1.235e+04", "1.235e+05", "0.1", "0.5", "0.25"])
+    start = found.index(["class 2", "9", "1.235e+04", "1.235e+05", "0.125", "0.5", "0.25"])
     assert found[start + 1 : start + 3] == [
-        ["class 0", "9", "1", "10", "0.1", "0.5", "0.25"],
+        ["class 0", "9", "1", "10", "0.125", "0.5", "0.25"],
         ["class 1", "9", "nan", "", "", "", ""],
     ]
-    assert ["mean", "9", "6173", "6.173e+04", "0.1", "0.5", "0.25"] in found
+    assert ["mean", "9", "6173", "6.173e+04", "0.125", "0.5", "0.25"] in found
     assert ["median", "", "6173", "", "", "", ""] in found
     assert ["class 1: too small"] in found
     assert found[-1] == ["fd_means of every class: folder/per_class.csv"]
