@@ -53,12 +53,7 @@ class Comparison:
         return Report(split, step, self.distance, self.kernel, self.settings.num_samples, {**own, **settings})
 
     def compare(
-        self,
-        population: Population,
-        real: Callable[[], Tensor],
-        generated: Tensor,
-        device: torch.device,
-        of: str = "",
+        self, population: Population, real: Callable[[], Tensor], generated: Tensor, device: torch.device, of: str = ""
     ) -> Row:
         """Compare the images of a population. What is raised is noted, and is the row's reason.
 
