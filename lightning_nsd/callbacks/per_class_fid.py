@@ -48,10 +48,7 @@ class PerClassFID(Callback):
     """
 
     def __init__(
-        self,
-        when: Literal["never", "last", "every"] = "every",
-        splits: Sequence[Split] = ("val",),
-        **settings: Any,
+        self, when: Literal["never", "last", "every"] = "every", splits: Sequence[Split] = ("val",), **settings: Any
     ) -> None:
         self.when = when
         self.splits = splits

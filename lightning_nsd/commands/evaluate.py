@@ -73,7 +73,7 @@ def evaluate(
         root, report = _of_checkpoint(ckpt_path, split, config, out, settings, n_shot, as_names(allow))
     elif ckpt_path is None and real_dir is not None and generated_dir is not None:
         root = out or Path()
-        chosen = EvaluationSettings(sampler=None, strict=False, **settings)  # these two are no options of the command
+        chosen = EvaluationSettings(sampler=None, strict=False, **settings)  # no options of the command
         check_place(root / FOLDER / CSV_FILE, "--out")
         report = compare_folders(real_dir, generated_dir, chosen, image_size, _device())
     else:

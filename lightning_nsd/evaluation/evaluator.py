@@ -77,9 +77,7 @@ class Evaluator:
             return [name for other in SPLITS if other != split for name in _class_names(data, other, or_none=True)]
 
         chosen = choose_classes(names, self.settings.classes, data.eval_seed, split, others)
-        return class_populations(
-            image_set, left_out, chosen, self.settings.num_samples, self.settings.min_samples, data.n_shot
-        )
+        return class_populations(image_set, left_out, chosen, self.settings, data.n_shot)
 
     def check(self, module: FewShotDiffusion) -> None:
         """Whether the model can be sampled from as the settings ask.
@@ -105,13 +103,9 @@ class Evaluator:
         self.check(module)
         populations = self.populations(data, split)
         report = self.comparison.report(
-            split,
-            step,
-            sampler=describe(self.settings.sampler or module.sampler),
-            n_shot=module.n_shot,
-            batch_size=self.settings.batch_size,
-            seed=data.eval_seed,
-        )
+            split, step, sampler=describe(self.settings.sampler or module.sampler), n_shot=module.n_shot,
+            batch_size=self.settings.batch_size, seed=data.eval_seed,
+        )  # fmt: skip
         self._warn_of_small(populations, split)
         messages = processes.gather_objects(self._load_extractor())
         self.comparison.failures.raise_together(messages)

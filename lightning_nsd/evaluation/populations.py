@@ -10,6 +10,7 @@ from torch import Tensor
 from lightning_nsd.data.datamodule import SPLITS, Split
 from lightning_nsd.data.image_set import ImageSet
 from lightning_nsd.errors import UserError
+from lightning_nsd.evaluation.settings import EvaluationSettings
 from lightning_nsd.rng import Stream, generator
 
 
@@ -76,31 +77,25 @@ def choose_classes(
 
 
 def class_populations(
-    image_set: ImageSet,
-    too_small: Mapping[str, int],
-    chosen: Sequence[str],
-    num_samples: int,
-    min_samples: int,
-    n_shot: int,
+    image_set: ImageSet, too_small: Mapping[str, int], chosen: Sequence[str], settings: EvaluationSettings, n_shot: int
 ) -> list[Population]:
     """One for each class, those included that are too small for anything to be said.
 
     Args:
         too_small: classes that the image set leaves out, and their sizes.
         chosen: names of the classes.
-        num_samples: images asked for.
-        min_samples: classes with fewer images are reported as NaN, with the reason; at least 2.
+        settings: of these the numbers of images count.
         n_shot: images of a support set.
     """
     number_of = {name: number for number, name in enumerate(image_set.class_names)}
     populations = []
     for name in chosen:
         available = int(image_set.counts[number_of[name]]) if name in number_of else too_small.get(name, 0)
-        n, reason = min(num_samples, available), ""
+        n, reason = min(settings.num_samples, available), ""
         if available == 0:
             reason = "the class has no images"
-        elif n < min_samples:
-            reason = f"{available} images; a distance needs at least {min_samples} (min_samples)"
+        elif n < settings.min_samples:
+            reason = f"{available} images; a distance needs at least {settings.min_samples} (min_samples)"
         elif name not in number_of or available < n_shot:
             reason = f"{available} images; an episode takes {n_shot} and one more (data.n_shot + 1)"
         if reason:

@@ -7,13 +7,13 @@ from lightning_nsd.evaluation.generate import ImageGenerator
 from lightning_nsd.evaluation.populations import class_populations
 from lightning_nsd.evaluation.support_sets import choose_support_sets
 from lightning_nsd.processes.group import Processes
-from tests.evaluation.conftest import CHANNELS, N_SHOT, SIZE, make_image_set, make_module, watch_sampling
+from tests.evaluation.conftest import CHANNELS, N_SHOT, SIZE, make_image_set, make_module, make_settings, watch_sampling
 
 
 def generate(sizes, batch_size=8):
     """The images of every population, and the sizes of the batches."""
     module, image_set = make_module(), make_image_set(sizes)
-    populations = class_populations(image_set, {}, list(sizes), 12, 2, N_SHOT)
+    populations = class_populations(image_set, {}, list(sizes), make_settings(), N_SHOT)
     sets = choose_support_sets(image_set, populations, N_SHOT, 0, "val")
     generator = ImageGenerator(module, None, batch_size, 0, Failures(strict=True))
     batches = watch_sampling(module)

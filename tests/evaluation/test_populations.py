@@ -11,7 +11,7 @@ from lightning_nsd.evaluation.populations import (
     mixture_population,
     real_images,
 )
-from tests.evaluation.conftest import make_image_set
+from tests.evaluation.conftest import make_image_set, make_settings
 
 NAMES = ["a", "b", "c", "d"]
 
@@ -39,7 +39,13 @@ def test_what_is_no_class_of_the_split_is_an_error(classes, message):
 
 
 def test_a_class_that_is_too_small_is_a_reason():
-    found = class_populations(make_image_set({"a": 9, "b": 5}), {"c": 2, "d": 7}, [*NAMES, "e"], 8, 6, 7)
+    found = class_populations(
+        make_image_set({"a": 9, "b": 5}),
+        {"c": 2, "d": 7},
+        [*NAMES, "e"],
+        make_settings(num_samples=8, min_samples=6),
+        7,
+    )
     assert found == [
         Population("a", 9, 8, classes=(0,)),
         Population("b", 5, 0, "5 images; a distance needs at least 6 (min_samples)"),
@@ -53,7 +59,7 @@ def test_real_images_are_those_of_the_population_up_to_twice_as_many_as_are_comp
     image_set = make_image_set({"a": 9, "b": 20})
     whole = mixture_population(image_set, "mixture_in", 100)
     assert (whole.available, whole.n, whole.classes) == (29, 29, (0, 1))
-    a, b = class_populations(image_set, {}, ["a", "b"], 8, 2, 1)
+    a, b = class_populations(image_set, {}, ["a", "b"], make_settings(num_samples=8), 1)
     found = real_images(image_set, b, 0, "val")
     assert found.shape == (16, *image_set.images.shape[1:])
     rows = [next(i for i, image in enumerate(image_set.images) if torch.equal(image, one)) for one in found]

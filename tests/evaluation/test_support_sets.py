@@ -4,7 +4,7 @@ import torch
 
 from lightning_nsd.evaluation.populations import class_populations, mixture_population
 from lightning_nsd.evaluation.support_sets import choose_support_sets
-from tests.evaluation.conftest import make_image_set
+from tests.evaluation.conftest import make_image_set, make_settings
 
 SIZES = {"a": 12, "b": 5, "c": 8}
 N_SHOT = 3
@@ -12,7 +12,7 @@ N_SHOT = 3
 
 def choose(names, seed=0):
     image_set = make_image_set(SIZES)
-    populations = class_populations(image_set, {}, names, 12, 2, N_SHOT)
+    populations = class_populations(image_set, {}, names, make_settings(), N_SHOT)
     return choose_support_sets(image_set, populations, N_SHOT, seed, "val")
 
 

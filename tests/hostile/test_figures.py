@@ -109,12 +109,12 @@ def test_a_folder_that_cannot_be_written_does_not_end_training(folder, answer):
 
 
 class Interrupted(SampleGrid):
-    def draw(self, *_: Any) -> Image.Image:
+    def picture(self, *_: Any) -> Image.Image:
         raise KeyboardInterrupt
 
 
 class CannotDraw(SampleGrid):
-    def draw(self, *_: Any) -> Image.Image:
+    def picture(self, *_: Any) -> Image.Image:
         raise RuntimeError("out of memory, say")
 
 
