@@ -15,6 +15,8 @@ from PIL import Image
 
 from jax_reference import command
 from jax_reference.config import read_config
+from jax_reference.diffusion.sampler import SAMPLERS
+from jax_reference.experiment import find
 from jax_reference.train import CHECKPOINT, METRICS, fit
 from jax_reference.training.draws import draw
 from lightning_nsd.checkpoints.io import read_checkpoint
@@ -160,3 +162,8 @@ def test_the_torch_side_goes_on_from_a_checkpoint_of_the_reference(
     options = ["--trainer.max_steps=1", "--trainer.limit_val_batches=0", "--trainer.logger=false"]
     assert main(["fit", "--config", str(config), "--ckpt_path", "a.ckpt", *options]) == 0
     assert read_checkpoint("last.ckpt")["global_step"] == 1
+
+
+def test_a_class_without_a_counterpart_is_an_error_that_names_those_there_are() -> None:
+    with pytest.raises(ValueError, match="Euler has no counterpart here, where there are DDPM, DDIM, DPMSolverPP"):
+        find(SAMPLERS.values(), {"class_path": "Euler"})

@@ -1,7 +1,12 @@
 """Rungs 3 and 4: whole networks, their loss, and its gradient by every parameter."""
 
+from types import ModuleType
+
 import pytest
 
+from jax_reference.model import guidance as theirs
+from lightning_nsd.errors import UserError
+from lightning_nsd.model import guidance as ours
 from parity_tests import cases
 from parity_tests.pair import Pair
 from parity_tests.rungs import loss, model
@@ -36,3 +41,11 @@ def test_other_numbers_of_shots_agree(n_shot: int) -> None:
     pair = Pair({**cases.EVERY_MODULE["ViT-DiT"], "n_shot": n_shot})
     for check in loss.check(pair, pair.inputs(batch=1)):
         check.require()
+
+
+@pytest.mark.parametrize(("side", "error"), [(ours, UserError), (theirs, ValueError)], ids=["torch", "jax"])
+def test_guidance_needs_a_null_context_on_both_sides(side: ModuleType, error: type[Exception]) -> None:
+    side.check_guidance(1.0, False)
+    side.check_guidance(2.0, True)
+    with pytest.raises(error, match=r"fid\.sampler\.guidance is 2\.0.*context_dropout above 0"):
+        side.check_guidance(2.0, False, "fid.sampler.guidance")

@@ -1,6 +1,6 @@
 import torch
 
-from lightning_nsd.data.episodes import sample_classes, sample_episodes, sample_positions, spread_classes
+from lightning_nsd.data.episodes import EpisodeBatch, sample_classes, sample_episodes, sample_positions, spread_classes
 from lightning_nsd.data.image_set import ImageSet
 from lightning_nsd.rng import generator
 
@@ -34,3 +34,14 @@ def test_evaluation_takes_each_class_before_any_comes_twice() -> None:
     classes = spread_classes(len(SET), 8, generator(3)).tolist()
     assert len(classes) == 8
     assert sorted(classes[:3]) == sorted(classes[3:6]) == [0, 1, 2] and len(set(classes[6:])) == 2
+
+
+def test_the_mean_of_a_batch_is_that_of_the_episodes_that_count_however_processes_share_them() -> None:
+    values = torch.tensor([1.0, 3.0, 5.0, 7.0, 100.0, 100.0])  # three episodes of two images; the last fills the batch
+    mask = torch.tensor([1.0, 1.0, 0.0])
+    images = torch.zeros(3, 2, 1, 1, 1)
+    assert float(EpisodeBatch(images, mask, 0, 2).mean(values, 1)) == 4.0
+    parts = [
+        EpisodeBatch(images[i : i + 1], mask[i : i + 1], 0, 2).mean(values[2 * i : 2 * i + 2], 3) for i in range(3)
+    ]
+    assert float(torch.stack(parts).mean()) == 4.0
