@@ -19,8 +19,8 @@ from lightning_nsd.messages import reason
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.pictures import to_image, write_picture
 from lightning_nsd.processes.group import Processes
+from lightning_nsd.runs.folder import PREDICTION_FOLDER
 
-PREDICTION_FOLDER = "predictions"
 NOT_IN_NAMES = str.maketrans(dict.fromkeys('\\:*?"<>|' + "".join(map(chr, range(32))), "_"))
 
 

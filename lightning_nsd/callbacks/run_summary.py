@@ -9,8 +9,8 @@ from rich.table import Table
 
 from lightning_nsd import terminal
 from lightning_nsd.callbacks.run_checkpoint import RunCheckpoint
-from lightning_nsd.callbacks.sample_grid import PICTURE_FOLDER
 from lightning_nsd.loggers.metrics_file import MetricsFile
+from lightning_nsd.runs.folder import PICTURE_FOLDER
 
 
 class RunSummary(Callback):

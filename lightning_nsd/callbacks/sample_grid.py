@@ -14,10 +14,9 @@ from lightning_nsd.data.transforms import to_unit_range
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.pictures import grid, write_picture
 from lightning_nsd.rng import Stream, device_generator, generator
+from lightning_nsd.runs.folder import PICTURE_FOLDER
 from lightning_nsd.settings.numbers import Images, bounded
 from lightning_nsd.shown import Shown
-
-PICTURE_FOLDER = "samples"
 
 
 @bounded("SampleGrid")

@@ -11,14 +11,14 @@ from tempfile import TemporaryFile
 
 from lightning.pytorch.utilities import rank_zero_info
 
-from lightning_nsd.callbacks.prediction_writer import PREDICTION_FOLDER
-from lightning_nsd.callbacks.sample_grid import PICTURE_FOLDER
 from lightning_nsd.errors import UserError
-from lightning_nsd.evaluation.files import FOLDER as DISTANCE_FOLDER
 from lightning_nsd.files.whole_file import link_atomically, unfinished
 from lightning_nsd.runs.branch import BRANCH_FILE, CHECKPOINT_FOLDER, LAST, continued, numbered, record_branch
 
 LOG_FOLDER = "logs"
+PICTURE_FOLDER = "samples"
+DISTANCE_FOLDER = "distances"
+PREDICTION_FOLDER = "predictions"
 CONFIG_FILE = "config.yaml"
 
 
