@@ -17,7 +17,7 @@ from lightning_nsd.commands.function_cli import run_function
 from lightning_nsd.data.datamodule import EpisodeDataModule, Split
 from lightning_nsd.errors import UserError
 from lightning_nsd.evaluation.evaluator import Evaluator
-from lightning_nsd.evaluation.files import CSV_FILE, FOLDER, folder_of, write_tables
+from lightning_nsd.evaluation.files import CSV_FILE, folder_of, write_tables
 from lightning_nsd.evaluation.folders import compare_folders
 from lightning_nsd.evaluation.publish import publish
 from lightning_nsd.evaluation.report import Report
@@ -26,7 +26,7 @@ from lightning_nsd.extractors import NAMES
 from lightning_nsd.files.whole_file import check_place
 from lightning_nsd.messages import readable, reason
 from lightning_nsd.processes.group import Processes
-from lightning_nsd.runs.folder import CONFIG_FILE
+from lightning_nsd.runs.folder import CONFIG_FILE, DISTANCE_FOLDER
 from lightning_nsd.settings.config_files import find_config
 from lightning_nsd.settings.numbers import Pixels, Shots
 from lightning_nsd.shown import Shown
@@ -74,7 +74,7 @@ def evaluate(
     elif ckpt_path is None and real_dir is not None and generated_dir is not None:
         root = out or Path()
         chosen = EvaluationSettings(sampler=None, strict=False, **settings)  # no options of the command
-        check_place(root / FOLDER / CSV_FILE, "--out")
+        check_place(root / DISTANCE_FOLDER / CSV_FILE, "--out")
         report = compare_folders(real_dir, generated_dir, chosen, image_size, _device())
     else:
         raise UserError("evaluate needs --ckpt_path, or --real-dir and --generated-dir, and not both.")
@@ -100,7 +100,7 @@ def _of_checkpoint(
     module = load_checkpoint(path, allow).to(_device())
     found = [Path(find_config(str(config))) for config in configs] if configs else [_config_of(path)]
     root = out or (Path() if configs else found[0].parent)
-    check_place(root / FOLDER / CSV_FILE, "--out")
+    check_place(root / DISTANCE_FOLDER / CSV_FILE, "--out")
     data, settings = _data_and_settings(found, given, n_shot, bool(configs), allow)
     module.use_set_size(data.n_shot)
     if (module.image_size, module.channels) != (data.image_size, data.channels):

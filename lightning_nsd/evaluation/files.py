@@ -9,8 +9,8 @@ from typing import Any
 
 from lightning_nsd.evaluation.report import WORST, Report
 from lightning_nsd.files.whole_file import write_text
+from lightning_nsd.runs.folder import DISTANCE_FOLDER
 
-FOLDER = "distances"
 CSV_FILE = "per_class.csv"
 JSON_FILE = "per_class.json"
 CHART_FILE = "per_class.png"
@@ -19,7 +19,7 @@ CHART_FILE = "per_class.png"
 def folder_of(root: Path, report: Report) -> Path:
     """`<run>/distances/<split>_<distance>_step=…`."""
     step = "" if report.step is None else f"_step={report.step:08d}"
-    return root / FOLDER / f"{report.split}_{report.distance}{step}"
+    return root / DISTANCE_FOLDER / f"{report.split}_{report.distance}{step}"
 
 
 def write_tables(folder: Path, report: Report) -> None:

@@ -1,6 +1,7 @@
 """Every shipped config is found, explained, and trains."""
 
 import pickle
+import re
 import time
 from pathlib import Path
 
@@ -11,7 +12,7 @@ from PIL import Image
 
 from lightning_nsd.errors import UserError
 from lightning_nsd.settings.config_files import find_config, shipped_folder
-from tests.cli.conftest import TINY
+from tests.cli.conftest import ROOT, TINY
 
 SHIPPED = sorted(path.name for path in shipped_folder().glob("*.yaml"))
 OVERLAYS = {"wandb.yaml", "tpu.yaml", "xla_cpu.yaml", "xla_spmd.yaml"}
@@ -36,11 +37,13 @@ def make_omniglot(root: Path) -> None:
                 Image.fromarray(pixels).save(folder / f"{i}.png")
 
 
+WRITERS = {"cifar100": make_cifar100, "omniglot": make_omniglot}
+"""What writes a tiny data set for the configs whose names begin so; the others' are made or shipped, not read."""
+
+
 def test_the_list_of_configs_is_what_the_readme_promises():
-    assert set(SHIPPED) >= {
-        "glyphs.yaml", "glyphs_long.yaml", "cifar100.yaml", "cifar100_crossattn.yaml", "cifar100_unet.yaml",
-        "omniglot.yaml", "wandb.yaml",
-    }  # fmt: skip
+    named = set(re.findall(r"`(\w+\.yaml)`", (ROOT / "README.md").read_text(encoding="utf-8")))
+    assert named == set(SHIPPED)
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -59,10 +62,11 @@ def test_a_config_says_what_it_is_where_it_is_from_how_to_run_it_and_what_to_exp
 
 @pytest.mark.parametrize("name", [name for name in SHIPPED if name not in OVERLAYS])
 def test_a_config_trains_two_steps(name, nsd, tmp_path):
-    make_cifar100(tmp_path / "cifar100")
-    make_omniglot(tmp_path / "omniglot")
     family = name.split(".")[0].split("_")[0]
-    data = ["--data.image_size=8"] if family == "glyphs" else [f"--data.root={tmp_path / family}"]
+    data = ["--data.image_size=8"] if family == "glyphs" else []
+    if family in WRITERS:
+        WRITERS[family](tmp_path / family)
+        data = [f"--data.root={tmp_path / family}"]
     status, said = nsd(
         "fit", "--config", name, *data, "--data.batch_size=1", "--data.eval_episodes=1", "--trainer.max_steps=2",
         "--trainer.limit_val_batches=0", "--trainer.num_sanity_val_steps=0", "--trainer.default_root_dir=run",
