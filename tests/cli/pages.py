@@ -58,7 +58,7 @@ def commands() -> Iterator[Command]:
 
 
 def named_files(path: Path) -> Iterator[Path]:
-    """The files that a page links to, shows, or names by their path in the repository or in the package.
+    """The files that a page links to, shows, or names by their path in the repository or in a package.
 
     What a recipe calls `my_…` is for the reader to make.
     """
@@ -67,5 +67,5 @@ def named_files(path: Path) -> Iterator[Path]:
         yield path.parent / linked
     for named in re.findall(r"`((?:[\w.]+/)+\w+\.(?:py|md|yaml|toml))`", text):
         if "/my_" not in named and "/test_my_" not in named:
-            in_package = ROOT / "lightning_nsd" / named
-            yield in_package if in_package.exists() else ROOT / named
+            places = [ROOT / "lightning_nsd" / named, ROOT / "jax_reference" / named]
+            yield next((place for place in places if place.exists()), ROOT / named)
