@@ -9,7 +9,8 @@ import pytest
 import torch
 
 from lightning_nsd.checkpoints.io import read_checkpoint
-from lightning_nsd.checkpoints.settings import HYPERPARAMETERS
+from lightning_nsd.checkpoints.same_model import check_same
+from lightning_nsd.checkpoints.settings import HYPERPARAMETERS, class_name
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.sampler import DDIM, SAMPLERS, Sampler
 from lightning_nsd.errors import UserError
@@ -90,6 +91,19 @@ def test_a_width_that_follows_from_another_may_be_written_out(encoder):
 )  # fmt: skip
 def test_a_number_or_a_list_may_be_written_in_another_form(one, other):
     assert_same_model(make(**one), make(**other))
+
+
+class Own(UNetEncoder):
+    """An encoder of a user's, whose arguments have no types."""
+
+    def __init__(self, image_size, channels, n_shot, width=16):
+        super().__init__(image_size, channels, n_shot, context_dim=width)
+
+
+def test_defaults_of_a_users_own_class_may_be_written_out_or_be_missing_in_a_file():
+    own = make(encoder=Own)
+    assert_same_model(own, make(encoder=partial(Own, width=16)))
+    check_same({**own.hyperparameters, "encoder": {"class_path": class_name(Own)}}, own)
 
 
 def test_another_value_is_another_model():
