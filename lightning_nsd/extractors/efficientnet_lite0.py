@@ -95,7 +95,7 @@ class EfficientNetLite0(nn.Module):
         self._fc = nn.Linear(FEATURES, 1000)  # ImageNet's classes; among the weights, and not used
 
     def forward(self, images: Tensor) -> Tensor:
-        x = (resize(images.float(), self.image_size) - 127.0) / 128.0
+        x = (resize(images.to(self._conv_stem.weight.dtype), self.image_size) - 127.0) / 128.0
         if x.device.type == "cpu":
             x = x.contiguous(memory_format=torch.channels_last)  # nearly twice as fast
         x = F.relu6(self._bn0(self._conv_stem(x)))

