@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,8 +35,10 @@ def whole_folder(path: Path) -> Iterator[Path]:
         made.rename(path)
         if earlier.exists():
             earlier.rename(temporary / "earlier")
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    except BaseException:
+        _remove_for_good(temporary)
+        raise
+    shutil.rmtree(temporary, ignore_errors=True)
 
 
 def find_folder(path: Path) -> Path:
@@ -46,6 +49,17 @@ def find_folder(path: Path) -> Path:
 
 def _earlier(path: Path) -> Path:
     return path.with_name(f".{path.name}.earlier")
+
+
+def _remove_for_good(folder: Path) -> None:
+    """Remove a folder in which threads of a writer that failed may go on making files for a moment."""
+    gone = 0
+    for _ in range(100):
+        shutil.rmtree(folder, ignore_errors=True)
+        gone = 0 if folder.exists() else gone + 1
+        if gone == 10:
+            return
+        time.sleep(0.03)
 
 
 def _flush(path: Path) -> None:

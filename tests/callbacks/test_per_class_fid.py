@@ -91,7 +91,9 @@ def read_wandb(root):
     """
     from wandb.proto import wandb_internal_pb2
 
-    data = next(root.glob("wandb/offline-run-*/run-*.wandb")).read_bytes()
+    data = b"".join(path.read_bytes() for path in root.glob("wandb/offline-run-*/run-*.wandb"))
+    if not data:  # not yet
+        return [], []
     assert data.startswith(b":W&B")
     position, part, history, artifacts = 7, b"", [], []
     while position + 7 <= len(data):
