@@ -133,6 +133,25 @@ def test_parameters_of_another_model_are_refused(config: Path, tmp_path: Path) -
         fit(read_config(str(config)), tmp_path / "run", 1, params=params)
 
 
+def test_every_step_of_a_training_has_the_draws_that_the_torch_side_makes_for_its_batch(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    steps: list[Any] = []
+
+    def recorded(images: Any, *given: Any) -> Any:
+        steps.append((torch.from_numpy(images), given[:-1], draw(images, *given)))
+        return steps[-1][-1]
+
+    monkeypatch.setattr("jax_reference.train.draw", recorded)
+    read = read_config(str(config))
+    fit(read, tmp_path, 2)
+    for number, (images, (num_steps, shape, dropout), theirs) in enumerate(steps):
+        source = NumPySource(images, read.seed, Stream.TRAIN_NOISE, number)
+        ours = torch_draw(images, num_steps, shape, dropout, source)
+        assert same(tuple(map(to_numpy, ours[:2])), tuple(theirs[:2]))
+    assert len(steps) == 2 and not same(steps[0][-1].noise, steps[1][-1].noise)
+
+
 def test_a_save_that_fails_or_is_killed_leaves_the_earlier_checkpoint(
     config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

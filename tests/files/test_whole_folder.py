@@ -1,7 +1,9 @@
 """A folder is whole or not there, and the earlier one is kept until the new one is, whenever a process is killed."""
 
 import os
+import time
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -37,6 +39,25 @@ def test_what_fails_leaves_the_earlier_folder_and_nothing_else(tmp_path):
         fail()
     assert text_in(tmp_path / "x") == "first"
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_what_threads_of_a_failed_writer_make_afterwards_is_gone_too(tmp_path):
+    def write_on(folder: Path) -> None:
+        for number in range(20):
+            (folder / str(number)).mkdir(parents=True, exist_ok=True)
+            time.sleep(0.005)
+
+    def fail():
+        with whole_folder(tmp_path / "x") as made:
+            threads.append(Thread(target=write_on, args=[made]))
+            threads[0].start()
+            raise OSError("full")
+
+    threads: list[Thread] = []
+    with pytest.raises(OSError, match="full"):
+        fail()
+    threads[0].join()
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("renames", range(3))
