@@ -1,7 +1,8 @@
 """Small models and data that the tests share."""
 
 import os
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
 
@@ -31,6 +32,15 @@ def pytest_sessionstart() -> None:
     os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
     if is_installed():
         find_devices()
+
+
+@pytest.fixture(autouse=True)
+def _no_run_of_wandb_is_left_open() -> Iterator[None]:
+    """A process has one open run of W&B; the next test's logger would write into it."""
+    yield
+    wandb = sys.modules.get("wandb")
+    if wandb is not None and wandb.run is not None:
+        wandb.finish()
 
 
 class StripedData(EpisodeDataModule):
