@@ -1,6 +1,7 @@
 """Small models and data that the tests share."""
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -29,6 +30,9 @@ tiny_dit = partial(DiT, hidden_size=16, depth=1, num_heads=2, patch_size=4)
 def pytest_sessionstart() -> None:
     """Before the first backward pass and Trainer, and compiling without optimising, which takes the time here."""
     answer_for_lightning()
+    # What was started in the background ignores Ctrl-C and the terminal's end, and so would all that it starts itself.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
     if is_installed():
         find_devices()
