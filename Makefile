@@ -42,8 +42,9 @@ test: lint ## style, types and all tests
 	$(BIN)/python -m pytest tests --numprocesses 2 --dist loadfile $(ARGS)
 	$(BIN)/python -m pytest parity_tests --numprocesses 2 --dist loadfile $(ARGS)
 
-campaign: $(TEST_STAMP) ## ten times as many hostile inputs as `make test`: settings, data, checkpoints, commands, faults
+campaign: $(TEST_STAMP) ## ten times as many random hostile inputs as `make test`: settings, configs, checkpoints, data
 	$(BIN)/python -m pytest tests/hostile --campaign 10 $(ARGS)
+	NSD_FUZZ=600 $(BIN)/python -m pytest tests/data/test_fuzzed_files.py $(ARGS)
 
 mutants: $(TEST_STAMP) ## change one thing at a time in the torch side; the parity tests must notice each
 	$(BIN)/python -m parity_tests.mutants

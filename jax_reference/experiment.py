@@ -86,7 +86,7 @@ def build_diffusion(settings: Mapping[str, Any]) -> GaussianDiffusion:
 
 def build_network(settings: Mapping[str, Any], rngs: nnx.Rngs) -> FewShotDenoiser:
     """The network of a `model` section, freshly initialised."""
-    encoder = settings.get("encoder")
+    encoder, spatial_context = settings.get("encoder"), settings.get("spatial_context")
     return FewShotDenoiser(
         settings["image_size"],
         settings["channels"],
@@ -96,6 +96,7 @@ def build_network(settings: Mapping[str, Any], rngs: nnx.Rngs) -> FewShotDenoise
         find(NETWORKS, settings.get("context") or DETERMINISTIC),
         find(NETWORKS, settings["denoiser"]),
         settings.get("context_dropout", 0.0),
+        find(NETWORKS, spatial_context) if spatial_context else None,
         rngs=rngs,
     )
 

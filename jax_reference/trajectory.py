@@ -25,7 +25,8 @@ def make_sampler(
 
     @jax.jit
     def trajectory(params: Any, support: jax.Array, x_T: jax.Array, noise: jax.Array) -> jax.Array:
-        network = guided_network(train_step.merge(graph, params, rest), support, num, sampler.guidance)
+        merged = train_step.merge(graph, params, rest)
+        network = guided_network(merged, support, num, sampler.guidance, sampler.guidance_interval)
         return sampler.trajectory(diffusion, network, x_T, noise)
 
     return trajectory

@@ -9,7 +9,7 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_info
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from torch import Tensor
+from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
 from lightning_nsd.checkpoints.contents import check_weights, has_training_state, model_settings
@@ -22,7 +22,13 @@ from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.sampler import DDIM, Sampler
 from lightning_nsd.errors import UserError
 from lightning_nsd.model.context import DeterministicContext
-from lightning_nsd.model.few_shot_denoiser import ContextFactory, DenoiserFactory, EncoderFactory, FewShotDenoiser
+from lightning_nsd.model.few_shot_denoiser import (
+    ContextFactory,
+    DenoiserFactory,
+    EncoderFactory,
+    FewShotDenoiser,
+    SpatialContextFactory,
+)
 from lightning_nsd.model.guidance import check_guidance
 from lightning_nsd.random_source import NumPySource, TorchSource
 from lightning_nsd.rng import Stream, device_generator, mix
@@ -57,16 +63,18 @@ class FewShotDiffusion(LightningModule):
         image_size: pixels along a side; the data decides it.
         channels: of an image; the data decides it.
         n_shot: images of a support set; the data decides it.
-        denoiser: DiT or UNet, made from (image_size, channels, out_channels, context_dim).
+        denoiser: DiT or UNet, made from (image_size, in_channels, out_channels, context_dim).
         encoder: SetViT, ViT or UNetEncoder, made from (image_size, channels, n_shot); null for the unconditional
             baseline.
         context: DeterministicContext or VariationalContext, made from context_dim.
+        spatial_context: SpatialContext, made from channels: maps of an image's size, concatenated with x_t; null for
+            none.
         diffusion: the process, and what the network predicts.
         sampler: how images are drawn in evaluation; DDIM in 50 steps where None.
         context_dropout: probability that a query sees the learned null context in training, for guidance.
         kl_weight: weight of a variational context's KL.
         optimizer: made from parameter groups.
-        encoder_lr: rate of the encoder and the context; the optimiser's where None.
+        encoder_lr: rate of the encoder and the contexts; the optimiser's where None.
         denoiser_lr: rate of the denoiser; the optimiser's where None.
         lr_schedule: warm-up and annealing of all rates.
         freeze_encoder_steps: optimiser steps before the encoder is trained.
@@ -106,6 +114,7 @@ class FewShotDiffusion(LightningModule):
         parity: bool = False,
         seed: Seed = 0,
         eval_seed: Seed = 0,
+        spatial_context: SpatialContextFactory | None = None,
     ) -> None:
         super().__init__()
         self.image_size = image_size
@@ -133,7 +142,7 @@ class FewShotDiffusion(LightningModule):
 
         def make() -> FewShotDenoiser:
             return FewShotDenoiser(
-                image_size, channels, out_channels, n_shot, encoder, context, denoiser, context_dropout
+                image_size, channels, out_channels, n_shot, encoder, context, denoiser, context_dropout, spatial_context
             )
 
         check_memory(make)
@@ -149,6 +158,7 @@ class FewShotDiffusion(LightningModule):
             "encoder": describe_factory(encoder, self.model.encoder),
             "context": describe_factory(context, self.model.context),
             "denoiser": describe_factory(denoiser, self.model.denoiser),
+            "spatial_context": describe_factory(spatial_context, self.model.spatial_context),
             "diffusion": describe(diffusion)["init_args"],
             "sampler": describe(self.sampler),
             "context_dropout": context_dropout,
@@ -200,9 +210,12 @@ class FewShotDiffusion(LightningModule):
         output = self.model.leave_one_out_context(images, t, context_noise)
         return output.context if output else None
 
-    def denoise(self, x_t: Tensor, t: Tensor, context: Tensor | None) -> Tensor:
-        """Network output `(B·N, C_out, H, W)` of `x_t` `(B·N, C, H, W)` at `t` `(B·N,)` with its contexts."""
-        return self.model.denoiser(x_t, t, context)
+    def denoise(self, x_t: Tensor, t: Tensor, context: Tensor | None, maps: Tensor | None = None) -> Tensor:
+        """Network output `(B·N, C_out, H, W)` of `x_t` `(B·N, C, H, W)` at `t` `(B·N,)` with its contexts.
+
+        A model with a spatial context is also given its `maps` `(B·N, M, H, W)`.
+        """
+        return self.model.denoise(x_t, t, context, maps)
 
     def loss_terms(
         self,
@@ -273,6 +286,9 @@ class FewShotDiffusion(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimiser, with the EMA update hooked into its step, and the rate's schedule by step."""
+        trial = nn.Parameter(torch.zeros(2, 2))
+        trial.grad = torch.zeros_like(trial)
+        self.optimizer([trial]).step()  # one that does not fit says so here, before the run's folder is touched
         optimizer = self.optimizer(parameter_groups(self.model, self.encoder_lr, self.denoiser_lr))
         for group in optimizer.param_groups:
             check_numbers("model.optimizer.", {"lr": RATE}, group)

@@ -49,7 +49,7 @@ def sample_images(
     support = support.to(dtype)
     b, _, *shape = support.shape
     on: dict[str, Any] = {"device": support.device, "dtype": support.dtype, "generator": generator}
-    network = guided_network(model, support, num, sampler.guidance)
+    network = guided_network(model, support, num, sampler.guidance, sampler.guidance_interval)
     x_T = torch.randn(b * num, *shape, **on)
     images = x_T
     for following in sampler.trajectory(diffusion, network, x_T, lambda step: torch.randn(b * num, *shape, **on)):

@@ -29,7 +29,7 @@ TOKEN_ENCODERS = (
 )
 KNOW_THE_TIME = ("SetViT", "ViT", "UNetEncoder")
 """Encoders that can be time-conditioned."""
-DENOISERS = (
+DENOISERS: tuple[tuple[str, Settings], ...] = (
     ("DiT", {"patch_size": 4, "hidden_size": 16, "depth": 2, "num_heads": 2}),
     (
         "UNet",
@@ -43,6 +43,7 @@ DENOISERS = (
     ),
 )
 CONTEXTS = ("DeterministicContext", "VariationalContext")
+SPATIAL_CONTEXT: Settings = {"class_path": "SpatialContext", "init_args": {"model_channels": 8, "num_res_blocks": 1}}
 DIFFUSIONS: tuple[Settings, ...] = (
     {"num_steps": 100, "schedule": "linear", "prediction": "eps", "variance": "learned"},
     {"num_steps": 100, "schedule": "cosine", "prediction": "v", "variance": "fixed_large"},
@@ -79,8 +80,18 @@ def settings(
     }
 
 
+def with_maps() -> Iterator[tuple[str, Settings]]:
+    """A spatial context beside both kinds of context, in front of either denoiser."""
+    for denoiser, diffusion in zip(DENOISERS, DIFFUSIONS, strict=False):
+        for conditioning, encoder in (("film", VECTOR_ENCODERS[1]), ("cross_attention", TOKEN_ENCODERS[3])):
+            yield (
+                f"SpatialContext-{encoder[0]}-{conditioning}-{denoiser[0]}",
+                settings(encoder, denoiser, conditioning, diffusion=diffusion, spatial_context=SPATIAL_CONTEXT),
+            )
+
+
 def combinations() -> Iterator[tuple[str, Settings]]:
-    """All of them, with a name; time conditioning and the kinds of diffusion take turns."""
+    """All without a spatial context, with a name; time conditioning and the kinds of diffusion take turns."""
     number = 0
     for denoiser in DENOISERS:
         for conditioning, encoders in (
@@ -101,7 +112,7 @@ def combinations() -> Iterator[tuple[str, Settings]]:
         yield f"no-encoder-{denoiser[0]}", settings(None, denoiser, "none")
 
 
-COMBINATIONS = dict(combinations())
+COMBINATIONS = {**dict(with_maps()), **dict(combinations())}
 
 SMALL_DIT = settings(VECTOR_ENCODERS[0], DENOISERS[0], "film", "VariationalContext", diffusion=DIFFUSIONS[0])
 SMALL_UNET = settings(
@@ -113,5 +124,7 @@ EVERY_MODULE = {
     "ViT-DiT": settings(
         TOKEN_ENCODERS[2], DENOISERS[0], "cross_attention", time_conditioned=True, diffusion=DIFFUSIONS[2]
     ),
-    "SetViT-UNet": settings(VECTOR_ENCODERS[1], DENOISERS[1], "film", time_conditioned=True),
+    "SetViT-SpatialContext-UNet": settings(
+        VECTOR_ENCODERS[1], DENOISERS[1], "film", time_conditioned=True, spatial_context=SPATIAL_CONTEXT
+    ),
 }

@@ -81,11 +81,12 @@ class Ladder:
         return step.check(self.pair, self.options.steps, self.config.gradient_clip, self.options.batch)
 
     def _sampler(self) -> Iterator[Check]:
-        guidance = self.pair.ours.sampler.guidance
+        own = self.pair.ours.sampler
+        guidance = {"guidance": own.guidance, "guidance_interval": own.guidance_interval}
         steps = min(self.options.sampler_steps, self.pair.ours.diffusion.num_steps)
         with torch.no_grad():
             for name in sampler.SAMPLERS:
-                yield from sampler.check(self.pair, name, 1, self.options.batch, num_steps=steps, guidance=guidance)
+                yield from sampler.check(self.pair, name, 1, self.options.batch, num_steps=steps, **guidance)
 
     def _metric(self) -> Iterator[Check]:
         size, channels = self.config.model["image_size"], self.config.model["channels"]

@@ -11,6 +11,7 @@ from parity_tests.rungs import model
 MODULES = {
     "SetViT-DiT": ("encoder.blocks.0.norm_2", "denoiser.blocks.1.attention.to_out", "context.linear_1"),
     "UNetEncoder-UNet": ("encoder.blocks.0.conv_1", "denoiser.middle_attention.norm", "denoiser.upsample.0.conv"),
+    "SetViT-SpatialContext-UNet": ("spatial_context.blocks.0.conv_1",),
 }
 
 

@@ -1,6 +1,8 @@
 """Rung 7."""
 
+from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 import jax
 import numpy as np
@@ -9,6 +11,8 @@ import torch
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
 from jax_reference.metrics import distances as their_distances
+from jax_reference.metrics import originality as their_originality
+from jax_reference.metrics import recognisability as their_recognisability
 from jax_reference.metrics.frechet import check_features, frechet_distance
 from jax_reference.metrics.kernel import kernel_distance
 from jax_reference.written_out import inception_blocks
@@ -17,6 +21,8 @@ from jax_reference.written_out.inception_blocks import max_pool
 from jax_reference.written_out.resize import resize_like_tensorflow1
 from lightning_nsd.extractors import Extractor
 from lightning_nsd.metrics import distances as our_distances
+from lightning_nsd.metrics import originality as our_originality
+from lightning_nsd.metrics import recognisability as our_recognisability
 from parity_tests.check import Check
 from parity_tests.compare import relative_error
 from parity_tests.pair import to_jax, to_numpy
@@ -25,11 +31,13 @@ from parity_tests.tolerances import DTYPES, Dtype
 
 Inceptions = tuple[Extractor, InceptionV3]
 SIDES = [(our_distances, torch.from_numpy), (their_distances, to_jax)]
+ORIGINALITIES = [(our_originality, torch.from_numpy), (their_originality, to_jax)]
+RECOGNISABILITIES = [(our_recognisability, torch.from_numpy), (their_recognisability, to_jax)]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_resizing_and_distances_agree(dtype: Dtype) -> None:
-    for check in (metric.resizing(dtype), *metric.distances(dtype)):
+def test_resizing_distances_and_readings_agree(dtype: Dtype) -> None:
+    for check in (metric.resizing(dtype), *metric.distances(dtype), *metric.readings(dtype)):
         check.require()
 
 
@@ -51,6 +59,43 @@ def test_what_needs_four_images_is_nan_for_three(module: ModuleType, convert: ob
     found = module.measure(*map(convert, metric.two_sets(3, 3, "float64")))  # type: ignore[call-overload]
     assert np.isfinite([found.fid, found.kid]).all()
     assert np.isnan([found.precision, found.recall, found.floor]).all() and found.floor_n == 0
+
+
+@pytest.mark.parametrize(("module", "convert"), ORIGINALITIES, ids=["torch", "JAX"])
+def test_an_originality_that_cannot_be_told_is_nan(module: ModuleType, convert: Callable[..., Any]) -> None:
+    generated, support, owner, real = map(convert, metric.drawings("float64"))
+    one_each = module.measure_originality(generated[1:4], support, owner[1:4], real[:2])  # of sets 1, 2 and 2
+    assert np.isfinite(one_each).all()
+    one_each = module.measure_originality(generated[:3], support, owner[:3], real[:2])
+    assert np.isnan(one_each.diversity) and np.isfinite([one_each.originality, one_each.copies]).all()
+    alike = module.measure_originality(generated, support, owner, real[-2:])
+    assert np.isnan([alike.diversity, alike.copies]).all() and np.isfinite(alike.originality)
+    copied = module.measure_originality(generated, real[-2:].reshape(1, 2, -1), 0 * owner, real[-2:])
+    assert np.isnan(copied).all()
+
+
+@pytest.mark.parametrize(("module", "convert"), RECOGNISABILITIES, ids=["torch", "JAX"])
+def test_nothing_is_recognised_where_there_is_no_other_class(module: ModuleType, convert: Callable[..., Any]) -> None:
+    real, generated, others = map(convert, metric.near_other_classes(5, 5, "float64"))
+    assert np.isnan(module.recognisability(real, generated, others[:0])).all()
+
+
+@pytest.mark.parametrize(("rows", "add", "message"), [(1, 0.0, "at least 2 images"), (5, np.nan, "not finite")])
+def test_both_sides_refuse_to_read_the_same(rows: int, add: float, message: str) -> None:
+    for module, convert in ORIGINALITIES:
+        generated, support, owner, real = metric.drawings("float64")
+        for changed in (
+            (generated[:rows] + add, support, owner[:rows], real),
+            (generated, support[:rows, :rows] + add, owner, real),
+            (generated, support, owner, real[:rows] + add),
+        ):
+            with pytest.raises(ValueError, match=message):
+                module.measure_originality(*map(convert, changed))
+    for module, convert in RECOGNISABILITIES:
+        real, generated, others = metric.near_other_classes(5, 5, "float64")
+        for sets in ((real[:rows] + add, generated, others), (real, generated[:rows] + add, others)):
+            with pytest.raises(ValueError, match=message):
+                module.recognisability(*map(convert, sets))
 
 
 @pytest.mark.parametrize("distance", [frechet_distance, kernel_distance])

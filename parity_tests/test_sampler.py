@@ -99,7 +99,13 @@ def test_the_same_timesteps_are_visited(total: int, schedule: ScheduleName, spac
 
 @pytest.mark.parametrize("name", sampler.SAMPLERS)
 def test_trajectories_of_a_network_agree(name: str) -> None:
-    for check in sampler.check(Pair(cases.SMALL_DIT), name, num_steps=12, guidance=2.0):
+    for check in sampler.check(Pair(cases.SMALL_DIT), name, num_steps=12, guidance=2.1, guidance_interval=[18, 72]):
+        check.require()
+
+
+def test_trajectories_of_a_network_with_maps_agree() -> None:
+    pair = Pair(cases.EVERY_MODULE["SetViT-SpatialContext-UNet"])
+    for check in sampler.check(pair, "DDIM", num_steps=4, guidance=2.1):
         check.require()
 
 

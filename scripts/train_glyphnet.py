@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from tqdm import trange
 
 from lightning_nsd.data.datamodule import SPLITS
-from lightning_nsd.data.glyphs import SCRIPTS_OF, read_scripts
+from lightning_nsd.data.glyphs import Glyphs
 from lightning_nsd.extractors.glyphnet import FEATURES, WEIGHTS, GlyphNet
 
 TEST_FONT_EVERY = 4
@@ -26,11 +26,12 @@ BATCH = 256
 
 def read_all() -> tuple[Tensor, Tensor, Tensor]:
     """All images `(M, 1, 32, 32)`, their class numbers `(M,)`, and which of them are of fonts kept for the test."""
-    classes = read_scripts(tuple(script for split in SPLITS for script in SCRIPTS_OF[split]), image_size=32)
-    counts = [len(images) for images in classes.values()]
-    targets = torch.arange(len(classes)).repeat_interleave(torch.tensor(counts))
-    position = torch.cat([torch.arange(count) for count in counts])
-    return torch.cat(list(classes.values())), targets, position % TEST_FONT_EVERY == TEST_FONT_EVERY - 1
+    data = Glyphs(image_size=32)
+    sets = [data.image_set(split) for split in SPLITS]
+    counts = torch.cat([each.counts for each in sets])
+    targets = torch.arange(len(counts)).repeat_interleave(counts)
+    position = torch.cat([torch.arange(count) for count in counts.tolist()])
+    return torch.cat([each.images for each in sets]), targets, position % TEST_FONT_EVERY == TEST_FONT_EVERY - 1
 
 
 def shrink(images: Tensor, size: int) -> Tensor:

@@ -12,6 +12,7 @@ from lightning_nsd.data.datamodule import EpisodeDataModule
 from lightning_nsd.model.context import Context
 from lightning_nsd.model.denoiser import Denoiser
 from lightning_nsd.model.set_encoder import SetEncoder
+from lightning_nsd.model.spatial_context import SpatialContext
 
 TESTS = Path(__file__).parent
 
@@ -30,7 +31,7 @@ def defined(package: ModuleType, kinds: tuple[type, ...]) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("package", "kinds"),
-    [(model, (SetEncoder, Context, Denoiser)), (data, (EpisodeDataModule,))],
+    [(model, (SetEncoder, Context, SpatialContext, Denoiser)), (data, (EpisodeDataModule,))],
     ids=["networks", "data sets"],
 )
 def test_every_class_that_a_config_may_name_is_offered(package: ModuleType, kinds: tuple[type, ...]) -> None:

@@ -45,9 +45,12 @@ class Sampler:
         clip: clip the predicted x_0 to [-1, 1] at every step.
         spacing: which timesteps `num_steps` are: evenly from 0 to T-1 (`linspace`), evenly up to T-1 (`trailing`), or
             evenly in log signal-to-noise ratio (`log_snr`).
+        guidance_interval: the first and the last timestep that are guided, both included; all where None. Guidance at
+            much noise costs variety, and at little noise does nothing (Kynkäänniemi et al. 2024, arXiv 2404.07724).
 
     Raises:
-        ValueError: both or impossible `num_steps` and `timesteps`, guidance that is not finite, an unknown spacing.
+        ValueError: both or impossible `num_steps` and `timesteps`, guidance that is not finite, an unknown spacing,
+            a guidance_interval that is none.
     """
 
     def __init__(
@@ -57,6 +60,7 @@ class Sampler:
         guidance: float = 1.0,
         clip: bool = True,
         spacing: Spacing = "linspace",
+        guidance_interval: Sequence[int] | None = None,
     ) -> None:
         if num_steps is not None and timesteps is not None:
             raise ValueError("give num_steps or timesteps, not both.")
@@ -68,11 +72,16 @@ class Sampler:
             raise ValueError(f"guidance is {guidance}; it must be finite.")
         if spacing not in get_args(Spacing):
             raise ValueError(f"spacing is {spacing!r}; it must be one of {', '.join(get_args(Spacing))}.")
+        if guidance_interval is not None and (
+            len(guidance_interval) != 2 or guidance_interval[0] > guidance_interval[1]
+        ):
+            raise ValueError(f"guidance_interval is {list(guidance_interval)}; it must be two timesteps, increasing.")
         self.num_steps = num_steps
         self.timesteps = timesteps
         self.guidance = guidance
         self.clip = clip
         self.spacing = spacing
+        self.guidance_interval = guidance_interval
 
     def chain(self, diffusion: GaussianDiffusion) -> Int64[np.ndarray, " S"]:
         """The timesteps of the diffusion that are visited, increasing.
@@ -176,6 +185,7 @@ class DDIM(Sampler):
         guidance: w of classifier-free guidance; 1 is none.
         clip: clip the predicted x_0 to [-1, 1] at every step.
         spacing: which timesteps `num_steps` are: `linspace`, `trailing` or `log_snr`.
+        guidance_interval: the first and the last timestep that are guided, both included; all where None.
     """
 
     def __init__(
@@ -186,8 +196,11 @@ class DDIM(Sampler):
         guidance: float = 1.0,
         clip: bool = True,
         spacing: Spacing = "linspace",
+        guidance_interval: Sequence[int] | None = None,
     ) -> None:
-        super().__init__(num_steps if timesteps is None else None, timesteps, guidance, clip, spacing)
+        super().__init__(
+            num_steps if timesteps is None else None, timesteps, guidance, clip, spacing, guidance_interval
+        )
         if not 0.0 <= eta <= 1.0:
             raise ValueError(f"eta is {eta}; it must lie in [0, 1].")
         self.eta = eta
@@ -215,6 +228,7 @@ class DPMSolverPP(Sampler):
         guidance: w of classifier-free guidance; 1 is none.
         clip: clip the predicted x_0 to [-1, 1] at every step.
         spacing: which timesteps `num_steps` are: `linspace`, `trailing` or `log_snr`.
+        guidance_interval: the first and the last timestep that are guided, both included; all where None.
     """
 
     def __init__(
@@ -224,8 +238,9 @@ class DPMSolverPP(Sampler):
         guidance: float = 1.0,
         clip: bool = True,
         spacing: Spacing = "log_snr",
+        guidance_interval: Sequence[int] | None = None,
     ) -> None:
-        super().__init__(num_steps, timesteps, guidance, clip, spacing)
+        super().__init__(num_steps, timesteps, guidance, clip, spacing, guidance_interval)
 
     def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> dict[str, Float64[np.ndarray, " S"]]:
         """With λ = log(α/σ), h = λ' − λ of a step and r = h of the step before / h."""

@@ -21,15 +21,19 @@ def frechet_distance(a: Float[Array | np.ndarray, "n d"], b: Float[Array | np.nd
     """
     check_features(a, b)
     with jax.enable_x64(True):
-        a, b = jnp.asarray(a, jnp.float64), jnp.asarray(b, jnp.float64)
-        n, m = len(a), len(b)
-        mean_a, mean_b = a.mean(axis=0), b.mean(axis=0)  # (d,)
-        centred_a, centred_b = a - mean_a, b - mean_b
-        traces = jnp.square(centred_a).sum() / (n - 1) + jnp.square(centred_b).sum() / (m - 1)
-        singular_values = jnp.linalg.svd(centred_a @ centred_b.T, compute_uv=False)  # (min(n, m),)
-        root = singular_values.sum() / jnp.sqrt((n - 1.0) * (m - 1.0))
-        distance = jnp.square(mean_a - mean_b).sum() + traces - 2 * root
+        (mean_a, root_a), (mean_b, root_b) = centred(a), centred(b)
+        traces = jnp.square(root_a).sum() + jnp.square(root_b).sum()
+        singular_values = jnp.linalg.svd(root_a @ root_b.T, compute_uv=False)  # (min(n, m),)
+        distance = jnp.square(mean_a - mean_b).sum() + traces - 2 * singular_values.sum()
         return float(jnp.maximum(distance, 0))  # rounding alone can take it below
+
+
+def centred(features: Float[Array | np.ndarray, "n d"]) -> tuple[Float[Array, " d"], Float[Array, "n d"]]:
+    """The mean, and A / √(n−1) with A centred: AᵀA / (n−1) is the covariance; both in float64."""
+    with jax.enable_x64(True):
+        values = jnp.asarray(features, jnp.float64)
+        mean = values.mean(axis=0)
+        return mean, (values - mean) / jnp.sqrt(len(values) - 1.0)
 
 
 def check_features(a: Float[Array | np.ndarray, "..."], b: Float[Array | np.ndarray, "..."]) -> None:

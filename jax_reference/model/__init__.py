@@ -3,8 +3,18 @@
 from jax_reference.model.context import DeterministicContext, VariationalContext
 from jax_reference.model.dit import DiT
 from jax_reference.model.set_vit import SetViT
+from jax_reference.model.spatial_context import SpatialContext
 from jax_reference.model.unet import UNet
 from jax_reference.model.unet_encoder import UNetEncoder
 from jax_reference.model.vit import ViT
 
-__all__ = ["DeterministicContext", "DiT", "SetViT", "UNet", "UNetEncoder", "VariationalContext", "ViT"]
+__all__ = [
+    "DeterministicContext",
+    "DiT",
+    "SetViT",
+    "SpatialContext",
+    "UNet",
+    "UNetEncoder",
+    "VariationalContext",
+    "ViT",
+]

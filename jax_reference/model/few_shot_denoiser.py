@@ -10,10 +10,12 @@ from jaxtyping import Array, Bool, Float, Int
 from jax_reference.model.context import Context, ContextOutput, replace_by_null
 from jax_reference.model.denoiser import Denoiser
 from jax_reference.model.set_encoder import SetEncoder
+from jax_reference.model.spatial_context import SpatialContext, zero_where
 
 EncoderFactory = Callable[..., SetEncoder]
 ContextFactory = Callable[..., Context]
 DenoiserFactory = Callable[..., Denoiser]
+SpatialContextFactory = Callable[..., SpatialContext]
 
 
 class FewShotOutput(NamedTuple):
@@ -33,9 +35,11 @@ class FewShotDenoiser(nnx.Module):
         n_shot: images of a support set.
         encoder: makes the set encoder from (image_size, channels, n_shot); None without conditioning.
         context: makes the context from context_dim.
-        denoiser: makes the denoiser from (image_size, channels, out_channels, context_dim).
+        denoiser: makes the denoiser from (image_size, in_channels, out_channels, context_dim).
         context_dropout: probability that a query's context is replaced by a learned null context in training;
             there is no null context where it is 0.
+        spatial_context: makes a second context from channels: maps of an image's size, concatenated with x_t (as of
+            a low-resolution image in Saharia et al. 2021, arXiv 2104.07636). None without.
     """
 
     def __init__(
@@ -48,6 +52,7 @@ class FewShotDenoiser(nnx.Module):
         context: ContextFactory,
         denoiser: DenoiserFactory,
         context_dropout: float = 0.0,
+        spatial_context: SpatialContextFactory | None = None,
         *,
         rngs: nnx.Rngs,
     ) -> None:
@@ -57,8 +62,10 @@ class FewShotDenoiser(nnx.Module):
         context_dim = self.encoder.context_dim if self.encoder else 0
         # None where there is no encoder, which everybody asks about first
         self.context: Context = context(context_dim, rngs=rngs) if self.encoder else None  # type: ignore[assignment]
-        self.denoiser = denoiser(image_size, channels, out_channels, context_dim, rngs=rngs)
-        check_parts(self.encoder, self.denoiser)
+        self.spatial_context = spatial_context(channels, rngs=rngs) if spatial_context else None
+        in_channels = channels + (self.spatial_context.out_channels if self.spatial_context else 0)
+        self.denoiser = denoiser(image_size, in_channels, out_channels, context_dim, rngs=rngs)
+        check_parts(self.encoder, self.spatial_context, self.denoiser)
         self.null_context = nnx.Param(jnp.zeros(context_dim, jnp.float32)) if context_dropout and self.encoder else None
 
     @property
@@ -101,6 +108,20 @@ class FewShotDenoiser(nnx.Module):
             return None
         return self.context(self.encoder(support, t)).context
 
+    def support_maps(self, support: Float[Array, "b n C H W"]) -> Float[Array, "b M H W"] | None:
+        """The spatial context of support sets; None without one."""
+        return None if self.spatial_context is None else self.spatial_context(support)
+
+    def denoise(
+        self,
+        x_t: Float[Array, "b C H W"],
+        t: Int[Array, " b"],
+        context: Float[Array, "b *L D_c"] | None,
+        maps: Float[Array, "b M H W"] | None,
+    ) -> Float[Array, "b C_out H W"]:
+        """The network's output, given both contexts."""
+        return self.denoiser(x_t if maps is None else jnp.concatenate([x_t, maps], axis=1), t, context)
+
     def __call__(
         self,
         images: Float[Array, "B N C H W"],
@@ -116,23 +137,28 @@ class FewShotDenoiser(nnx.Module):
             x_t: noised images.
             t: one timestep per episode.
             context_noise: see `leave_one_out_context`.
-            dropped: queries whose context is replaced by the null context.
+            dropped: queries whose contexts are replaced by the null contexts.
         """
         context_output = self.leave_one_out_context(images, t if self.time_conditioned else None, context_noise)
         context = context_output.context if context_output else None
         if dropped is not None and self.null_context is not None and context is not None:
             context = replace_by_null(context, self.null_context[...], dropped)
-        output = self.denoiser(x_t, jnp.repeat(t, images.shape[1]), context)
+        maps = None if self.spatial_context is None else self.spatial_context.encode_leave_one_out(images)
+        if dropped is not None and maps is not None:
+            maps = zero_where(maps, dropped)
+        output = self.denoise(x_t, jnp.repeat(t, images.shape[1]), context, maps)
         return FewShotOutput(output, context_output.kl if context_output else None)
 
 
-def check_parts(encoder: SetEncoder | None, denoiser: Denoiser) -> None:
+def check_parts(encoder: SetEncoder | None, spatial_context: SpatialContext | None, denoiser: Denoiser) -> None:
     """Whether the encoder's output is what the denoiser's conditioning takes.
 
     Raises:
         ValueError: says which two settings contradict each other.
     """
     conditioning = denoiser.conditioning
+    if encoder is None and spatial_context is not None:
+        raise ValueError("a spatial context stands beside an encoder's, and there is no encoder.")
     if (encoder is None) != (conditioning == "none"):
         raise ValueError(f"conditioning is {conditioning}, and the encoder is {type(encoder).__name__}.")
     if encoder is not None and encoder.gives_tokens and conditioning == "film":

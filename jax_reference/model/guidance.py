@@ -1,6 +1,6 @@
 """The network as a sampler sees it: contexts computed once, guidance applied."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float, Int
@@ -24,7 +24,11 @@ def check_guidance(guidance: float, has_null_context: bool, option: str = "sampl
 
 
 def guided_network(
-    model: FewShotDenoiser, support: Float[Array, "b n C H W"], num: int, guidance: float
+    model: FewShotDenoiser,
+    support: Float[Array, "b n C H W"],
+    num: int,
+    guidance: float,
+    guidance_interval: Sequence[int] | None = None,
 ) -> Callable[[Float[Array, "b*num C H W"], Int[Array, " b*num"]], Float[Array, "b*num C_out H W"]]:
     """A function from x_t and t to the network's output, given support sets.
 
@@ -35,24 +39,32 @@ def guided_network(
     Args:
         num: queries of each support set.
         guidance: w.
+        guidance_interval: the first and the last timestep that are guided; all where None. Outside, w is 1
+            (Kynkäänniemi et al. 2024, arXiv 2404.07724).
 
     Raises:
         ValueError: guidance with a model that was trained without a null context.
     """
     check_guidance(guidance, model.null_context is not None)
     fixed = None if model.time_conditioned else model.support_context(support)
+    maps = model.support_maps(support)
+    if maps is not None:
+        maps = jnp.repeat(maps, num, axis=0)  # (b·num, M, H, W)
 
     def network(x_t: Float[Array, "b C H W"], t: Int[Array, " b"]) -> Float[Array, "b C_out H W"]:
         context = model.support_context(support, t[::num]) if model.time_conditioned else fixed
         if context is None:
-            return model.denoiser(x_t, t, None)
+            return model.denoise(x_t, t, None, None)
         context = jnp.repeat(context, num, axis=0)  # (b·num, …)
-        conditional = model.denoiser(x_t, t, context)
+        conditional = model.denoise(x_t, t, context, maps)
         if guidance == 1.0 or model.null_context is None:
             return conditional
-        unconditional = model.denoiser(x_t, t, jnp.broadcast_to(model.null_context[...], context.shape))
+        null_context = jnp.broadcast_to(model.null_context[...], context.shape)
+        unconditional = model.denoise(x_t, t, null_context, None if maps is None else jnp.zeros_like(maps))
         channels = x_t.shape[1]
         null, wanted = unconditional[:, :channels], conditional[:, :channels]
-        return jnp.concatenate([null + guidance * (wanted - null), conditional[:, channels:]], axis=1)
+        first, last = guidance_interval or (0, jnp.iinfo(t.dtype).max)
+        scale = jnp.where((t < first) | (t > last), 1.0, guidance).astype(x_t.dtype)[:, None, None, None]
+        return jnp.concatenate([null + scale * (wanted - null), conditional[:, channels:]], axis=1)
 
     return network

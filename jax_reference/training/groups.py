@@ -6,7 +6,7 @@ import jax
 
 
 def parameter_groups(model: Any, encoder_lr: float | None, denoiser_lr: float | None) -> list[dict[str, Any]]:
-    """Groups for an optimiser: `encoder` (with context and null context, where there are any) and `denoiser`.
+    """Groups for an optimiser: `encoder` (with all contexts, where there are any) and `denoiser`.
 
     A group without a rate of its own takes the optimiser's.
 

@@ -20,7 +20,7 @@ class OptimizerSettings:
         betas: decays of the first and the second moment.
         eps: added to the root of the second moment.
         weight_decay: decoupled, times the rate.
-        encoder_lr: rate of encoder, context and null context.
+        encoder_lr: rate of encoder and contexts.
         denoiser_lr: rate of the denoiser.
         lr_schedule: factor of both rates over the steps.
         total_steps: where annealing ends.

@@ -14,7 +14,7 @@ from lightning_nsd.settings.numbers import as_numbers
 if TYPE_CHECKING:
     from lightning_nsd.module import FewShotDiffusion
 
-PARTS = ("encoder", "context", "denoiser", "sampler")
+PARTS = ("encoder", "context", "denoiser", "spatial_context", "sampler")
 """Settings that are a class with its arguments."""
 
 

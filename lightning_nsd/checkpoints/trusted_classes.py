@@ -25,6 +25,7 @@ from lightning_nsd.errors import UserError
 from lightning_nsd.model.context import Context
 from lightning_nsd.model.denoiser import Denoiser
 from lightning_nsd.model.set_encoder import SetEncoder
+from lightning_nsd.model.spatial_context import SpatialContext
 from lightning_nsd.training.lr_schedule import LRSchedule
 
 MAX_DEPTH = 20
@@ -65,6 +66,7 @@ PLACES = {
     "encoder": _place(SetEncoder, model),
     "context": _place(Context, model),
     "denoiser": _place(Denoiser, model),
+    "spatial_context": _place(SpatialContext, model),
     "sampler": Place(Sampler, _by_name(list(SAMPLERS.values()))),
     "diffusion": Place(GaussianDiffusion, _by_name([GaussianDiffusion])),
     "lr_schedule": Place(LRSchedule, _by_name([LRSchedule])),

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import yaml
 from jsonargparse import ArgumentError, ArgumentParser
 
 from lightning_nsd.callbacks.per_class_fid import PerClassFID
@@ -27,8 +26,8 @@ from lightning_nsd.files.whole_file import check_place
 from lightning_nsd.messages import readable, reason
 from lightning_nsd.processes.group import Processes
 from lightning_nsd.runs.folder import CONFIG_FILE, DISTANCE_FOLDER
-from lightning_nsd.settings.config_files import find_config
-from lightning_nsd.settings.numbers import Pixels, Shots
+from lightning_nsd.settings.config_files import check_sections, find_config, read_config
+from lightning_nsd.settings.numbers import SEED, NotWithinError, Pixels, Shots, shown
 from lightning_nsd.shown import Shown
 
 
@@ -150,7 +149,7 @@ def _data_and_settings(
             sections = _trusted_sections(sections, str(path), allow)
         try:
             merged = parser.parse_object(sections, namespace=merged)
-            seed = int(content.get("seed_everything", seed) or 0)
+            seed = seed if content["seed_everything"] is None else int(content["seed_everything"])
         except (ArgumentError, TypeError, ValueError) as error:
             raise UserError(f"{path}: {readable(str(error))}") from error
     if merged is None or merged.get("data") is None:
@@ -165,12 +164,20 @@ def _data_and_settings(
 
 
 def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:
-        raise UserError(f"{path} cannot be read as YAML: {error}") from error
-    if not isinstance(content, dict):
-        raise UserError(f"{path} is not the configuration of a run.")
+    """A configuration, of whose sections those that count here are known to be some.
+
+    Raises:
+        UserError: it cannot be read, or a section or the seed is something else.
+    """
+    content = read_config(path)
+    if "fid" in content:
+        check_sections({"fid": content["fid"]}, {"fid": {"classes": None}}, str(path))
+    seed = content.setdefault("seed_everything", None)
+    if seed is not None:
+        try:
+            SEED(seed)
+        except NotWithinError as error:
+            raise UserError(f"{path}: seed_everything is {shown(seed)}; {error}.") from None
     return content
 
 

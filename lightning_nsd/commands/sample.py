@@ -22,7 +22,7 @@ from lightning_nsd.diffusion.sampler import SAMPLERS, Sampler
 from lightning_nsd.errors import UserError
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.rng import Stream, device_generator
-from lightning_nsd.settings.numbers import Guidance, Images, Seed, Timesteps
+from lightning_nsd.settings.numbers import Guidance, Images, Seed, Timestep, Timesteps
 
 IMAGES_AT_ONCE = 64
 
@@ -40,6 +40,7 @@ def sample(
     sampler: SamplerName | None = None,
     steps: Timesteps | None = None,
     guidance: Guidance | None = None,
+    guidance_interval: list[Timestep] | None = None,
     seed: Seed = 0,
     allow: str | list[str] | None = None,
 ) -> None:
@@ -54,6 +55,8 @@ def sample(
         sampler: instead of the model's own, in as many steps.
         steps: sampling steps, instead of those of the model's sampler.
         guidance: scale w of classifier-free guidance, instead of that of the model's sampler.
+        guidance_interval: the first and the last timestep that are guided, such as [200, 800], instead of those of
+            the model's sampler.
         seed: of all noise.
         allow: class paths that the checkpoint may name beside this package's own.
 
@@ -62,16 +65,22 @@ def sample(
     """
     check_places(out)
     model = load_checkpoint(ckpt_path, as_names(allow)).to("cuda" if torch.cuda.is_available() else "cpu")
-    chosen = choose_sampler(model, sampler, steps, guidance)
+    chosen = choose_sampler(model, sampler, steps, guidance, guidance_interval)
     images = read_support(support, model.image_size, model.channels).to(model.device)  # (n, C, H, W)
     write_samples(images, new_images(model, images, num, chosen, seed), out)
 
 
-def choose_sampler(model: FewShotDiffusion, name: str | None, steps: int | None, guidance: float | None) -> Sampler:
+def choose_sampler(
+    model: FewShotDiffusion,
+    name: str | None,
+    steps: int | None,
+    guidance: float | None,
+    guidance_interval: Sequence[int] | None = None,
+) -> Sampler:
     """The model's own sampler, changed where something else is asked for.
 
     Raises:
-        UserError: more steps than the model's diffusion has.
+        UserError: more steps than the model's diffusion has, or an interval that is none.
     """
     own = model.sampler
     kind = type(own) if name is None else SAMPLERS[name]
@@ -83,6 +92,8 @@ def choose_sampler(model: FewShotDiffusion, name: str | None, steps: int | None,
         settings.update(num_steps=steps, timesteps=None)
     if guidance is not None:
         settings["guidance"] = guidance
+    if guidance_interval is not None:
+        settings["guidance_interval"] = guidance_interval
     chosen = kind(**settings)
     chosen.chain(model.diffusion)
     return chosen

@@ -19,7 +19,7 @@ from lightning_nsd.diffusion.gaussian import GaussianDiffusion, learned_log_vari
 from lightning_nsd.diffusion.schedule import Schedule
 from lightning_nsd.diffusion.spacing import Spacing, spaced_timesteps
 from lightning_nsd.errors import UserError
-from lightning_nsd.settings.numbers import Fraction, Guidance, Timestep, Timesteps, bounded
+from lightning_nsd.settings.numbers import Fraction, Guidance, Timestep, Timesteps, bounded, shown
 from lightning_nsd.tables.step_table import StepTable
 from lightning_nsd.xla.device import run_recorded
 
@@ -37,9 +37,12 @@ class Sampler:
         clip: clip the predicted x_0 to [-1, 1] at every step.
         spacing: which timesteps `num_steps` are: evenly from 0 to T-1 (`linspace`), evenly up to T-1 (`trailing`), or
             evenly in log signal-to-noise ratio (`log_snr`).
+        guidance_interval: the first and the last timestep that are guided, both included; all where None. Guidance at
+            much noise costs variety, and at little noise does nothing (Kynkäänniemi et al. 2024, arXiv 2404.07724).
 
     Raises:
-        UserError: both or impossible `num_steps` and `timesteps`, a number out of its bounds, an unknown spacing.
+        UserError: both or impossible `num_steps` and `timesteps`, a number out of its bounds, an unknown spacing,
+            a guidance_interval that is none.
     """
 
     _takes_learned_variance = False  # a network's own, in place of the table's noise
@@ -51,16 +54,23 @@ class Sampler:
         guidance: Guidance = 1.0,
         clip: bool = True,
         spacing: Spacing = "linspace",
+        guidance_interval: Sequence[Timestep] | None = None,
     ) -> None:
         if num_steps is not None and timesteps is not None:
             raise UserError("sampler: give num_steps or timesteps, not both.")
         if spacing not in get_args(Spacing):
             raise UserError(f"sampler.spacing is {spacing!r}; it must be one of {', '.join(get_args(Spacing))}.")
+        if guidance_interval is not None and not _is_interval(guidance_interval):
+            raise UserError(
+                f"sampler.guidance_interval is {shown(guidance_interval)}; it must be two timesteps, the first and the "
+                "last that are guided, such as [200, 800]."
+            )
         self.num_steps = num_steps
         self.timesteps = timesteps
         self.guidance = guidance
         self.clip = clip
         self.spacing = spacing
+        self.guidance_interval = guidance_interval
 
     def chain(self, diffusion: GaussianDiffusion) -> Int64[np.ndarray, " S"]:
         """The timesteps of the diffusion that are visited, increasing.
@@ -137,6 +147,11 @@ class Sampler:
         return deque(self.trajectory(diffusion, network, x_T, noise), maxlen=1).pop()
 
 
+def _is_interval(value: object) -> bool:
+    """Whether something is two numbers that do not decrease; those of a list or a tuple are known to be timesteps."""
+    return isinstance(value, list | tuple) and len(value) == 2 and value[0] <= value[1]
+
+
 class DDPM(Sampler):
     """Ancestral sampling (Ho et al. 2020, arXiv 2006.11239, algorithm 2), with the diffusion's own variance."""
 
@@ -163,6 +178,7 @@ class DDIM(Sampler):
         guidance: w of classifier-free guidance; 1 is none.
         clip: clip the predicted x_0 to [-1, 1] at every step.
         spacing: which timesteps `num_steps` are: `linspace`, `trailing` or `log_snr`.
+        guidance_interval: the first and the last timestep that are guided, both included; all where None.
     """
 
     def __init__(
@@ -173,8 +189,11 @@ class DDIM(Sampler):
         guidance: Guidance = 1.0,
         clip: bool = True,
         spacing: Spacing = "linspace",
+        guidance_interval: Sequence[Timestep] | None = None,
     ) -> None:
-        super().__init__(num_steps if timesteps is None else None, timesteps, guidance, clip, spacing)
+        super().__init__(
+            num_steps if timesteps is None else None, timesteps, guidance, clip, spacing, guidance_interval
+        )
         self.eta = eta
 
     def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> StepTable:
@@ -201,6 +220,7 @@ class DPMSolverPP(Sampler):
         guidance: w of classifier-free guidance; 1 is none.
         clip: clip the predicted x_0 to [-1, 1] at every step.
         spacing: which timesteps `num_steps` are: `linspace`, `trailing` or `log_snr`.
+        guidance_interval: the first and the last timestep that are guided, both included; all where None.
     """
 
     def __init__(
@@ -210,8 +230,9 @@ class DPMSolverPP(Sampler):
         guidance: Guidance = 1.0,
         clip: bool = True,
         spacing: Spacing = "log_snr",
+        guidance_interval: Sequence[Timestep] | None = None,
     ) -> None:
-        super().__init__(num_steps, timesteps, guidance, clip, spacing)
+        super().__init__(num_steps, timesteps, guidance, clip, spacing, guidance_interval)
 
     def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> StepTable:
         alpha_bar = np.append(schedule.alpha_bar[::-1], 1.0)  # (S + 1,), ends at the clean image

@@ -20,9 +20,10 @@ class Column(NamedTuple):
     """One column.
 
     Attributes:
-        name: its heading; a report has names of its own for `fid` and `kid`.
+        name: its heading; a report has names of its own for `fid` and `kid`, and so for `fid_…`.
         of: a class's value.
         format: of a value in the terminal; empty where it is not shown there.
+        wide: whether a terminal shows it only where there is room for more than 80 columns.
         average: makes one number of the classes' values; None where there is none.
         by_class: whether loggers get every class's value, under the column's name; else they get the average alone,
             under the distance's.
@@ -33,21 +34,40 @@ class Column(NamedTuple):
     format: str = ""
     average: Callable[[Iterable[float]], float] | None = None
     by_class: bool = False
+    wide: bool = False
 
 
 FID = Column("fid", attrgetter("distances.fid"), ".4g", mean, by_class=True)
+FID_HIGH = Column("fid_high", attrgetter("distances.fid_high"))
 FLOOR = Column("floor", attrgetter("distances.floor"), ".4g", mean)
 FLOOR_N = Column("floor_n", attrgetter("distances.floor_n"))
 N = Column("n", attrgetter("n"), "d")
+RECOGNISED = Column("recognised", attrgetter("recognised"), ".3g", mean, wide=True)
+RECOGNISED_REAL = Column("recognised_real", attrgetter("recognised_real"), average=mean)
+ORIGINALITY = Column("originality", attrgetter("originality.originality"), ".3g", mean, wide=True)
+DIVERSITY = Column("diversity", attrgetter("originality.diversity"), ".3g", mean, wide=True)
+COPIES = Column("copies", attrgetter("originality.copies"), average=mean)
+PIXEL_COPIES = Column("pixel_copies", attrgetter("pixels.copies"), average=mean)
 COLUMNS = (
     Column("class", attrgetter("name"), "s"),
     Column("images", attrgetter("available")),
     N,
     FID,
+    Column("fid_low", attrgetter("distances.fid_low")),
+    FID_HIGH,
+    Column("fid_infinity", attrgetter("distances.fid_infinity"), average=mean),
     Column("kid", attrgetter("distances.kid"), ".4g", mean, by_class=True),
     FLOOR,
     FLOOR_N,
     Column("precision", attrgetter("distances.precision"), ".4g", mean),
     Column("recall", attrgetter("distances.recall"), ".4g", mean),
+    RECOGNISED,
+    RECOGNISED_REAL,
+    ORIGINALITY,
+    DIVERSITY,
+    COPIES,
+    Column("pixel_originality", attrgetter("pixels.originality"), average=mean),
+    Column("pixel_diversity", attrgetter("pixels.diversity"), average=mean),
+    PIXEL_COPIES,
     Column("reason", attrgetter("reason")),
 )

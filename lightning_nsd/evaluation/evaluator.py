@@ -1,6 +1,6 @@
 """The evaluation itself: generate, compare, report, one class after the other."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import torch
@@ -11,7 +11,7 @@ from lightning_nsd.checkpoints.settings import describe
 from lightning_nsd.data.datamodule import SPLITS, EpisodeDataModule, Split
 from lightning_nsd.data.image_set import ImageSet
 from lightning_nsd.errors import UserError
-from lightning_nsd.evaluation.comparison import Comparison
+from lightning_nsd.evaluation.comparison import Comparison, Examples
 from lightning_nsd.evaluation.generate import GeneratedImages, ImageGenerator
 from lightning_nsd.evaluation.populations import (
     Population,
@@ -23,11 +23,17 @@ from lightning_nsd.evaluation.populations import (
 from lightning_nsd.evaluation.report import Report
 from lightning_nsd.evaluation.row import Row
 from lightning_nsd.evaluation.settings import EvaluationSettings
-from lightning_nsd.evaluation.support_sets import choose_support_sets
+from lightning_nsd.evaluation.support_sets import SupportSets, choose_support_sets
 from lightning_nsd.model.guidance import check_guidance
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.processes.group import Processes
 
+COPY_ALARM = 0.1
+"""Part of a class's images that may be copies unsaid: among real images there are twins, whose fonts hardly differ."""
+NO_DISTANCE = 1e-3
+"""Of its floor: real images are no nearer to other real images than that."""
+NO_DISTANCE_WITHOUT_FLOOR = 1e-5
+MOST_NAMED = 6
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}<{remaining}, {rate_fmt}"
 
 
@@ -143,6 +149,7 @@ class Evaluator:
         populations, image_set, split, module, seed, processes = part
         rows += [Row(each.name, each.available, 0, reason=each.reason) for each in populations if not each.n]
         sets = choose_support_sets(image_set, populations, module.n_shot, seed, split)
+        means = self._class_means(part)
         total = len(sets.images) * module.n_shot
         hidden = processes.rank > 0 or not self.show_progress
         with tqdm(total=total, unit="image", bar_format=_BAR, disable=hidden, leave=False) as bar:
@@ -161,27 +168,56 @@ class Evaluator:
                 while len(waiting) >= processes.size or (waiting and len(waiting) == left):
                     now, waiting = waiting[: processes.size], waiting[processes.size :]
                     left -= len(now)
-                    rows += self._rows(part, now)
+                    rows += self._rows(part, now, sets, means)
                     if processes.rank == 0:
                         self.on_row(report)
 
-    def _rows(self, part: _Part, generated: Sequence[GeneratedImages]) -> list[Row]:
+    def _class_means(self, part: _Part) -> dict[int, torch.Tensor]:
+        """Each class's mean feature, by the number of its population; the processes share the work."""
+        processes, found = part.processes, {}
+        messages = []
+        for number in range(processes.rank, len(part.populations), processes.size):
+            population = part.populations[number]
+            if len(population.classes) == 1:
+                try:
+                    found[number] = self.comparison.class_mean(self._real_images(part, population), part.module.device)
+                except Exception as error:
+                    what = f"The class {population.name} ({part.split}) has no mean feature: nothing is taken for it."
+                    messages.append(self.comparison.failures.note(error, what))
+        everybody = processes.gather_objects((found, messages))
+        self.comparison.failures.raise_together(message for _, messages in everybody for message in messages)
+        return {number: mean for found, _ in everybody for number, mean in found.items()}
+
+    def _rows(
+        self, part: _Part, generated: Sequence[GeneratedImages], sets: SupportSets, means: Mapping[int, torch.Tensor]
+    ) -> list[Row]:
         """At most one population for each process; every process gets all rows."""
         processes = part.processes
-        mine = self._row(part, generated[processes.rank]) if processes.rank < len(generated) else None
+        mine = self._row(part, generated[processes.rank], sets, means) if processes.rank < len(generated) else None
         rows = [row for row in processes.gather_objects(mine) if row is not None]
         self.comparison.failures.raise_together(f"{row.name}: {row.reason}" for row in rows if row.failed)
         return rows
 
-    def _row(self, part: _Part, generated: GeneratedImages) -> Row:
+    def _row(
+        self, part: _Part, generated: GeneratedImages, sets: SupportSets, means: Mapping[int, torch.Tensor]
+    ) -> Row:
         population = part.populations[generated.population]
         if generated.error:
             return Row(population.name, population.available, population.n, reason=generated.error, failed=True)
+        others, examples = None, None
+        if len(population.classes) == 1:  # a mixture's images are of many classes
+            of_others = [means[number] for number in sorted(means) if number != generated.population]
+            others = torch.stack(of_others) if of_others else None
+            own = sets.images[sets.population == generated.population]  # (S, n_shot)
+            owner = torch.arange(population.n) // part.module.n_shot
+            examples = Examples(part.image_set.images[own], owner)
+        return self.comparison.compare(
+            population, lambda: self._real_images(part, population), generated.images, part.module.device, part.split,
+            others, examples,
+        )  # fmt: skip
 
-        def real() -> torch.Tensor:
-            return real_images(part.image_set, population, part.seed, part.split)
-
-        return self.comparison.compare(population, real, generated.images, part.module.device, part.split)
+    def _real_images(self, part: _Part, population: Population) -> torch.Tensor:
+        return real_images(part.image_set, population, part.seed, part.split)
 
     # ---- what is said, once ----
 
@@ -214,6 +250,28 @@ class Evaluator:
                 f"{report.sizes[-1]}), and its bias depends on that number: mean and median mix them. {report.kernel} "
                 "has no such bias."
             )
+        parts = [(row.name, part) for row in report.rows for part in (row.originality.copies, row.pixels.copies)]
+        copied = [(name, part) for name, part in parts if part > COPY_ALARM]  # which NaN is not
+        if copied and self._once("copies"):
+            rank_zero_warn(
+                f"{report.distance}: copies! In {_named(list(dict(copied)))} more than {COPY_ALARM:.0%} of the images, "
+                f"and up to {max(part for _, part in copied):.0%}, lie closer to one of their examples than any two "
+                "real images of the class lie to each other."
+            )
+        if (same := [row.name for row in report.rows if _is_no_distance(row)]) and self._once("same"):
+            rank_zero_warn(
+                f"{report.distance} of {_named(same)} is too small to be a distance: real and generated images are the "
+                "same."
+            )
+
+
+def _named(names: Sequence[str]) -> str:
+    return ", ".join(names[:MOST_NAMED]) + (f" and {len(names) - MOST_NAMED} more" if len(names) > MOST_NAMED else "")
+
+
+def _is_no_distance(row: Row) -> bool:
+    fid, floor = row.distances.fid, row.distances.floor
+    return fid <= (NO_DISTANCE * floor if floor == floor else NO_DISTANCE_WITHOUT_FLOOR)
 
 
 def _class_names(data: EpisodeDataModule, split: Split, or_none: bool = False) -> list[str]:

@@ -14,6 +14,7 @@ from lightning_nsd.runs.folder import DISTANCE_FOLDER
 CSV_FILE = "per_class.csv"
 JSON_FILE = "per_class.json"
 CHART_FILE = "per_class.png"
+SCATTER_FILE = "recognisability.png"
 
 
 def folder_of(root: Path, report: Report) -> Path:

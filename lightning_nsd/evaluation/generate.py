@@ -23,7 +23,7 @@ class GeneratedImages(NamedTuple):
 
     Attributes:
         population: its index.
-        images: bytes `(n, C, H, W)`.
+        images: bytes `(n, C, H, W)`, those of one support set after the other.
         error: what the sampler raised for any of them, else empty.
     """
 

@@ -9,8 +9,9 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_nsd.data.transforms import to_unit_range
 from lightning_nsd.evaluation.chart import make_chart
-from lightning_nsd.evaluation.files import CHART_FILE, folder_of, write_tables
+from lightning_nsd.evaluation.files import CHART_FILE, SCATTER_FILE, folder_of, write_tables
 from lightning_nsd.evaluation.report import Report
+from lightning_nsd.evaluation.scatter import make_scatter
 from lightning_nsd.evaluation.terminal import print_report
 from lightning_nsd.pictures import grid, write_picture
 from lightning_nsd.shown import Shown
@@ -18,9 +19,9 @@ from lightning_nsd.shown import Shown
 
 @rank_zero_only
 def publish(report: Report, root: Path, loggers: Iterable[Logger] = ()) -> None:
-    """Log every figure, the table and the chart, write tables and chart, and print the short table.
+    """Log every figure, the table and the pictures, write tables and pictures, and print the short table.
 
-    A chart that cannot be made, or a logger that takes no table, is a warning.
+    A picture that cannot be made, or a logger that takes no table, is a warning.
 
     Args:
         root: the run's folder.
@@ -33,12 +34,14 @@ def publish(report: Report, root: Path, loggers: Iterable[Logger] = ()) -> None:
     for logger in loggers:
         logger.log_metrics(report.figures(), step=report.step)
         logger.save()
-    with Shown(f"The chart of {report.distance}"):
-        chart = make_chart(report)
-        for logger in loggers:
-            if hasattr(logger, "log_image"):
-                logger.log_image(f"{report.split}/{report.distance}/chart", [chart], step=report.step)
-        write_picture(folder / CHART_FILE, chart)
+    for name, make, file in (("chart", make_chart, CHART_FILE), ("scatter", make_scatter, SCATTER_FILE)):
+        with Shown(f"The {name} of {report.distance}"):
+            if (picture := make(report)) is None:
+                continue
+            for logger in loggers:
+                if hasattr(logger, "log_image"):
+                    logger.log_image(f"{report.split}/{report.distance}/{name}", [picture], step=report.step)
+            write_picture(folder / file, picture)
     with Shown(f"The table of {report.distance}"):
         for logger in loggers:
             if hasattr(logger, "log_table"):

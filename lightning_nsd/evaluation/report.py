@@ -5,8 +5,9 @@ import statistics
 from dataclasses import dataclass, field
 from typing import Any
 
-from lightning_nsd.evaluation.columns import COLUMNS, FID, Column, mean
+from lightning_nsd.evaluation.columns import COLUMNS, FID, FID_HIGH, Column, mean
 from lightning_nsd.evaluation.row import Row
+from lightning_nsd.metrics.confidence import NORMAL_QUANTILE, interval
 from lightning_nsd.metrics.distances import NAN
 
 WORST = 5
@@ -46,7 +47,8 @@ class Report:
 
     def heading(self, column: Column) -> str:
         """A column's name in this report."""
-        return {"fid": self.distance, "kid": self.kernel}.get(column.name, column.name)
+        first, *more = column.name.split("_")
+        return "_".join([{"fid": self.distance, "kid": self.kernel}.get(first, first), *more])
 
     def table(self) -> tuple[list[str], list[list[Any]]]:
         """Headings, and the cells of every class and mixture under them."""
@@ -71,15 +73,24 @@ class Report:
     def summary(self) -> dict[str, float]:
         """Numbers over the classes that have a distance.
 
+        From `mean_low` to `mean_high` is the interval of 95 % about the mean. The classes' images are independent, so
+        that the variances add up: half of it is √(Σ h²) / K, with h half of each class's interval, of K classes. It is
+        NaN where a class has none.
         `worst5` is the mean of the five largest distances. The Fréchet distance's bias depends on n, so the least
         and the largest n stand beside the mean.
         """
         distances = [FID.of(row) for row in self.ranked]
+        average = self.average(FID)
+        halves = [FID_HIGH.of(row) - FID.of(row) for row in self.ranked]
+        low, high = interval(average, math.hypot(*halves) / NORMAL_QUANTILE / max(len(halves), 1))
+        columns = [column for column in COLUMNS if column.average and not column.by_class]
         return {
-            "mean": self.average(FID),
+            "mean": average,
+            "mean_low": low,
+            "mean_high": high,
             "median": statistics.median(distances) if distances else NAN,
             "worst5": mean(distances[:WORST]),
-            **{column.name: self.average(column) for column in COLUMNS if column.average and not column.by_class},
+            **{column.name.removeprefix("fid_"): self.average(column) for column in columns},
             "n_min": float(min(self.sizes, default=0)),
             "n_max": float(max(self.sizes, default=0)),
             "failed": float(sum(row.failed for row in [*self.rows, *self.mixture])),

@@ -4,7 +4,8 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from lightning_nsd.metrics.distances import Distances
+from lightning_nsd.metrics.distances import NAN, Distances
+from lightning_nsd.metrics.originality import Originality
 
 
 class Row(NamedTuple):
@@ -15,6 +16,10 @@ class Row(NamedTuple):
         available: real images that there are.
         n: images compared, real and generated alike.
         distances: NaN where nothing can be said.
+        recognised: part of the generated images that a reader takes for their own class; see `metrics.recognisability`.
+        recognised_real: the same of real images.
+        originality: of the features; NaN for images whose examples are not known.
+        pixels: the same of the pixels.
         reason: why nothing can be said, else empty.
         failed: something raised; unlike a class that is too small.
         strip: the first generated images, bytes `(k, C, H, W)`.
@@ -24,6 +29,10 @@ class Row(NamedTuple):
     available: int
     n: int
     distances: Distances = Distances()
+    recognised: float = NAN
+    recognised_real: float = NAN
+    originality: Originality = Originality()
+    pixels: Originality = Originality()
     reason: str = ""
     failed: bool = False
     strip: Tensor | None = None

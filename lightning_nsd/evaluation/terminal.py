@@ -1,49 +1,67 @@
 """A short table in the terminal."""
 
-from collections.abc import Mapping
+import math
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rich.table import Table
 
-from lightning_nsd.evaluation.columns import COLUMNS, FID, Column, N
+from lightning_nsd.evaluation.columns import (
+    COLUMNS,
+    COPIES,
+    DIVERSITY,
+    FID,
+    ORIGINALITY,
+    PIXEL_COPIES,
+    RECOGNISED,
+    RECOGNISED_REAL,
+    Column,
+    N,
+)
 from lightning_nsd.evaluation.files import CSV_FILE
 from lightning_nsd.evaluation.report import WORST, Report
 from lightning_nsd.evaluation.row import Row
 from lightning_nsd.terminal import console
 
 ALL_UP_TO = 12
-SHOWN = [column for column in COLUMNS if column.format]
+ROOM = 110
+"""Characters of a line that has room for all columns."""
 
 
 def print_report(report: Report, folder: Path | None) -> None:
     """The mean, the worst five classes and the best five (all of a few), what has no distance, and where all is.
 
+    Columns beyond those of a terminal of 80 characters are shown where there is room; their means always are.
+
     Args:
         folder: where the tables are; None if nowhere.
     """
+    out = console()
+    shown = [column for column in COLUMNS if column.format and (not column.wide or out.width >= ROOM)]
     table = Table(title=report.title, title_justify="left")
-    for column in SHOWN:
+    for column in shown:
         table.add_column(report.heading(column), justify="left" if column.format == "s" else "right")
     ranked, summary = report.ranked, report.summary()
     if len(ranked) <= ALL_UP_TO:
-        _add(table, ranked)
+        _add(table, shown, ranked)
     else:
-        _add(table, ranked[:WORST])
+        _add(table, shown, ranked[:WORST])
         table.add_row(f"… {len(ranked) - 2 * WORST} more …")
-        _add(table, ranked[-WORST:])
+        _add(table, shown, ranked[-WORST:])
     for row in report.rows:
         if row.reason:
-            table.add_row(*_cells(row)[: SHOWN.index(FID) + 1], style="yellow")
+            table.add_row(*_cells(shown, row)[: shown.index(FID) + 1], style="yellow")
     if report.mixture:
         table.add_section()
-        _add(table, report.mixture)
+        _add(table, shown, report.mixture)
     table.add_section()
     sizes = f"{summary['n_min']:.0f}" if len(report.sizes) < 2 else f"{report.sizes[0]}…{report.sizes[-1]}"
-    means = {column: format(report.average(column), column.format) for column in SHOWN if column.average}
-    _add_summary(table, "mean", {N: sizes, **means})
-    _add_summary(table, "median", {FID: format(summary["median"], FID.format)})
-    out = console()
+    means = {column: format(report.average(column), column.format) for column in shown if column.average}
+    _add_summary(table, shown, "mean", {N: sizes, **means})
+    _add_summary(table, shown, "median", {FID: format(summary["median"], FID.format)})
     out.print(table)
+    for line in _means(report, summary):
+        out.print(line)
     for row in report.rows:
         if row.reason:
             out.print(f"{row.name}: {row.reason}")
@@ -53,14 +71,28 @@ def print_report(report: Report, folder: Path | None) -> None:
         out.print(f"{report.distance} of every class: {folder / CSV_FILE}")
 
 
-def _cells(row: Row) -> list[str]:
-    return [format(column.of(row), column.format) for column in SHOWN]
+def _means(report: Report, summary: Mapping[str, float]) -> Iterator[str]:
+    """What is said of the classes together, as far as it is known."""
+    if not math.isnan(summary["mean_low"]):
+        low, high = (format(summary[name], FID.format) for name in ("mean_low", "mean_high"))
+        yield f"mean {report.distance}: 95 % between {low} and {high}"
+    recognised, originality = report.average(RECOGNISED), report.average(ORIGINALITY)
+    if not math.isnan(recognised):
+        real = report.average(RECOGNISED_REAL)
+        yield f"recognised: {recognised:.3g} of what was drawn, {real:.3g} of real images"
+    if not math.isnan(originality):
+        diversity, copies = report.average(DIVERSITY), max(report.average(COPIES), report.average(PIXEL_COPIES))
+        yield f"real images are 1: originality {originality:.3g}, diversity {diversity:.3g}; copies {copies:.1%}"
 
 
-def _add(table: Table, rows: list[Row]) -> None:
+def _cells(shown: Sequence[Column], row: Row) -> list[str]:
+    return [format(column.of(row), column.format) for column in shown]
+
+
+def _add(table: Table, shown: Sequence[Column], rows: list[Row]) -> None:
     for row in rows:
-        table.add_row(*_cells(row))
+        table.add_row(*_cells(shown, row))
 
 
-def _add_summary(table: Table, name: str, cells: Mapping[Column, str]) -> None:
-    table.add_row(name, *(cells.get(column, "") for column in SHOWN[1:]))
+def _add_summary(table: Table, shown: Sequence[Column], name: str, cells: Mapping[Column, str]) -> None:
+    table.add_row(name, *(cells.get(column, "") for column in shown[1:]))

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from jaxtyping import Float
 from torch import Tensor
 
+from lightning_nsd.metrics.confidence import frechet_at_infinity, frechet_error, interval
 from lightning_nsd.metrics.frechet import frechet_distance
 from lightning_nsd.metrics.kernel import kernel_distance
 from lightning_nsd.metrics.precision_recall import precision_recall
@@ -22,6 +23,9 @@ class Distances(NamedTuple):
         recall: part of the real images that are covered; NaN for fewer than 4 images.
         floor: Fréchet distance between two disjoint parts of the real images; NaN where there are fewer than 4.
         floor_n: images in each of the two parts: n where the class has 2n, else half of the class.
+        fid_low: where the interval of 95 % about `fid` begins; NaN for fewer than 8 images.
+        fid_high: where it ends.
+        fid_infinity: Fréchet distance without the bias of few images, where there are enough for that to be said.
     """
 
     fid: float = NAN
@@ -30,6 +34,9 @@ class Distances(NamedTuple):
     recall: float = NAN
     floor: float = NAN
     floor_n: int = 0
+    fid_low: float = NAN
+    fid_high: float = NAN
+    fid_infinity: float = NAN
 
 
 def floor_size(available: int, n: int) -> int:
@@ -53,6 +60,7 @@ def measure(real: Float[Tensor, "r d"], generated: Float[Tensor, "n d"]) -> Dist
     half = floor_size(len(real), n)
     floor = frechet_distance(real[:half], real[half : 2 * half]) if half else NAN
     precision, recall = precision_recall(used, generated)
-    return Distances(
-        frechet_distance(used, generated), kernel_distance(used, generated), precision, recall, floor, half
-    )
+    fid = frechet_distance(used, generated)
+    low, high = interval(fid, frechet_error(used, generated))
+    infinity = frechet_at_infinity(used, generated)
+    return Distances(fid, kernel_distance(used, generated), precision, recall, floor, half, low, high, infinity)

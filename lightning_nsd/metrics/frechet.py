@@ -20,7 +20,7 @@ def frechet_distance(a: Float[Tensor, "n d"], b: Float[Tensor, "m d"]) -> float:
         ValueError: fewer than two rows, different d, or features that are not finite.
     """
     check_features(a, b)
-    (mean_a, scaled_a), (mean_b, scaled_b) = _centred(a), _centred(b)
+    (mean_a, scaled_a), (mean_b, scaled_b) = centred(a), centred(b)
     trace = np.square(scaled_a).sum() + np.square(scaled_b).sum()
     product = _at_most_d_rows(scaled_a) @ _at_most_d_rows(scaled_b).T  # (min(n, d), min(m, d))
     root = np.linalg.svd(product, compute_uv=False).sum()
@@ -28,8 +28,8 @@ def frechet_distance(a: Float[Tensor, "n d"], b: Float[Tensor, "m d"]) -> float:
     return max(float(distance), 0.0)  # rounding alone can take it below
 
 
-def _centred(features: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """The mean `(d,)`, and A / √(n−1) with A centred, `(n, d)`, in float64."""
+def centred(features: Float[Tensor, "n d"]) -> tuple[Float[np.ndarray, " d"], Float[np.ndarray, "n d"]]:
+    """The mean, and A / √(n−1) with A centred: its product with itself is the covariance; both in float64."""
     values = features.detach().double().cpu().numpy()
     mean = values.mean(axis=0)
     return mean, (values - mean) / np.sqrt(len(values) - 1)

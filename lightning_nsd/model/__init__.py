@@ -3,8 +3,18 @@
 from lightning_nsd.model.context import DeterministicContext, VariationalContext
 from lightning_nsd.model.dit import DiT
 from lightning_nsd.model.set_vit import SetViT
+from lightning_nsd.model.spatial_context import SpatialContext
 from lightning_nsd.model.unet import UNet
 from lightning_nsd.model.unet_encoder import UNetEncoder
 from lightning_nsd.model.vit import ViT
 
-__all__ = ["DeterministicContext", "DiT", "SetViT", "UNet", "UNetEncoder", "VariationalContext", "ViT"]
+__all__ = [
+    "DeterministicContext",
+    "DiT",
+    "SetViT",
+    "SpatialContext",
+    "UNet",
+    "UNetEncoder",
+    "VariationalContext",
+    "ViT",
+]

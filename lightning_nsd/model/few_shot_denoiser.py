@@ -11,11 +11,13 @@ from lightning_nsd.errors import UserError
 from lightning_nsd.model.context import Context, ContextOutput, replace_by_null
 from lightning_nsd.model.denoiser import Denoiser
 from lightning_nsd.model.set_encoder import SetEncoder
+from lightning_nsd.model.spatial_context import SpatialContext, zero_where
 from lightning_nsd.settings.numbers import Channels, Pixels, Probability, Shots, bounded
 
 EncoderFactory = Callable[[int, int, int], SetEncoder]
 ContextFactory = Callable[[int], Context]
 DenoiserFactory = Callable[[int, int, int, int], Denoiser]
+SpatialContextFactory = Callable[[int], SpatialContext]
 
 
 class FewShotOutput(NamedTuple):
@@ -36,9 +38,11 @@ class FewShotDenoiser(nn.Module):
         n_shot: images of a support set.
         encoder: makes the set encoder from (image_size, channels, n_shot); None without conditioning.
         context: makes the context from context_dim.
-        denoiser: makes the denoiser from (image_size, channels, out_channels, context_dim).
+        denoiser: makes the denoiser from (image_size, in_channels, out_channels, context_dim).
         context_dropout: probability that a query's context is replaced by a learned null context in training;
             there is no null context where it is 0.
+        spatial_context: makes a second context from channels: maps of an image's size, concatenated with x_t (as of
+            a low-resolution image in Saharia et al. 2021, arXiv 2104.07636). None without.
 
     Raises:
         UserError: parts that do not fit together.
@@ -54,14 +58,17 @@ class FewShotDenoiser(nn.Module):
         context: ContextFactory,
         denoiser: DenoiserFactory,
         context_dropout: Probability = 0.0,
+        spatial_context: SpatialContextFactory | None = None,
     ) -> None:
         super().__init__()
         self.encoder = encoder(image_size, channels, n_shot) if encoder else None
         context_dim = self.encoder.context_dim if self.encoder else 0
         # None where there is no encoder, which everybody asks about first
         self.context: Context = context(context_dim) if self.encoder else None  # type: ignore[assignment]
-        self.denoiser = denoiser(image_size, channels, out_channels, context_dim)
-        check_parts(self.encoder, self.denoiser)
+        self.spatial_context = spatial_context(channels) if spatial_context else None
+        in_channels = channels + (self.spatial_context.out_channels if self.spatial_context else 0)
+        self.denoiser = denoiser(image_size, in_channels, out_channels, context_dim)
+        check_parts(self.encoder, self.spatial_context, self.denoiser)
         self.null_context = nn.Parameter(torch.zeros(context_dim)) if context_dropout and self.encoder else None
 
     @property
@@ -104,6 +111,20 @@ class FewShotDenoiser(nn.Module):
             return None
         return self.context(self.encoder(support, t)).context
 
+    def support_maps(self, support: Float[Tensor, "b n C H W"]) -> Float[Tensor, "b M H W"] | None:
+        """The spatial context of support sets; None without one."""
+        return None if self.spatial_context is None else self.spatial_context(support)
+
+    def denoise(
+        self,
+        x_t: Float[Tensor, "b C H W"],
+        t: Int[Tensor, " b"],
+        context: Float[Tensor, "b *L D_c"] | None,
+        maps: Float[Tensor, "b M H W"] | None,
+    ) -> Float[Tensor, "b C_out H W"]:
+        """The network's output, given both contexts."""
+        return self.denoiser(x_t if maps is None else torch.cat([x_t, maps], dim=1), t, context)
+
     def forward(
         self,
         images: Float[Tensor, "B N C H W"],
@@ -119,23 +140,31 @@ class FewShotDenoiser(nn.Module):
             x_t: noised images.
             t: one timestep per episode.
             context_noise: see `leave_one_out_context`.
-            dropped: queries whose context is replaced by the null context.
+            dropped: queries whose contexts are replaced by the null contexts.
         """
         context_output = self.leave_one_out_context(images, t if self.time_conditioned else None, context_noise)
         context = context_output.context if context_output else None
         if dropped is not None and self.null_context is not None and context is not None:
             context = replace_by_null(context, self.null_context, dropped)
-        output = self.denoiser(x_t, t.repeat_interleave(images.shape[1]), context)
+        maps = None if self.spatial_context is None else self.spatial_context.encode_leave_one_out(images)
+        if dropped is not None and maps is not None:
+            maps = zero_where(maps, dropped)
+        output = self.denoise(x_t, t.repeat_interleave(images.shape[1]), context, maps)
         return FewShotOutput(output, context_output.kl if context_output else None)
 
 
-def check_parts(encoder: SetEncoder | None, denoiser: Denoiser) -> None:
+def check_parts(encoder: SetEncoder | None, spatial_context: SpatialContext | None, denoiser: Denoiser) -> None:
     """Whether the encoder's output is what the denoiser's conditioning takes.
 
     Raises:
         UserError: says which two settings contradict each other.
     """
     conditioning = denoiser.conditioning
+    if encoder is None and spatial_context is not None:
+        raise UserError(
+            "model.spatial_context stands beside the context of model.encoder, and there is no encoder. Name one, or "
+            "set spatial_context to null."
+        )
     if encoder is None and conditioning != "none":
         raise UserError(
             f"model.denoiser.conditioning is {conditioning}, but there is no model.encoder to make a context. "

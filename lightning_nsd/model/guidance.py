@@ -1,6 +1,6 @@
 """The network as a sampler sees it: contexts computed once, guidance applied."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -29,7 +29,11 @@ def check_guidance(guidance: float, has_null_context: bool, option: str = "sampl
 
 
 def guided_network(
-    model: FewShotDenoiser, support: Float[Tensor, "b n C H W"], num: int, guidance: float
+    model: FewShotDenoiser,
+    support: Float[Tensor, "b n C H W"],
+    num: int,
+    guidance: float,
+    guidance_interval: Sequence[int] | None = None,
 ) -> Callable[[Float[Tensor, "b*num C H W"], Int[Tensor, " b*num"]], Float[Tensor, "b*num C_out H W"]]:
     """A function from x_t and t to the network's output, given support sets.
 
@@ -40,24 +44,37 @@ def guided_network(
     Args:
         num: queries of each support set.
         guidance: w.
+        guidance_interval: the first and the last timestep that are guided; all where None. Outside, w is 1
+            (Kynkäänniemi et al. 2024, arXiv 2404.07724).
 
     Raises:
         UserError: guidance with a model that was trained without a null context.
     """
     check_guidance(guidance, model.null_context is not None)
     fixed = None if model.time_conditioned else model.support_context(support)
+    maps = model.support_maps(support)
+    if maps is not None:
+        maps = maps.repeat_interleave(num, dim=0)  # (b·num, M, H, W)
+
+    def scale(t: Int[Tensor, " b"]) -> Float[Tensor, "b 1 1 1"] | float:
+        if guidance_interval is None:
+            return guidance
+        first, last = guidance_interval
+        is_guided = (t >= first) & (t <= last)
+        return torch.where(is_guided, guidance, support.new_ones(len(t)))[:, None, None, None]
 
     def network(x_t: Float[Tensor, "b C H W"], t: Int[Tensor, " b"]) -> Float[Tensor, "b C_out H W"]:
         context = model.support_context(support, t[::num]) if model.time_conditioned else fixed
         if context is None:
-            return model.denoiser(x_t, t, None)
+            return model.denoise(x_t, t, None, None)
         context = context.repeat_interleave(num, dim=0)  # (b·num, …)
         if guidance == 1.0:
-            return model.denoiser(x_t, t, context)
+            return model.denoise(x_t, t, context, maps)
         null = model.null_context.expand_as(context)  # type: ignore[union-attr]
-        doubled = model.denoiser(torch.cat([x_t, x_t]), torch.cat([t, t]), torch.cat([context, null]))
+        both_maps = None if maps is None else torch.cat([maps, torch.zeros_like(maps)])
+        doubled = model.denoise(torch.cat([x_t, x_t]), torch.cat([t, t]), torch.cat([context, null]), both_maps)
         conditional, unconditional = doubled.chunk(2)
-        guided = unconditional + guidance * (conditional - unconditional)
+        guided = unconditional + scale(t) * (conditional - unconditional)
         channels = x_t.shape[1]
         if conditional.shape[1] == channels:
             return guided

@@ -34,6 +34,7 @@ class Mutant:
 
 
 ATTENTION, BLOCKS, DIT = "model/attention.py", "model/unet_blocks.py", "model/dit.py"
+SPATIAL, FEW_SHOT, GUIDANCE = "model/spatial_context.py", "model/few_shot_denoiser.py", "model/guidance.py"
 GAUSSIAN, LOSS, SCHEDULES, SAMPLERS, SPACING = (
     "diffusion/gaussian.py",
     "diffusion/loss.py",
@@ -42,6 +43,8 @@ GAUSSIAN, LOSS, SCHEDULES, SAMPLERS, SPACING = (
     "diffusion/spacing.py",
 )
 FRECHET, KERNEL = "metrics/frechet.py", "metrics/kernel.py"
+ORIGINALITY, RECOGNISABILITY = "metrics/originality.py", "metrics/recognisability.py"
+CONFIDENCE = "metrics/confidence.py"
 LAYOUT = "convert/jax_layout.py"
 
 MUTANTS = (
@@ -98,8 +101,25 @@ MUTANTS = (
         "null",
         (OP,),
     ),
-    Mutant("model/guidance.py", "unconditional + guidance *", "conditional + guidance *", "guidance 2.5", (MODEL,)),
-    Mutant("model/guidance.py", "[guided[:, :channels], conditional", "[guided[:, :channels], guided", "2.5", (MODEL,)),
+    Mutant(SPATIAL, "(images.shape[1] - 1)", "images.shape[1]", "denoiser", (MODEL,)),
+    Mutant(SPATIAL, "(total - encoded)", "(total + encoded)", "denoiser", (MODEL,)),
+    Mutant(SPATIAL, "_encode_sets(support).mean(dim=1)", "_encode_sets(support).sum(dim=1)", "spatial", (MODULE,)),
+    Mutant(SPATIAL, "masked_fill(dropped", "masked_fill(~dropped", "null maps", (OP,)),
+    Mutant(FEW_SHOT, "torch.cat([x_t, maps], dim=1)", "torch.cat([maps, x_t], dim=1)", "denoiser", (MODEL,)),
+    Mutant(FEW_SHOT, "zero_where(maps, dropped)", "maps", "denoiser", (MODEL,)),
+    Mutant(GUIDANCE, "torch.cat([maps, torch.zeros_like(maps)])", "torch.cat([maps, maps])", "2.5", (MODEL,)),
+    Mutant(
+        GUIDANCE,
+        "torch.cat([maps, torch.zeros_like(maps)])",
+        "torch.cat([torch.zeros_like(maps), maps])",
+        "2.5",
+        (MODEL,),
+    ),
+    Mutant(GUIDANCE, "maps.repeat_interleave(num, dim=0)", "maps.repeat(num, 1, 1, 1)", "guidance 1.0", (MODEL,)),
+    Mutant(GUIDANCE, "t >= first", "t > first", "interval", (MODEL,)),
+    Mutant(GUIDANCE, "t <= last", "t < last", "interval", (MODEL,)),
+    Mutant(GUIDANCE, "unconditional + scale(t) *", "conditional + scale(t) *", "guidance 2.5", (MODEL,)),
+    Mutant(GUIDANCE, "[guided[:, :channels], conditional", "[guided[:, :channels], guided", "2.5", (MODEL,)),
     Mutant(
         DIT,
         "x = x + gate_1[:, None] * self.attention",
@@ -245,6 +265,19 @@ MUTANTS = (
     Mutant(KERNEL, "within / (m * (m - 1))", "within / (m * m)", "kernel distance", (METRIC,)),
     Mutant(KERNEL, "size, replace=False)", "size)", "kernel distance", (METRIC,)),
     Mutant("metrics/precision_recall.py", "neighbourhood + 1", "neighbourhood", "precision and recall", (METRIC,)),
+    Mutant(CONFIDENCE, "n * (np.square(scaled)", "(n - 1) * (np.square(scaled)", "standard error", (METRIC,)),
+    Mutant(CONFIDENCE, "_variance(scaled_b, -gap,", "_variance(scaled_b, gap,", "standard error", (METRIC,)),
+    Mutant(CONFIDENCE, "for quarters in (2, 3)", "for quarters in (1, 3)", "infinity", (METRIC,)),
+    Mutant(CONFIDENCE, "NORMAL_QUANTILE * error", "error", "class", (METRIC,)),
+    Mutant(ORIGINALITY, "real.detach().double().cpu().unique(dim=0)", "real.detach().double().cpu()", "", (METRIC,)),
+    Mutant(ORIGINALITY, "_distances(own, examples).min(", "_distances(own, examples).max(", "originality", (METRIC,)),
+    Mutant(ORIGINALITY, "nearest[nearest > 0]", "nearest", "originality", (METRIC,)),
+    Mutant(ORIGINALITY, "generated[owner == number]", "generated", "originality", (METRIC,)),
+    Mutant(ORIGINALITY, "_off_diagonal(_distances(own, own))", "_distances(own, own).flatten()", "", (METRIC,)),
+    Mutant(ORIGINALITY, "between_real.min()", "between_real.max()", "copies", (METRIC,)),
+    Mutant(RECOGNISABILITY, "(len(real) * mean - real) / (len(real) - 1)", "mean[None]", "recognis", (METRIC,)),
+    Mutant(RECOGNISABILITY, "to_others.min(dim=1)", "to_others.max(dim=1)", "recognis", (METRIC,)),
+    Mutant(RECOGNISABILITY, "_part(generated, mean[None], others)", "_part(real, mean[None], others)", "", (METRIC,)),
     Mutant("metrics/distances.py", "used = real[:n]", "used = real[-n:]", "class", (METRIC,)),
     Mutant("extractors/extractor.py", "antialias=True", "antialias=False", "resizing", (METRIC,)),
     Mutant(

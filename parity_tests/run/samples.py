@@ -56,7 +56,9 @@ def sample_both(
     k, _, *image = support.shape
     x_T, noise = start_and_noise((k * num, *image), len(ours.sampler.chain(ours.diffusion)), dtype)
     with torch.no_grad():
-        network = guided_network(ours.evaluation_model, torch.from_numpy(support), num, ours.sampler.guidance)
+        network = guided_network(
+            ours.evaluation_model, torch.from_numpy(support), num, ours.sampler.guidance, ours.sampler.guidance_interval
+        )
         left = ours.sampler.sample(
             ours.diffusion, network, torch.from_numpy(x_T), lambda step: torch.from_numpy(noise[step])
         )

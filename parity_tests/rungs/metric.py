@@ -10,20 +10,26 @@ from flax import nnx
 from torch import nn
 from torchmetrics.image.fid import NoTrainInceptionV3
 
+from jax_reference.metrics import confidence as their_confidence
 from jax_reference.metrics import distances as their_distances
 from jax_reference.metrics import frechet as their_frechet
 from jax_reference.metrics import kernel as their_kernel
+from jax_reference.metrics import originality as their_originality
 from jax_reference.metrics import precision_recall as their_precision_recall
+from jax_reference.metrics import recognisability as their_recognisability
 from jax_reference.written_out import resize as their_resize
 from jax_reference.written_out.inception import InceptionV3
 from lightning_nsd.convert.jax_layout import torch_parameters
 from lightning_nsd.extractors import inception
 from lightning_nsd.extractors.extractor import Extractor
 from lightning_nsd.extractors.extractor import resize as our_resize
+from lightning_nsd.metrics import confidence as our_confidence
 from lightning_nsd.metrics import distances as our_distances
 from lightning_nsd.metrics import frechet as our_frechet
 from lightning_nsd.metrics import kernel as our_kernel
+from lightning_nsd.metrics import originality as our_originality
 from lightning_nsd.metrics import precision_recall as our_precision_recall
+from lightning_nsd.metrics import recognisability as our_recognisability
 from lightning_nsd.rng import philox
 from lightning_nsd.xla.device import run_recorded
 from parity_tests.backends import torch_device
@@ -36,7 +42,7 @@ from parity_tests.tolerances import Dtype
 from parity_tests.weights import key_table, load, to_jax_params
 
 Distance = Callable[..., Any]
-Case = tuple[tuple[np.ndarray, np.ndarray], tuple[int, ...]]
+Case = tuple[tuple[np.ndarray, ...], tuple[int, ...]]
 
 FEATURES = 24
 SIZES = ((2, 2), (9, 9), (23, 23), (24, 24), (25, 25), (60, 60), (9, 60), (60, 9), (24, 60))  # n and m about FEATURES
@@ -124,7 +130,7 @@ def two_sets(n: int, m: int, dtype: Dtype) -> tuple[np.ndarray, np.ndarray]:
 
 
 def compare(what: str, dtype: Dtype, ours: Distance, theirs: Distance, cases: Mapping[str, Case]) -> Check:
-    """One function of two sets of features on both sides, for every case: its two sets, and its other arguments."""
+    """One function of sets of features on both sides, for every case: its sets, and its other arguments."""
     left = {name: np.array(ours(*map(torch.from_numpy, sets), *more)) for name, (sets, more) in cases.items()}
     right = {name: np.array(theirs(*map(to_jax, sets), *more)) for name, (sets, more) in cases.items()}
     return Check("metric", what, dtype, errors_of(left, right))
@@ -144,10 +150,47 @@ def distances(dtype: Dtype) -> Iterator[Check]:
     neighbours = our_precision_recall.precision_recall, their_precision_recall.precision_recall
     enough = {name: case for name, case in alone.items() if len(case[0][0]) > our_precision_recall.NEIGHBOURHOOD}
     yield compare("precision and recall", dtype, *neighbours, enough)
-    classes: dict[str, Case] = {
-        f"{n} generated, {real} real": (two_sets(real, n, dtype), ()) for n, real in ((9, 9), (9, 13), (9, 18), (9, 60))
+    error = our_confidence.frechet_error, their_confidence.frechet_error
+    several = {name: case for name, case in alone.items() if min(map(len, case[0])) >= our_confidence.LEAST_IMAGES}
+    yield compare("standard error of the Fréchet distance", dtype, *error, several)
+    infinity = our_confidence.frechet_at_infinity, their_confidence.frechet_at_infinity
+    many: dict[str, Case] = {f"n = {n}, m = {m}": (two_sets(n, m, dtype), ()) for n, m in ((30, 30), (47, 60))}
+    yield compare("Fréchet distance at infinity", dtype, *infinity, many)
+    classes: dict[str, Case] = {  # of fewer images the distance at infinitely many would be NaN
+        f"30 generated, {real} real": (two_sets(real, 30, dtype), ()) for real in (30, 40, 60, 100)
     }
     yield compare("all that is said about a class", dtype, our_distances.measure, their_distances.measure, classes)
+
+
+def drawings(dtype: Dtype) -> tuple[np.ndarray, ...]:
+    """Generated features `(9, d)`, examples `(3, 2, d)`, their owners `(9,)`, and real features `(12, d)`.
+
+    Every example is a real image, one real image is there twice, and one generated image in three is near an example.
+    """
+    generated, real = two_sets(9, 11, dtype)
+    owner, support = np.array([0, 1, 2, 2, 0, 1, 0, 0, 1]), real[:6].reshape(3, 2, FEATURES)
+    generated[::3] = support[owner[::3], 1] + 0.01 * generated[::3]
+    return generated, support, owner, np.concatenate([real, real[-1:]])
+
+
+def near_other_classes(n: int, m: int, dtype: Dtype) -> tuple[np.ndarray, ...]:
+    """Features of real `(n, d)` and generated images `(m, d)`, and the means of five other classes `(5, d)`.
+
+    They are as near as it takes for a real image that is left out of its own mean to be read as another class.
+    """
+    real, generated = two_sets(n, m, dtype)
+    return real, generated, real.mean(axis=0) + 0.5 * generated[:5]
+
+
+def readings(dtype: Dtype) -> Iterator[Check]:
+    """Whether images are copies, and whether they are recognised."""
+    ours, theirs = our_originality.measure_originality, their_originality.measure_originality
+    yield compare("originality, diversity, copies", dtype, ours, theirs, {"twelve images": (drawings(dtype), ())})
+    cases: dict[str, Case] = {
+        f"n = {n}, m = {m}": (near_other_classes(n, m, dtype), ()) for n, m in ((2, 9), (9, 60), (60, 24))
+    }
+    both = our_recognisability.recognisability, their_recognisability.recognisability
+    yield compare("recognisability", dtype, *both, cases)
 
 
 def check(dtype: Dtype, size: int, channels: int, backend: str = "torch") -> Iterator[Check]:
@@ -155,3 +198,4 @@ def check(dtype: Dtype, size: int, channels: int, backend: str = "torch") -> Ite
     yield resizing(dtype)
     yield features(*inceptions(dtype, backend), images(size, channels), dtype)
     yield from distances(dtype)
+    yield from readings(dtype)

@@ -45,21 +45,24 @@ def by_depth(left: dict[str, Call], right: dict[str, Call]) -> dict[str, float]:
 
 
 def sampling_outputs(pair: Pair, inputs: Inputs) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a sampler calls: contexts of support sets, and the network with and without guidance, two queries each."""
+    """What a sampler calls: contexts of support sets, and the network with and without guidance, two queries each.
+
+    The interval is the first of the timesteps, so that it begins and ends with one that is guided.
+    """
     support, t = inputs.images[:, 1:], inputs.t
     timesteps = t.repeat(2)
     x_t = inputs.noise[: 2 * len(t)]
     left: dict[str, Any] = {}
     right: dict[str, Any] = {}
-    for guidance in (1.0, 2.5) if pair.ours.model.null_context is not None else (1.0,):
-        arrays = (x_t, timesteps)
+    arrays = (x_t, timesteps)
+    cases: dict[str, tuple[float, list[int] | None]] = {"guidance 1.0": (1.0, None)}
+    if pair.ours.model.null_context is not None:
+        cases |= {"guidance 2.5": (2.5, None), "guidance 2.5 in an interval": (2.5, [int(t[0]), int(t[0])])}
+    for name, guidance in cases.items():
         with torch.no_grad():
-            network = guided_network(pair.ours.model, pair.on_device(support), 2, guidance)
-            times = [pair.on_device(a) for a in arrays]
-            left[f"guidance {guidance}"] = to_numpy(network(*times))
-        right[f"guidance {guidance}"] = to_numpy(
-            their_guided_network(pair.theirs, to_jax(support), 2, guidance)(*map(to_jax, arrays))
-        )
+            network = guided_network(pair.ours.model, pair.on_device(support), 2, *guidance)
+            left[name] = to_numpy(network(*map(pair.on_device, arrays)))
+        right[name] = to_numpy(their_guided_network(pair.theirs, to_jax(support), 2, *guidance)(*map(to_jax, arrays)))
     return left, right
 
 

@@ -17,6 +17,7 @@ from jax_reference.model import dit as their_dit
 from jax_reference.model import embeddings as their_embeddings
 from jax_reference.model import patches as their_patches
 from jax_reference.model import set_encoder as their_set_encoder
+from jax_reference.model import spatial_context as their_spatial_context
 from jax_reference.model import unet_blocks as their_unet_blocks
 from jax_reference.written_out import layers
 from lightning_nsd.diffusion import gaussian as our_gaussian
@@ -27,6 +28,7 @@ from lightning_nsd.model import dit as our_dit
 from lightning_nsd.model import embeddings as our_embeddings
 from lightning_nsd.model import patches as our_patches
 from lightning_nsd.model import set_encoder as our_set_encoder
+from lightning_nsd.model import spatial_context as our_spatial_context
 from lightning_nsd.model import unet_blocks as our_unet_blocks
 from lightning_nsd.rng import philox
 from parity_tests.check import Check
@@ -82,6 +84,8 @@ def tokens_and_images(dtype: Dtype) -> Iterator[Check]:
     null = our_context.replace_by_null, their_context.replace_by_null
     for context in (normal(2, 5), normal(2, 3, 5)):
         yield compare(f"null context, {context.ndim} axes", dtype, *null, context, normal(5, seed=2), dropped)
+    zero = our_spatial_context.zero_where, their_spatial_context.zero_where
+    yield compare("null maps", dtype, *zero, normal(2, 5, 4, 4), dropped)
 
 
 def embeddings(dtype: Dtype) -> Iterator[Check]:

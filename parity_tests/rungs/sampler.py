@@ -86,7 +86,9 @@ def check(pair: Pair, name: str, num: int = 2, batch: int = 2, **arguments: Any)
     support = pair.inputs(batch).images[:, 1:]
 
     def left(x_T: np.ndarray, noise: np.ndarray) -> list[torch.Tensor]:
-        network = guided_network(pair.ours.model, pair.on_device(support), num, our_sampler.guidance)
+        network = guided_network(
+            pair.ours.model, pair.on_device(support), num, our_sampler.guidance, our_sampler.guidance_interval
+        )
         fresh = lambda k: pair.on_device(noise[k])  # noqa: E731
         return list(our_sampler.trajectory(pair.ours.diffusion, network, pair.on_device(x_T), fresh))
 

@@ -16,9 +16,17 @@ from lightning.pytorch.loggers import CSVLogger, WandbLogger
 
 from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.errors import UserError
+from lightning_nsd.evaluation.columns import COLUMNS
 from lightning_nsd.processes.stopping import StoppedError
 from tests.callbacks.conftest import make_callback, make_trainer
-from tests.evaluation.conftest import FAILS, FailsInTheThirdClass, Means, SizedData, make_module, read_tables
+from tests.evaluation.conftest import (
+    FAILS,
+    FailsInTheThirdClass,
+    InTheThirdClass,
+    SizedData,
+    make_module,
+    read_tables,
+)
 from tests.training.conftest import assert_same_end, run
 
 # ---- when ----
@@ -131,10 +139,11 @@ def test_the_distance_reaches_wandb_with_its_table_and_chart(tmp_path):
     assert logged["val/fd_means/mean"] == pytest.approx(float(trainer.callback_metrics["val/fd_means/mean"]), rel=1e-5)
     assert logged["val/fd_means/chart/_type"].startswith("images")
     table = {key: logged[f"val/fd_means/table/{key}"] for key in ("_type", "nrows", "ncols", "path")}
-    assert (table["_type"], table["nrows"], table["ncols"]) == ("table-file", 8, 11)
+    assert (table["_type"], table["nrows"], table["ncols"]) == ("table-file", 8, len(COLUMNS) + 1)
     path = next(tmp_path.glob("wandb/offline-run-*")) / "files" / table["path"]
     content = json.loads(path.read_text(encoding="utf-8"))
-    assert content["columns"][:5] == ["class", "images", "n", "fd_means", "kd_means"]
+    assert content["columns"][:4] == ["class", "images", "n", "fd_means"]
+    assert {"kd_means", "recognised", "originality"} <= set(content["columns"])
     assert [line[0] for line in content["data"]] == [f"val_{i}" for i in range(8)]
     assert len([name for name in pictures if name.startswith("media/images/")]) == 8
     for key in ("val/fd_means/mean", "val/loss"):
@@ -188,7 +197,7 @@ def test_mistakes_are_said_before_training(tmp_path):
 
 
 def test_training_goes_on_after_a_failure(tmp_path):
-    FailsInTheThirdClass.calls = 0
+    FailsInTheThirdClass.arm(classes=8)
     callback = make_callback(extractor=FAILS)
     trainer = run(tmp_path, 4, callbacks=[callback], limit_val_batches=1.0, val_check_interval=2)
     assert trainer.global_step == 4
@@ -209,21 +218,16 @@ def test_an_extractor_that_cannot_be_loaded_is_said_before_training_and_counted(
         run(tmp_path, 2, callbacks=[strict], limit_val_batches=1.0, val_check_interval=2)
 
 
-class InterruptsInTheThirdClass(Means):
-    calls = 0
-
-    def forward(self, images):
-        type(self).calls += 1
-        if type(self).calls == 6:
-            os.kill(os.getpid(), signal.SIGINT)
-        return super().forward(images)
+class InterruptsInTheThirdClass(InTheThirdClass):
+    def happens(self):
+        os.kill(os.getpid(), signal.SIGINT)
 
 
 INTERRUPTS = "tests.callbacks.test_per_class_fid.InterruptsInTheThirdClass"
 
 
 def test_an_interrupted_evaluation_leaves_a_checkpoint_and_a_readable_partial_table(tmp_path):
-    InterruptsInTheThirdClass.calls = 0
+    InterruptsInTheThirdClass.arm(classes=8)
     callback = make_callback(extractor=INTERRUPTS, batch_size=3)
     with pytest.raises(StoppedError):
         run(tmp_path, 4, callbacks=[callback], limit_val_batches=1.0, val_check_interval=2)

@@ -77,6 +77,7 @@ def earlier(request, tmp_path) -> Path:
 def test_it_loads_draws_and_goes_on(earlier, tmp_path):
     loaded = lightning_nsd.load(earlier)
     assert loaded.hyperparameters == model().hyperparameters
+    assert loaded.hyperparameters["spatial_context"] is loaded.sampler.guidance_interval is None
     assert isinstance(loaded.sampler, DDIM)
     drawn = [
         lightning_nsd.load(path).sample(torch.zeros(1, 3, 3, 8, 8), 1, torch.Generator().manual_seed(0))

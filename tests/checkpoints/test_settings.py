@@ -14,7 +14,16 @@ from lightning_nsd.checkpoints.settings import HYPERPARAMETERS, class_name
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.sampler import DDIM, SAMPLERS, Sampler
 from lightning_nsd.errors import UserError
-from lightning_nsd.model import DeterministicContext, DiT, SetViT, UNet, UNetEncoder, VariationalContext, ViT
+from lightning_nsd.model import (
+    DeterministicContext,
+    DiT,
+    SetViT,
+    SpatialContext,
+    UNet,
+    UNetEncoder,
+    VariationalContext,
+    ViT,
+)
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.training.lr_schedule import LRSchedule
 from tests.conftest import make_model, tiny_dit, tiny_set_vit
@@ -24,6 +33,7 @@ PARTS = [
     *(("encoder", encoder) for encoder in (SetViT, ViT, UNetEncoder)),
     *(("context", context) for context in (DeterministicContext, VariationalContext)),
     *(("denoiser", denoiser) for denoiser in (DiT, UNet)),
+    ("spatial_context", SpatialContext),
 ]
 VALUES = [("sampler", sampler) for sampler in SAMPLERS.values()]
 VALUES += [("diffusion", GaussianDiffusion), ("lr_schedule", LRSchedule)]

@@ -219,6 +219,13 @@ def test_the_tables_of_samplers_are_made(command: Command, monkeypatch: pytest.M
 BENCHES = {
     "bench/train_step.py": ["--config=small/cifar100.yaml", "--episodes=1", "--rounds=1"],
     "bench/few_shot_accuracy.py": ["--steps=1", "--per_class=1", "--classifier_steps=4"],
+    "bench/quality.py": [
+        "--config=small/glyphs.yaml",
+        "--steps=2",
+        "--seeds=1",
+        "--sets=1",
+        "--classifier_steps=4",
+    ],
 }
 
 
@@ -228,6 +235,7 @@ def test_a_bench_runs(command: Command, monkeypatch: pytest.MonkeyPatch) -> None
     script = command.words[1]
     monkeypatch.setattr(nn.Module, "compile", lambda module: None)  # takes its minute
     monkeypatch.setattr(sys, "argv", [*command.words[1:], *BENCHES[script]])
+    monkeypatch.syspath_prepend(ROOT / "bench")  # as it is for a script that is started
     runpy.run_path(str(ROOT / script), run_name="__main__")
 
 

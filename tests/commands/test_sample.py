@@ -4,13 +4,16 @@ import inspect
 from typing import get_args
 
 import pytest
+import torch
 
 from lightning_nsd.checkpoints.settings import describe
+from lightning_nsd.commands import sample as command
 from lightning_nsd.commands.sample import SamplerName, choose_sampler
 from lightning_nsd.diffusion.sampler import DDIM, SAMPLERS
 from tests.conftest import make_model
 
-UNUSUAL = {"num_steps": 7, "timesteps": None, "guidance": 2.0, "clip": False, "spacing": "trailing", "eta": 0.5}
+UNUSUAL = {"num_steps": 7, "timesteps": None, "guidance": 2.0, "clip": False, "spacing": "trailing", "eta": 0.5,
+           "guidance_interval": [10, 40]}  # fmt: skip
 """A value of every argument of every sampler that is the default of none."""
 CHOSEN = {**UNUSUAL, "num_steps": None, "timesteps": [1, 5, 9]}
 PAIRS = [(own, other) for own in SAMPLERS for other in SAMPLERS if own != other]
@@ -21,10 +24,10 @@ def settings(name: str, values: dict) -> dict:
     return {argument: values[argument] for argument in inspect.signature(SAMPLERS[name]).parameters}
 
 
-def chosen(own: str, values: dict, name: str | None = None, steps: int | None = None, guidance: float | None = None):
+def chosen(own: str, values: dict, name: str | None = None, steps: int | None = None, **of_guidance):
     """What is made of a sampler with some settings: its class, and its settings."""
     model = make_model(sampler=SAMPLERS[own](**settings(own, values)), context_dropout=0.1)
-    sampler = choose_sampler(model, name, steps, guidance)
+    sampler = choose_sampler(model, name, steps, **{"guidance": None, **of_guidance})
     return type(sampler), describe(sampler)["init_args"]
 
 
@@ -39,6 +42,7 @@ def test_nothing_is_changed_that_is_not_asked_for(own, values):
     assert chosen(own, values) == (SAMPLERS[own], mine)
     assert chosen(own, values, name=own) == (SAMPLERS[own], mine)
     assert chosen(own, values, guidance=3.0) == (SAMPLERS[own], {**mine, "guidance": 3.0})
+    assert chosen(own, values, guidance_interval=[0, 9]) == (SAMPLERS[own], {**mine, "guidance_interval": [0, 9]})
     assert chosen(own, values, steps=4) == (SAMPLERS[own], {**mine, "num_steps": 4, "timesteps": None})
 
 
@@ -54,3 +58,15 @@ def test_another_sampler_takes_as_many_steps_as_the_own():
     model = make_model(sampler=DDIM())
     for name in SAMPLERS:
         assert len(choose_sampler(model, name, None, None).chain(model.diffusion)) == 50
+
+
+def test_a_command_line_changes_the_interval_and_keeps_the_rest(monkeypatch, tmp_path):
+    own, used = DDIM(7, guidance=2.0, eta=0.5, guidance_interval=[5, 9]), []
+    monkeypatch.setattr(command, "load_checkpoint", lambda *_: make_model(sampler=own, context_dropout=0.1))
+    monkeypatch.setattr(command, "read_support", lambda *_: torch.zeros(3, 3, 8, 8))
+    monkeypatch.setattr(command, "new_images", lambda model, support, num, sampler, seed: used.append(sampler))
+    monkeypatch.setattr(command, "write_samples", lambda *_: None)
+    for options in ([], ["--guidance_interval=[10, 40]"], ["--guidance-interval", "[0, 49]", "--guidance=3"]):
+        command.main(["--ckpt_path=a.ckpt", "--support=pictures", f"--out={tmp_path / 'grid.png'}", *options])
+    assert [(s.guidance, s.guidance_interval) for s in used] == [(2.0, [5, 9]), (2.0, [10, 40]), (3.0, [0, 49])]
+    assert {(s.num_steps, s.eta) for s in used} == {(7, 0.5)}

@@ -1,6 +1,7 @@
 """Round trips between kinds of files, and what goes wrong."""
 
 import json
+from functools import partial
 
 import numpy as np
 import pytest
@@ -11,7 +12,9 @@ import lightning_nsd
 from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.cli import main
 from lightning_nsd.convert.jax_layout import from_jax, to_jax
+from lightning_nsd.diffusion.sampler import DDIM
 from lightning_nsd.files.orbax_folder import read_orbax, write_orbax
+from lightning_nsd.model import SpatialContext
 from tests.conftest import make_model, randomized
 from tests.training.conftest import assert_equal_to_the_bit, run
 
@@ -21,7 +24,8 @@ pytest.importorskip("orbax.checkpoint")
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     root = tmp_path_factory.mktemp("trained")
-    run(root, 3, make_model(ema_decay=0.5))
+    maps, sampler = partial(SpatialContext, model_channels=8, num_res_blocks=1), DDIM(3, guidance_interval=[10, 40])
+    run(root, 3, make_model(ema_decay=0.5, spatial_context=maps, sampler=sampler))
     return root / "last.ckpt"
 
 

@@ -5,14 +5,15 @@ from collections import defaultdict
 import pytest
 import torch
 
-from lightning_nsd.data.glyphs import FOLDER, SCRIPTS_OF, Glyphs, read_scripts
+from lightning_nsd.data.datamodule import SPLITS
+from lightning_nsd.data.glyphs import FOLDER, Glyphs, read_scripts
 from lightning_nsd.errors import UserError
 
 
 @pytest.fixture(scope="module")
 def sets():
     data = Glyphs()
-    return {split: data.image_set(split) for split in SCRIPTS_OF}
+    return {split: data.image_set(split) for split in SPLITS}
 
 
 def test_there_are_500_classes_of_24_fonts_in_five_megabytes(sets):
@@ -56,7 +57,7 @@ def classes_of_images(sets) -> list[set[tuple[str, str]]]:
 @pytest.mark.parametrize(("size", "count"), [(32, 877), (16, 877), (8, 881)])
 def test_no_image_stands_in_two_splits_and_as_many_as_documented_in_two_classes(size, count):
     data = Glyphs(image_size=size)
-    shared = classes_of_images({split: data.image_set(split) for split in SCRIPTS_OF})
+    shared = classes_of_images({split: data.image_set(split) for split in SPLITS})
     assert {split for classes in shared for split, _ in classes} == {"train"}
     assert len(shared) == count
 
@@ -66,6 +67,37 @@ def test_the_images_that_classes_share_are_documented(sets):
     assert "877 images stand in more than one class" in text
     for scripts in {tuple(sorted({name.split("/")[0] for _, name in c})) for c in classes_of_images(sets)}:
         assert f"| {', '.join(scripts)} |" in text
+
+
+@pytest.mark.parametrize(("val", "test"), [("armenian", "thai"), ("ethiopic", "arabic"), ("digits", "devanagari")])
+def test_other_scripts_can_be_held_out(val, test):
+    data = Glyphs(image_size=8, val_script=val, test_script=test)
+    scripts = {split: {name.split("/")[0] for name in data.image_set(split).class_names} for split in SPLITS}
+    assert (scripts["val"], scripts["test"]) == ({val}, {test})
+    assert {"georgian", "hebrew", "latin"} <= scripts["train"]
+    assert not {val, test} & scripts["train"]
+
+
+@pytest.mark.parametrize("image_size", [16, 32])
+def test_no_letter_of_a_held_out_script_is_trained_on_under_another_scripts_name(image_size):
+    data = Glyphs(image_size=image_size, val_script="greek", test_script="hebrew")
+    assert "latin/0041" in Glyphs(image_size=image_size).image_set("train").class_names
+    assert "latin/0041" not in data.image_set("train").class_names  # the image of Alpha
+    assert "latin/0051" in data.image_set("train").class_names
+    shared = classes_of_images({split: data.image_set(split) for split in SPLITS})
+    assert all(len({split for split, _ in classes}) == 1 for classes in shared)
+
+
+@pytest.mark.parametrize(
+    ("scripts", "sentence"),
+    [
+        ({"val_script": "runic"}, "data.val_script is 'runic'; it must be one of arabic, armenian"),
+        ({"val_script": "thai", "test_script": "thai"}, "are both thai; name two scripts"),
+    ],
+)
+def test_scripts_that_cannot_be_held_out_are_refused(scripts, sentence):
+    with pytest.raises(UserError, match=sentence):
+        Glyphs(**scripts)
 
 
 def test_smaller_sizes_are_means_of_blocks():

@@ -242,6 +242,13 @@ def test_sampling_records_no_gradient(randn):
         (lambda: DPMSolverPP(10, guidance=float("nan")), "guidance is nan"),
         (lambda: DPMSolverPP(10, guidance=float("inf")), "guidance is inf"),
         (lambda: DPMSolverPP(10, spacing="karras"), "linspace, trailing, log_snr"),
+        (lambda: DDPM(10, guidance_interval=[5]), r"guidance_interval is \[5\]; it must be two timesteps"),
+        (lambda: DDIM(10, guidance_interval=[]), r"guidance_interval is \[\]; it must be two timesteps"),
+        (lambda: DDIM(10, guidance_interval=(1, 2, 3)), r"guidance_interval is \(1, 2, 3\); it must be two"),
+        (lambda: DPMSolverPP(10, guidance_interval=[6, 5]), r"guidance_interval is \[6, 5\]; it must be two"),
+        (lambda: DDIM(10, guidance_interval=[0, float("nan")]), r"guidance_interval is \[0, nan\]; .* whole number"),
+        (lambda: DDIM(10, guidance_interval=5), "guidance_interval is 5; it must be two"),
+        (lambda: DDIM(10, guidance_interval="ab"), "guidance_interval is 'ab'; it must be two"),
     ],
 )
 def test_impossible_chains_are_explained(make, message):

@@ -5,10 +5,11 @@ import math
 import pytest
 import torch
 
-from lightning_nsd.evaluation.comparison import Comparison
+from lightning_nsd.evaluation.comparison import Comparison, Examples
 from lightning_nsd.evaluation.failure import EvaluationError
 from lightning_nsd.evaluation.populations import Population
 from lightning_nsd.metrics.distances import measure
+from lightning_nsd.metrics.originality import Originality, measure_originality
 from tests.evaluation.conftest import Means, make_settings
 from tests.metrics.conftest import make_bytes
 
@@ -22,6 +23,25 @@ def test_a_row_holds_the_distances_of_the_features_and_the_first_images():
     assert (row.name, row.available, row.n, row.reason, row.failed) == ("a", 25, 12, "", False)
     assert torch.equal(row.strip, generated[:8])
     assert comparison.num_features == 6
+
+
+def test_without_other_classes_and_examples_nothing_is_said_of_recognition_and_originality():
+    row = Comparison(make_settings()).compare(Population("a", 25, 12), lambda: make_bytes(20), make_bytes(12), CPU)
+    assert math.isnan(row.recognised) and math.isnan(row.recognised_real)
+    assert repr((row.originality, row.pixels)) == repr((Originality(), Originality()))
+
+
+def test_with_them_it_is_of_the_extractor_s_features_and_of_pixels():
+    comparison, real, generated = Comparison(make_settings()), make_bytes(20), make_bytes(12, seed=1)
+    examples = Examples(real[:8].unflatten(0, (4, 2)), torch.arange(4).repeat_interleave(3))
+    means = torch.stack([comparison.class_mean(255 - real, CPU), comparison.class_mean(real // 2, CPU)])
+    row = comparison.compare(Population("a", 25, 12), lambda: real, generated, CPU, others=means, examples=examples)
+    of_images = [images.flatten(-3).double() for images in (generated, examples.images, real)]
+    assert row.pixels == measure_originality(of_images[0], of_images[1], examples.owner, of_images[2])
+    features = [Means()(images) for images in (generated, real[:8], real)]
+    expected = measure_originality(features[0], features[1].unflatten(0, (4, 2)), examples.owner, features[2])
+    assert row.originality == pytest.approx(expected)
+    assert 0 <= row.recognised <= 1 and 0 < row.recognised_real <= 1
 
 
 def test_what_is_raised_is_the_reason_and_is_logged(caplog):

@@ -8,6 +8,8 @@ import torch
 
 from lightning_nsd.errors import UserError
 from lightning_nsd.evaluation.failure import EvaluationError
+from lightning_nsd.metrics.distances import NAN
+from lightning_nsd.metrics.originality import Originality
 from lightning_nsd.processes.group import Processes
 from tests.evaluation.conftest import (
     FAILS,
@@ -18,6 +20,7 @@ from tests.evaluation.conftest import (
     evaluate,
     make_evaluator,
     make_module,
+    make_report,
     run,
 )
 
@@ -66,7 +69,7 @@ def test_a_warning_is_not_repeated_at_the_next_evaluation():
 
 @pytest.fixture(autouse=True)
 def _count_again():
-    FailsInTheThirdClass.calls = 0
+    FailsInTheThirdClass.arm(len(FIVE))
 
 
 def test_an_extractor_that_raises_in_the_third_class(tmp_path, caplog):
@@ -103,6 +106,31 @@ def test_a_model_that_samples_no_numbers_is_a_failure_of_its_classes():
     assert {row.reason for row in report.rows} == {"ValueError: the model drew values that are not finite"}
 
 
+def said_of(report):
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        make_evaluator()._say_what_to_trust(report)
+    return " ".join(str(warning.message) for warning in warned)
+
+
+@pytest.mark.parametrize("space", ["originality", "pixels"])
+def test_copies_are_an_alarm(space):
+    report = make_report([1.0, 2.0, 3.0])
+    assert said_of(report) == ""
+    for number, part in enumerate((0.5, 0.08, 0.25)):
+        report.rows[number] = report.rows[number]._replace(**{space: Originality(0.1, 0.1, part)})
+    assert "copies! In class 0, class 2 more than 10% of the images, and up to 50%, lie closer" in said_of(report)
+
+
+@pytest.mark.parametrize(
+    ("distance", "floor", "alarm"), [(1e-5, 0.125, True), (1e-3, 0.125, False), (0.0, NAN, True), (1e-4, NAN, False)]
+)
+def test_a_distance_that_cannot_be_is_an_alarm(distance, floor, alarm):
+    report = make_report([5.0, distance])
+    report.rows[1] = report.rows[1]._replace(distances=report.rows[1].distances._replace(floor=floor))
+    assert ("of class 1 is too small to be a distance" in said_of(report)) is alarm
+
+
 def test_classes_that_no_split_has_are_an_error():
     with pytest.raises(UserError, match="no class nosuch"):
         make_evaluator(classes=["nosuch"]).populations(SizedData(FIVE), "val")
@@ -116,7 +144,8 @@ def test_the_same_seed_gives_the_same_bits_and_another_does_not():
     for number, seed in enumerate((0, 0, 1)):
         torch.manual_seed(number)
         found.append(run(make_evaluator(), {"a": 30, "b": 12}, {"eval_seed": seed}).table())
-    assert found[0] == found[1] != found[2]
+    first, again, other = map(repr, found)  # which is the same of NaN
+    assert first == again != other
 
 
 def test_the_moving_average_is_sampled_from():
@@ -143,6 +172,8 @@ def test_mixtures_are_of_the_training_and_of_the_held_out_classes():
         ("mixture_in", 28, 20), ("mixture_out", 28, 20),
     ]  # fmt: skip
     assert report.mixture[0].distances != report.mixture[1].distances
+    assert all(math.isnan(row.recognised) and math.isnan(row.pixels.originality) for row in report.mixture)
+    assert all(0 <= row.recognised <= 1 and row.pixels.originality > 0 for row in report.rows)
 
 
 def watch_extractor(kind, evaluations):
@@ -166,4 +197,4 @@ def test_the_extractor_is_a_module_from_bytes(name):
 
 def test_the_second_evaluation_takes_real_features_from_the_disk():
     seen = watch_extractor(Means, lambda: [run(make_evaluator(), {"a": 12, "b": 12}) for _ in range(2)])
-    assert len(seen) == 4 + 2
+    assert len(seen) == (2 + 4) + 4  # real images once; generated ones and examples each time

@@ -90,6 +90,8 @@ def of_another_kind(content: Content) -> dict[str, Any]:
         "a weight too many": with_weight(torch.zeros(2), "model.surprise"),
         "another's weight": with_weight(torch.zeros(2), "surprise"),
         "half the weights": {**content, "state_dict": dict(list(state.items())[: len(state) // 3])},
+        "a weight that is text": with_weight("x"), "a weight that is null": with_weight(None),
+        "a weight that is a list": with_weight([1.0]), "a weight that is a number": with_weight(1.0),
         "a number as key": {**content, "state_dict": {**state, 3: state[first]}},
         "number as top key": {**content, 3: 4},
         "sparse": with_weight(torch.ones(2, 2).to_sparse()),

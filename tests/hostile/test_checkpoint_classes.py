@@ -19,7 +19,7 @@ from tests.hostile.answer import Answer, assert_refused
 from tests.hostile.make_checkpoint import FIT, Content, put, refusal, write
 
 Ask = Callable[..., Answer]
-PLACES = ("encoder", "context", "denoiser", "sampler", "diffusion", "optimizer", "lr_schedule")
+PLACES = ("encoder", "context", "denoiser", "spatial_context", "sampler", "diffusion", "optimizer", "lr_schedule")
 
 
 @pytest.fixture

@@ -157,6 +157,23 @@ def test_a_run_without_checkpoints_works_and_says_that_it_has_none(option, fit, 
     assert not list(tmp_path.rglob("*.ckpt"))
 
 
+def test_a_run_without_a_progress_bar_works(fit, tmp_path):
+    answered = fit(tmp_path, 2, "--trainer.enable_progress_bar=false")
+    assert answered.status == 0, answered.said
+    assert "Epoch" not in answered.said
+    assert (tmp_path / "last.ckpt").exists()
+
+
+@pytest.mark.parametrize("name", ["a[/b]c", "[red]x"])
+def test_the_folder_of_a_run_is_printed_as_it_is(name, fit, tmp_path):
+    root = tmp_path / name
+    for _ in range(2):
+        answered = fit(root, 1)
+        assert answered.status == 0, answered.said
+        assert str(root / "last.ckpt") in "".join(answered.said.split("\n"))
+    assert (root / "earlier-1" / "last.ckpt").exists()
+
+
 # ---- a loss that is not finite ----
 
 

@@ -119,6 +119,7 @@ REFUSED = {
     "no such class": ["--fid.when=last", "--fid.classes=[nosuch]", "--trainer.limit_val_batches=1.0"],
     "another model": ["--ckpt_path=last", "--model.denoiser.model_channels=16"],
     "another optimiser": ["--ckpt_path=last", "--model.optimizer=torch.optim.RMSprop"],
+    "an optimiser that does not fit": ["--model.optimizer=torch.optim.SparseAdam"],
     "no such checkpoint": ["--ckpt_path=nosuch.ckpt"],
     "no last step to anneal to": ["--trainer.max_steps=-1", "--model.lr_schedule.annealing=linear",
                                   "--trainer.max_epochs=-1"],

@@ -17,6 +17,10 @@ def test_weights_of_sixteen_bits_are_refused_and_the_mixed_precision_is_named(pr
     assert_refused(given, f"trainer.precision is {precision}", precision.replace("true", "mixed"))
 
 
+INTERVALS = ("[]", "[5]", "5", "[3,1]", "[1,2,3]", "[-1,5]", "[.nan,2]", "[0,1e12]", "[0,1000000000000]", "[0.5,2]",
+             "[[1,2],3]", "much", "{a: 1}")  # fmt: skip
+
+
 @pytest.mark.parametrize("place", ["model.sampler", "fid.sampler"])
 @pytest.mark.parametrize(
     ("name", "value"),
@@ -25,6 +29,7 @@ def test_weights_of_sixteen_bits_are_refused_and_the_mixed_precision_is_named(pr
         *(("eta", value) for value in ("nan", "inf", "2", "-0.1")),
         *(("num_steps", value) for value in ("0", "-1", "2.5", "nan", "1000000000000", "1001")),
         *(("timesteps", value) for value in ("[3,3]", "[-1,5]", "[0.5]", "[1000]", "[]")),
+        *(("guidance_interval", value) for value in INTERVALS),
         *(("spacing", value) for value in ("karras", "1", "[linspace]")),
     ],
 )

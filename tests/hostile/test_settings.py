@@ -6,6 +6,7 @@ Nothing is trained: a configuration is read, checked, and everything of it is bu
 import copy
 import functools
 import math
+import shutil
 import sys
 from collections.abc import Callable, Iterator
 from typing import Any, get_type_hints
@@ -210,6 +211,12 @@ def test_sections_of_the_command_line_are_mappings_too(answer):
         ("model.ema_decay=nan", "model.ema_decay is nan"),
         ("model.encoder.num_res_blocks=-1", "model.encoder.num_res_blocks is -1"),
         ("model.denoiser.num_res_blocks=-1", "model.denoiser.num_res_blocks is -1"),
+        (
+            "model.spatial_context.num_res_blocks=0",
+            "model.spatial_context.num_res_blocks is 0; it must be a whole number",
+        ),
+        ("model.spatial_context.model_channels=1000000000000", "model.spatial_context.model_channels is 1000000000000"),
+        ("model.spatial_context=DiT", "model.spatial_context"),
         ("model.encoder.context_dim=0", "model.encoder.context_dim is 0"),
         ("model.denoiser.model_channels=65536", "Its widest layer is model.denoiser."),
         ("model.denoiser.channel_multipliers=[]", "channel_multipliers"),
@@ -263,29 +270,50 @@ BOMB = "a: &a [x, x, x, x, x, x, x, x, x, x]\n" + "".join(
 )
 
 
-@pytest.mark.parametrize(
-    ("content", "words"),
-    [
-        (b"trainer: {max_steps: 1} # \xff\xfe", "is not UTF-8"),
-        ("trainer: {max_steps: 1}\n".encode("utf-16"), "is not UTF-8"),
-        (BOMB.encode(), "unfolds to more than"),
-        (b"trainer: &a\n  logger: *a\n", "holds itself"),
-        (b"trainer: &a [*a]\n", "holds itself"),
-        (b"[" * 5000, "is no YAML"),
-        (b"[" * 500, "deep"),
-        (b"{a: " * 500, "deep"),
-        (b"trainer: {max_steps: 1", "is no YAML"),
-        (b"trainer:\n\t- 3", "is no YAML"),
-        (b"- 3", "is to hold sections"),
-        (b"", "is to hold sections"),
-        (b"x: " + b"9" * 5000, "cannot be read"),
-        (b"!!python/object/apply:os.system [touch executed]", "is no YAML"),
-        (b"trainer: !!python/object/apply:os.system [touch executed]", "is no YAML"),
-    ],
-)
+NO_CONFIGURATION = [
+    (b"trainer: {max_steps: 1} # \xff\xfe", "is not UTF-8"),
+    ("trainer: {max_steps: 1}\n".encode("utf-16"), "is not UTF-8"),
+    (BOMB.encode(), "unfolds to more than"),
+    (b"trainer: &a\n  logger: *a\n", "holds itself"),
+    (b"trainer: &a [*a]\n", "holds itself"),
+    (b"[" * 5000, "is no YAML"),
+    (b"[" * 500, "deep"),
+    (b"{a: " * 500, "deep"),
+    (b"trainer: {max_steps: 1", "is no YAML"),
+    (b"trainer:\n\t- 3", "is no YAML"),
+    (b"- 3", "is to hold sections"),
+    (b"", "is to hold sections"),
+    (b"x: " + b"9" * 5000, "cannot be read"),
+    (b"!!python/object/apply:os.system [touch executed]", "is no YAML"),
+    (b"trainer: !!python/object/apply:os.system [touch executed]", "is no YAML"),
+]
+NO_CONFIGURATION_OF_AN_EVALUATION = [
+    (b'data: !!int ""', "cannot be read"),
+    (b"data: !!timestamp x", "cannot be read"),
+    (b"fid: []", "fid is [];"),
+    (b"fid: 3", "fid is 3;"),
+    (b"data: 3", "config"),
+    (b"data: {class_path: Glyphs}\nseed_everything: .inf", "seed_everything is inf; it must be a whole number"),
+    (b"data: {class_path: Glyphs}\nseed_everything: {}", "seed_everything is {}; it must be a whole number"),
+    (b"data: {class_path: Glyphs}\nseed_everything: -1", "seed_everything is -1; it must be a whole number"),
+    (b"{}", "no section data"),
+]
+
+
+@pytest.mark.parametrize(("content", "words"), NO_CONFIGURATION)
 def test_a_file_that_is_no_configuration_is_refused(content, words, answer, tmp_path):
     (tmp_path / "hostile.yaml").write_bytes(content)
     assert_refused(answer("fit", "--config", "hostile.yaml"), "hostile.yaml", words)
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize(("content", "words"), [*NO_CONFIGURATION, *NO_CONFIGURATION_OF_AN_EVALUATION])
+@pytest.mark.parametrize("named", [True, False], ids=["named", "found beside a checkpoint"])
+def test_an_evaluation_refuses_it_too(named, content, words, answer, tmp_path, good):
+    shutil.copy(good, tmp_path / "copy.ckpt")
+    (tmp_path / "config.yaml").write_bytes(content)
+    option = ["--config=config.yaml", "--out=out"] if named else []
+    assert_refused(answer("evaluate", f"--ckpt_path={tmp_path / 'copy.ckpt'}", *option), "config.yaml", words)
     assert not (tmp_path / "executed").exists()
 
 

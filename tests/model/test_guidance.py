@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
+from lightning_nsd.diffusion.sampler import DDIM
 from lightning_nsd.model.guidance import guided_network
 from tests.conftest import make_model, randomized, tiny_dit, tiny_set_vit
 
@@ -64,3 +65,28 @@ def test_guidance_leaves_a_learned_variance_as_the_conditional_network_gives_it(
     assert not torch.allclose(guided[:, :3], conditional[:, :3], rtol=0.1)
     null = model.denoiser(x_t, t, model.null_context.expand(2, -1))
     assert not torch.allclose(guided[:, 3:], null[:, 3:], rtol=0.1)
+
+
+def test_the_interval_decides_image_by_image_with_both_its_ends_guided(randn):
+    model = randomized(make_model(context_dropout=0.1).model.double()).eval()
+    support, x_t, t = randn(1, 3, 3, 8, 8), randn(4, 3, 8, 8, seed=1), torch.tensor([9, 10, 30, 31])
+    guided, unguided = (guided_network(model, support, 4, w)(x_t, t) for w in (2.1, 1.0))
+    within = guided_network(model, support, 4, 2.1, [10, 30])(x_t, t)
+    assert torch.equal(within[1:3], guided[1:3])
+    torch.testing.assert_close(within[[0, 3]], unguided[[0, 3]])
+    assert not torch.allclose(guided, unguided, rtol=0.1)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_an_interval_of_all_timesteps_draws_what_none_draws_to_the_last_bit(dtype, randn):
+    drawn = []
+    for interval in (None, [0, 49], [0, 10], [20, 20]):
+        model = make_model(context_dropout=0.1, sampler=DDIM(5, guidance=2.1, guidance_interval=interval))
+        randomized(model.evaluation_model)
+        drawn.append(model.to(dtype).sample(randn(1, 3, 3, 8, 8), 2, torch.Generator().manual_seed(0)))
+    assert torch.equal(drawn[0], drawn[1])
+    assert not torch.allclose(drawn[0], drawn[2])
+    model.sampler = DDIM(5)  # of the five timesteps none is 20
+    torch.testing.assert_close(
+        drawn[3], model.sample(randn(1, 3, 3, 8, 8), 2, torch.Generator().manual_seed(0)), rtol=1e-4, atol=1e-5
+    )

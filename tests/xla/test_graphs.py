@@ -12,6 +12,7 @@ from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.sampler import DDIM
 from lightning_nsd.model.context import VariationalContext
 from lightning_nsd.model.guidance import guided_network
+from lightning_nsd.model.spatial_context import SpatialContext
 from lightning_nsd.model.unet import UNet
 from lightning_nsd.model.unet_encoder import UNetEncoder
 from lightning_nsd.training.lr_schedule import LRSchedule
@@ -44,7 +45,8 @@ VARIANTS = {
     "cross-attention": {"encoder": partial(tiny_set_vit, pool="none"),
                         "denoiser": partial(tiny_dit, conditioning="cross_attention")},
     "learned variance": {"diffusion": GaussianDiffusion(50, variance="learned")},
-    "dropout": {"denoiser": partial(tiny_unet, dropout=0.2), "encoder": tiny_unet_encoder, "context_dropout": 0.2},
+    "dropout": {"denoiser": partial(tiny_unet, dropout=0.2), "encoder": tiny_unet_encoder, "context_dropout": 0.2,
+                "spatial_context": partial(SpatialContext, model_channels=4, num_res_blocks=1)},
 }  # fmt: skip
 
 
@@ -116,14 +118,15 @@ def no_noise(step):
     raise AssertionError(f"step {step} is deterministic and asks for no noise")
 
 
-def test_sampling_compiles_its_step_once_and_runs_it_fifty_times(randn):
+@pytest.mark.parametrize("interval", [None, [30, 60]], ids=["all timesteps", "some timesteps"])
+def test_sampling_compiles_its_step_once_and_runs_it_fifty_times(interval, randn):
     module = randomized(make_model(diffusion=GaussianDiffusion(100), context_dropout=0.1))
     support, x_T = randn(2, 3, 3, 8, 8).float(), randn(8, 3, 8, 8, seed=1).float()
-    sampler = DDIM(50, guidance=1.5)
+    sampler = DDIM(50, guidance=1.5, guidance_interval=interval)
 
     def draw(device):
         module.to(device)
-        network = guided_network(module.model, support.to(device), 4, 1.5)
+        network = guided_network(module.model, support.to(device), 4, sampler.guidance, sampler.guidance_interval)
         steps = []
 
         def after_step():

@@ -1,0 +1,98 @@
+"""The comparison of configs: its judge knows copies and real letters, and its table says means and deviations."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from lightning_nsd.data.glyphs import Glyphs
+from lightning_nsd.data.transforms import to_unit_range
+
+
+@pytest.fixture(scope="module")
+def bench():
+    folder = str(Path(__file__).parent.parent.parent / "bench")
+    sys.path.insert(0, folder)
+    import judge
+    import quality
+
+    yield argparse.Namespace(judge=judge, quality=quality)
+    sys.path.remove(folder)
+
+
+@pytest.fixture(scope="module")
+def judge(bench, tmp_path_factory):
+    data = Glyphs(image_size=8, n_shot=2, val_script="digits", test_script="thai")
+    return bench.judge.Judge(data, tmp_path_factory.mktemp("judge"), classifier_steps=4, sets=2)
+
+
+@pytest.fixture(scope="module")
+def real(judge):
+    """Twelve real letters of every held-out class: the first two as examples of each of two sets, then the others."""
+    images = torch.stack([to_unit_range(judge.fonts.of_class(number)[:12]) for number in judge.held_out.tolist()])
+    return images.unflatten(1, (2, 6))  # (K, sets, 6, 1, 8, 8)
+
+
+def drawings(bench, support, drawn):
+    return bench.judge.Drawings(support, drawn)
+
+
+def test_the_classes_are_those_of_the_held_out_scripts(judge):
+    assert len(judge.held_out) == 10 + 46
+
+
+def test_copies_of_the_examples_are_not_original(bench, judge, real):
+    support = real[:, :, :2]
+    result = judge.judge(drawings(bench, support, support))
+    assert result["originality"] == 0
+    assert result["copies"] == 1
+
+
+def test_real_letters_are_as_original_and_as_diverse_as_real_letters(bench, judge, real):
+    result = judge.judge(drawings(bench, real[:, :, :2], real[:, :, 2:]))
+    for name in ("originality", "diversity", "feature_originality", "feature_diversity"):
+        assert result[name] == pytest.approx(1, abs=0.25)
+    assert result["copies"] == 0
+
+
+def test_one_image_again_and_again_is_not_diverse(bench, judge, real):
+    result = judge.judge(drawings(bench, real[:, :, :2], real[:, :, 2:3].expand(-1, -1, 4, -1, -1, -1)))
+    assert result["diversity"] == result["feature_diversity"] == 0
+
+
+def test_the_summary_is_the_mean_and_the_deviation_over_seeds(bench):
+    runs = [{"config": "a", "sampler": "w1", **dict.fromkeys(bench.quality.COLUMNS, value)} for value in (0.5, 0.7)]
+    alone = {"config": "b", "sampler": "w1", **dict.fromkeys(bench.quality.COLUMNS, 1.0)}
+    first, second = bench.quality.summarise([*runs, alone])
+    assert (first["config"], first["seeds"], second["seeds"]) == ("a", 2, 1)
+    assert first["ratio"] == pytest.approx([0.6, 0.02**0.5])
+    assert second["ratio"] == [1.0, None]
+
+
+def test_steps_in_given_minutes_follow_from_two_short_runs_that_are_made_once(bench, tmp_path, monkeypatch):
+    made = []
+
+    def fit(config, folder, steps, *more):
+        made.append(steps)
+        return 10 + 0.5 * steps
+
+    monkeypatch.setattr(bench.quality, "fit", fit)
+    assert [bench.quality.steps_in(minutes, "a.yaml", tmp_path) for minutes in (1, 10)] == [120, 1200]
+    assert made == [40, 120]
+
+
+def test_a_run_that_is_done_is_not_trained_again(bench, tmp_path, monkeypatch):
+    run = bench.quality.Run("a.yaml", 3, ("thai", "greek"), tmp_path)
+    kept = dict.fromkeys(bench.quality.COLUMNS, 0.5)
+    (tmp_path / "trained").touch()
+    (tmp_path / "quality_w2_100_600.json").write_text(json.dumps(kept))
+    sampler = argparse.Namespace(guidance=2.0, guidance_interval=(100, 600))
+    monkeypatch.setattr(bench.quality, "fit", pytest.fail)
+    monkeypatch.setattr(bench.quality.lightning_nsd, "load", lambda path: None)
+    monkeypatch.setattr(bench.quality, "choose_sampler", lambda *arguments: sampler)
+    arguments = argparse.Namespace(guidance=None, guidance_interval=None)
+    (result,) = bench.quality.measured(run, None, arguments)
+    assert (result["config"], result["seed"], result["sampler"], result["ratio"]) == ("a.yaml", 3, "w2_100_600", 0.5)
