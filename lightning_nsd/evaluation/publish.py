@@ -34,8 +34,8 @@ def publish(report: Report, root: Path, loggers: Iterable[Logger] = ()) -> None:
     for logger in loggers:
         logger.log_metrics(report.figures(), step=report.step)
         logger.save()
-    for name, make, file in (("chart", make_chart, CHART_FILE), ("scatter", make_scatter, SCATTER_FILE)):
-        with Shown(f"The {name} of {report.distance}"):
+    with Shown(f"The chart of {report.distance}"):
+        for name, make, file in (("chart", make_chart, CHART_FILE), ("scatter", make_scatter, SCATTER_FILE)):
             if (picture := make(report)) is None:
                 continue
             for logger in loggers:

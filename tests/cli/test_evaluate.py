@@ -98,7 +98,7 @@ def test_mistakes_about_a_checkpoint_are_named(trained, nsd, tmp_path):
     (trained / "config.yaml").write_text(text.replace("image_size: 8", "image_size: 16"))
     assert "reads images of 16 and 1" in nsd("evaluate", *ckpt)[1]
     (trained / "config.yaml").write_text("- 3")
-    assert "not the configuration of a run" in nsd("evaluate", *ckpt)[1]
+    assert "is to hold sections" in nsd("evaluate", *ckpt)[1]
     (trained / "config.yaml").unlink()
     assert "There is no config.yaml beside" in nsd("evaluate", *ckpt)[1]
 

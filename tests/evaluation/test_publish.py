@@ -19,6 +19,13 @@ def test_a_chart_that_cannot_be_made_is_a_warning(tmp_path, monkeypatch):
     assert float(rows["a"]["fd_means"]) > 0
 
 
+def test_there_is_a_picture_of_recognisability_where_there_are_several_classes(tmp_path):
+    for name, sizes in (("several", {"a": 12, "b": 12}), ("one", {"a": 12})):
+        evaluate(tmp_path / name, sizes)
+    assert [path.parts[-4] for path in tmp_path.rglob("recognisability.png")] == ["several"]
+    assert len(list(tmp_path.rglob("per_class.png"))) == 2
+
+
 def test_the_table_of_wandb_is_that_of_the_files_and_generated_images():
     report = make_report([2.0, math.nan])
     report.rows[0] = report.rows[0]._replace(strip=make_bytes(4))
