@@ -81,13 +81,15 @@ def settings(
 
 
 def with_maps() -> Iterator[tuple[str, Settings]]:
-    """A spatial context beside both kinds of context, in front of either denoiser."""
-    for denoiser, diffusion in zip(DENOISERS, DIFFUSIONS, strict=False):
-        for conditioning, encoder in (("film", VECTOR_ENCODERS[1]), ("cross_attention", TOKEN_ENCODERS[3])):
-            yield (
-                f"SpatialContext-{encoder[0]}-{conditioning}-{denoiser[0]}",
-                settings(encoder, denoiser, conditioning, diffusion=diffusion, spatial_context=SPATIAL_CONTEXT),
-            )
+    """A spatial context beside either kind of context, in front of either denoiser."""
+    for denoiser, diffusion, conditioning, encoder in (
+        (DENOISERS[1], DIFFUSIONS[1], "film", VECTOR_ENCODERS[1]),
+        (DENOISERS[0], DIFFUSIONS[0], "cross_attention", TOKEN_ENCODERS[3]),
+    ):
+        yield (
+            f"SpatialContext-{encoder[0]}-{conditioning}-{denoiser[0]}",
+            settings(encoder, denoiser, conditioning, diffusion=diffusion, spatial_context=SPATIAL_CONTEXT),
+        )
 
 
 def combinations() -> Iterator[tuple[str, Settings]]:
