@@ -1,6 +1,6 @@
 """What is said about a model's drawings of letters it never saw: read right, original, diverse."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
@@ -33,6 +33,27 @@ class Drawings(NamedTuple):
 
     support: Tensor
     drawn: Tensor
+
+
+def describe(
+    drawings: Drawings, real: Sequence[Tensor], networks: Mapping[str, Callable[[Tensor], Tensor]]
+) -> dict[str, float]:
+    """Originality, diversity and copies in pixels and in other spaces, means over the classes (see `Originality`).
+
+    Args:
+        real: images of every class, `(r, 1, H, W)` in [-1, 1].
+        networks: what stands before the three names, and how images `(M, 1, H, W)` become features `(M, d)`.
+    """
+    result = {}
+    owner = torch.arange(drawings.drawn.shape[1]).repeat_interleave(drawings.drawn.shape[2])
+    for space, features in {"": lambda images: images.flatten(1), **networks}.items():
+        found = []
+        for support, images, others in zip(*drawings, real, strict=True):
+            examples = features(support.flatten(0, 1)).unflatten(0, support.shape[:2])
+            found.append(measure_originality(features(images.flatten(0, 1)), examples, owner, features(others)))
+        for name in found[0]._fields:
+            result[space + name] = mean(getattr(each, name) for each in found)
+    return result
 
 
 class Judge:
@@ -85,19 +106,8 @@ class Judge:
         drawn = drawings.drawn
         targets = self.held_out.repeat_interleave(drawn.shape[1] * drawn.shape[2])
         result = {"ratio": self._accuracy(drawn.flatten(0, 2), targets) / self.real_accuracy}
-        owner = torch.arange(drawn.shape[1]).repeat_interleave(drawn.shape[2])
-        spaces: dict[str, Callable[[Tensor], Tensor]] = {
-            "": lambda images: images.flatten(1),
-            "feature_": lambda images: self.extractor.features(to_bytes(images)),
-        }
-        for space, features in spaces.items():
-            found = []
-            for support, images, number in zip(*drawings, self.held_out.tolist(), strict=True):
-                examples = features(support.flatten(0, 1)).unflatten(0, support.shape[:2])
-                real = features(to_unit_range(self.fonts.of_class(number)))
-                found.append(measure_originality(features(images.flatten(0, 1)), examples, owner, real))
-            for name in found[0]._fields:
-                result[space + name] = mean(getattr(each, name) for each in found)
+        real = [to_unit_range(self.fonts.of_class(number)) for number in self.held_out.tolist()]
+        result |= describe(drawings, real, {"feature_": lambda images: self.extractor.features(to_bytes(images))})
         return result
 
     def _accuracy(self, images: Tensor, targets: Tensor) -> float:

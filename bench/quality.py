@@ -3,9 +3,10 @@
     python bench/quality.py --config glyphs.yaml other.yaml --minutes 9.5 --seeds 5
     python bench/quality.py --config glyphs.yaml --guidance 1 2 3 --guidance_interval 100 600 --rotate
 
-Every run trains in a process of its own and is judged on classes of the held-out scripts (`judge.py`). What is done is
-kept in the output folder: the same command goes on where an earlier one stopped. It ends with a table, `quality.json`,
-a figure of what is read right against what is original, and a sheet of letters for each config.
+A config may be several that are laid over each other: `glyphs.yaml+change.yaml`. Every run trains in a process of its
+own and is judged on classes of the held-out scripts (`judge.py`). What is done is kept in the output folder: the same
+command goes on where an earlier one stopped. It ends with a table, `quality.json`, a figure of what is read right
+against what is original, and a sheet of letters for each config.
 """
 
 import argparse
@@ -47,7 +48,7 @@ class Run(NamedTuple):
     """One training.
 
     Attributes:
-        config: file name of a config, or path.
+        config: file name of a config, or path, or several with `+` between.
         seed: of everything.
         scripts: held out for validation and for the test.
         folder: where it is kept.
@@ -59,13 +60,19 @@ class Run(NamedTuple):
     folder: Path
 
 
+def title(config: str) -> str:
+    """A config's name without folders and endings."""
+    return "+".join(Path(layer).stem for layer in config.split("+"))
+
+
 def fit(config: str, folder: Path, steps: int | None, *more: str) -> float:
     """Train in a new process, on from where an earlier one stopped; the seconds it took.
 
     Raises:
         SystemExit: it failed.
     """
-    command = [sys.executable, "-m", "lightning_nsd", "fit", "--config", config, f"--trainer.default_root_dir={folder}"]
+    command = [sys.executable, "-m", "lightning_nsd", "fit", f"--trainer.default_root_dir={folder}"]
+    command += [f"--config={layer}" for layer in config.split("+")]
     command += ["--fid.when=never", *([] if steps is None else [f"--trainer.max_steps={steps}"]), *more]
     if (folder / "last.ckpt").exists():
         command.append("--ckpt_path=last")
@@ -145,7 +152,7 @@ def plot(lines: list[dict[str, Any]], path: Path) -> None:
     axes = figure.add_subplot()
     for line in lines:
         (x, dx), (y, dy) = line["originality"], line["ratio"]
-        label = f"{Path(line['config']).stem} {line['sampler']}"
+        label = f"{title(line['config'])} {line['sampler']}"
         axes.errorbar(x, y, xerr=dx or 0, yerr=dy or 0, fmt="o", capsize=3, label=label)
     axes.plot(1, 1, "k*", ms=12, label="real images")
     axes.plot(0, 1, "kX", ms=10, label="copies of the examples")
@@ -179,7 +186,7 @@ def main() -> None:
         for seed in range(arguments.seeds):  # a seed of every config first, so that a stopped comparison is a fair one
             scripts = HELD_OUT[seed % len(HELD_OUT)] if arguments.rotate else HELD_OUT[0]
             for config in arguments.config:
-                folder = arguments.output / Path(config).stem
+                folder = arguments.output / title(config)
                 steps = arguments.steps
                 if arguments.minutes is not None:
                     steps = steps_in(arguments.minutes, config, folder / "calibration")

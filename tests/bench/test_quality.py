@@ -2,8 +2,6 @@
 
 import argparse
 import json
-import sys
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,13 +12,10 @@ from lightning_nsd.data.transforms import to_unit_range
 
 @pytest.fixture(scope="module")
 def bench():
-    folder = str(Path(__file__).parent.parent.parent / "bench")
-    sys.path.insert(0, folder)
     import judge
     import quality
 
-    yield argparse.Namespace(judge=judge, quality=quality)
-    sys.path.remove(folder)
+    return argparse.Namespace(judge=judge, quality=quality)
 
 
 @pytest.fixture(scope="module")
@@ -96,3 +91,24 @@ def test_a_run_that_is_done_is_not_trained_again(bench, tmp_path, monkeypatch):
     arguments = argparse.Namespace(guidance=None, guidance_interval=None)
     (result,) = bench.quality.measured(run, None, arguments)
     assert (result["config"], result["seed"], result["sampler"], result["ratio"]) == ("a.yaml", 3, "w2_100_600", 0.5)
+
+
+def test_configs_are_laid_over_each_other(bench, tmp_path, monkeypatch):
+    calls = []
+    monkeypatch.setattr(
+        bench.quality.subprocess, "run", lambda command, **_: calls.append(command) or argparse.Namespace(returncode=0)
+    )
+    bench.quality.fit("glyphs.yaml+some/change.yaml", tmp_path, 7)
+    (command,) = calls
+    assert [word for word in command if word.startswith("--config")] == [
+        "--config=glyphs.yaml",
+        "--config=some/change.yaml",
+    ]
+    assert "--trainer.max_steps=7" in command
+    assert bench.quality.title("glyphs.yaml+some/change.yaml") == "glyphs+change"
+
+
+def test_a_training_that_fails_ends_the_comparison_and_names_its_folder(bench, tmp_path, monkeypatch):
+    monkeypatch.setattr(bench.quality.subprocess, "run", lambda *_, **__: argparse.Namespace(returncode=2))
+    with pytest.raises(SystemExit, match=str(tmp_path)):
+        bench.quality.fit("glyphs.yaml", tmp_path, 7)

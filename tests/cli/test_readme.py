@@ -59,7 +59,8 @@ SMALL = {
     "glyphs_long.yaml": UNET,
     "cifar100.yaml": {**VIT, **DIT},
     "cifar100_unet.yaml": {**VIT, "denoiser.model_channels": 16},
-    "omniglot.yaml": {**VIT, **DIT},
+    "cifar100_small.yaml": UNET,
+    "omniglot.yaml": UNET,
 }
 """What makes a config's model small."""
 
