@@ -19,6 +19,7 @@ from jax_reference.train_step import TrainState, make_train_step, split, start_t
 from jax_reference.training.draws import draw
 from jax_reference.written_out.adamw import adamw
 from lightning_nsd.data.transforms import to_unit_range
+from lightning_nsd.files.whole_file import write_text
 from lightning_nsd.rng import Stream, philox
 
 CHECKPOINT = "last.orbax"
@@ -34,6 +35,14 @@ def write_metrics(path: Path, row: dict[str, Any]) -> None:
         if new:
             writer.writeheader()
         writer.writerow(row)
+
+
+def forget_metrics_from(path: Path, step: int) -> None:
+    """Leave out the lines of `step` and later: a run that goes on from an earlier checkpoint writes them again."""
+    if path.exists():
+        head, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines if int(line.split(",")[0]) < step]
+        write_text(path, "".join([head, *kept]))
 
 
 def fit(config: Config, root: Path, max_steps: int, resume: bool = False, params: Any = None) -> TrainState:
@@ -68,6 +77,7 @@ def fit(config: Config, root: Path, max_steps: int, resume: bool = False, params
     dtype = jnp.result_type(*jax.tree.leaves(state.params))
 
     start = int(state.step)
+    forget_metrics_from(root / METRICS, start)
     with tqdm(total=max_steps, initial=start, unit="step") as progress:
         for number in range(start, max_steps):
             images = to_unit_range(config.data.training_batch(number).images).numpy().astype(dtype)

@@ -9,6 +9,7 @@ import yaml
 from parity_tests import cases, command, ladder
 from parity_tests.check import Check
 from parity_tests.report import Report, conclusion
+from parity_tests.rungs import metric
 
 FROM_DATA = ("image_size", "channels", "n_shot")
 
@@ -27,7 +28,11 @@ def run(config: Path, *more: str) -> tuple[int, dict]:
     return status, json.loads((config.parent / "out" / "parity.json").read_text())
 
 
-def test_all_rungs_pass_and_the_report_is_written(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_rungs_pass_and_the_report_is_written(
+    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(metric, "inceptions", lambda *_: (None, None))  # a minute, and a test of its own
+    monkeypatch.setattr(metric, "features", lambda *_: Check("metric", "features", "float64", {"features": 0.0}))
     status, report = run(config)
     assert status == 0 and report["passed"]
     assert {check["rung"] for check in report["checks"]} == set(range(9))

@@ -52,7 +52,7 @@ def test_the_same_masks_give_the_same_loss_and_gradients(name: str) -> None:
     for part in ("encoder", "denoiser"):
         arguments = {**settings[part]["init_args"], "dropout": RATE}
         settings = {**settings, part: {**settings[part], "init_args": arguments}}
-    pair = Pair(settings)
+    pair = Pair(settings, compiled=True)
     ours = {key for key, module in pair.ours.model.named_modules() if isinstance(module, torch.nn.Dropout)}
     theirs = {dotted(path) for path, module in nnx.iter_modules(pair.theirs) if isinstance(module, nnx.Dropout)}
     assert ours == theirs and ours

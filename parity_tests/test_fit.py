@@ -65,9 +65,22 @@ def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(config: Path, tmp_path:
     assert losses(tmp_path / "whole") == losses(tmp_path / "parts") and len(losses(tmp_path / "whole")) == 4
 
 
+def test_steps_that_are_trained_again_are_logged_once(
+    config: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = read_config(str(config))
+    fit(read, tmp_path, 1)
+    with monkeypatch.context() as patched:
+        patched.setattr("jax_reference.orbax_checkpoint.save", lambda *_: None)  # as if killed before it was written
+        fit(read, tmp_path, 3, resume=True)
+    fit(read, tmp_path, 3, resume=True)
+    with (tmp_path / METRICS).open() as file:
+        assert [int(row["step"]) for row in csv.DictReader(file)] == [0, 1, 2]
+
+
 def test_the_first_loss_is_that_of_the_torch_side_with_the_same_weights_and_draws(config: Path) -> None:
     read = read_config(str(config))
-    pair = Pair(read.model, "float32")
+    pair = Pair(read.model, "float32", compiled=True)
     images = to_unit_range(read.data.training_batch(0).images).numpy()
     source = philox(read.seed, Stream.TRAIN_NOISE, 0)
     draws: Any = draw(images, pair.diffusion.num_steps, pair.theirs.context_noise_shape(images.shape[1]), 0.1, source)

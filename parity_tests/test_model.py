@@ -22,7 +22,7 @@ def test_network_loss_and_every_gradient_agree(name: str) -> None:
 
 @pytest.mark.parametrize("name", cases.EVERY_MODULE)
 def test_they_agree_in_single_precision(name: str) -> None:
-    pair = Pair(cases.EVERY_MODULE[name], "float32")
+    pair = Pair(cases.EVERY_MODULE[name], "float32", compiled=True)
     inputs = pair.inputs()
     for check in (*model.check(pair, inputs), *loss.check(pair, inputs)):
         check.require()
@@ -30,7 +30,7 @@ def test_they_agree_in_single_precision(name: str) -> None:
 
 def test_padded_images_agree() -> None:
     settings = {**cases.SMALL_DIT, "image_size": 28, "channels": 1}
-    pair = Pair(settings)
+    pair = Pair(settings, compiled=True)
     inputs = pair.inputs()
     for check in (*model.check(pair, inputs), *loss.check(pair, inputs)):
         check.require()
@@ -38,7 +38,7 @@ def test_padded_images_agree() -> None:
 
 @pytest.mark.parametrize("n_shot", [1, 3])
 def test_other_numbers_of_shots_agree(n_shot: int) -> None:
-    pair = Pair({**cases.EVERY_MODULE["ViT-DiT"], "n_shot": n_shot})
+    pair = Pair({**cases.EVERY_MODULE["ViT-DiT"], "n_shot": n_shot}, compiled=True)
     for check in loss.check(pair, pair.inputs(batch=1)):
         check.require()
 

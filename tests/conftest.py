@@ -28,12 +28,12 @@ tiny_dit = partial(DiT, hidden_size=16, depth=1, num_heads=2, patch_size=4)
 
 
 def pytest_sessionstart() -> None:
-    """Before the first backward pass and Trainer, and compiling without optimising, which takes the time here."""
+    """Before the first backward pass and Trainer; compiling, which takes the time here, does without what makes it slow."""
     answer_for_lightning()
     # What was started in the background ignores Ctrl-C and the terminal's end, and so would all that it starts itself.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0")
+    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
     if is_installed():
         find_devices()
 

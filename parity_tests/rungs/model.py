@@ -45,24 +45,27 @@ def by_depth(left: dict[str, Call], right: dict[str, Call]) -> dict[str, float]:
 
 
 def sampling_outputs(pair: Pair, inputs: Inputs) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What a sampler calls: contexts of support sets, and the network with and without guidance, two queries each.
+    """What a sampler calls: contexts of support sets, and the network with and without guidance.
 
-    The interval is the first of the timesteps, so that it begins and ends with one that is guided.
+    As many queries each as an episode has images: what is compiled for training's forward pass serves again. The
+    interval is the first of the timesteps, so that it begins and ends with one that is guided.
     """
     support, t = inputs.images[:, 1:], inputs.t
-    timesteps = t.repeat(2)
-    x_t = inputs.noise[: 2 * len(t)]
+    queries = inputs.images.shape[1]
+    timesteps = t.repeat(queries)
     left: dict[str, Any] = {}
     right: dict[str, Any] = {}
-    arrays = (x_t, timesteps)
+    arrays = (inputs.noise, timesteps)
     cases: dict[str, tuple[float, list[int] | None]] = {"guidance 1.0": (1.0, None)}
     if pair.ours.model.null_context is not None:
         cases |= {"guidance 2.5": (2.5, None), "guidance 2.5 in an interval": (2.5, [int(t[0]), int(t[0])])}
     for name, guidance in cases.items():
         with torch.no_grad():
-            network = guided_network(pair.ours.model, pair.on_device(support), 2, *guidance)
+            network = guided_network(pair.ours.model, pair.on_device(support), queries, *guidance)
             left[name] = to_numpy(network(*map(pair.on_device, arrays)))
-        right[name] = to_numpy(their_guided_network(pair.theirs, to_jax(support), 2, *guidance)(*map(to_jax, arrays)))
+        right[name] = to_numpy(
+            their_guided_network(pair.theirs, to_jax(support), queries, *guidance)(*map(to_jax, arrays))
+        )
     return left, right
 
 
