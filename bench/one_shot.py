@@ -16,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from judge import Drawings, describe
 from one_shot_reader import features_of, named, train_reader
@@ -99,11 +100,11 @@ def judge(
         described.append(describe(Drawings(support[:, None], drawn[:, None]), real, spaces))
         rows.append(torch.cat([support[0], drawn[0]]))
     write_picture(picture, grid(rows[:SHOWN], rule_after=model.n_shot))
-    right, of_real = torch.tensor(drawn_right), torch.tensor(real_right)
+    right, of_real = np.array(drawn_right), np.array(real_right)
     means = {name: sum(each[name] for each in described) / runs for name in described[0]}
     return {
         "read_right": float(right.mean()),
-        "read_right_standard_error": float(right.std() / runs**0.5),
+        "read_right_standard_error": float(right.std(ddof=1) / runs**0.5) if runs > 1 else None,
         "read_right_real": float(of_real.mean()),
         "ratio": float(right.mean() / of_real.mean()),
         **means,

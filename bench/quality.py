@@ -2,6 +2,7 @@
 
     python bench/quality.py --config glyphs.yaml other.yaml --minutes 9.5 --seeds 5
     python bench/quality.py --config glyphs.yaml --guidance 1 2 3 --guidance_interval 100 600 --rotate
+    python bench/quality.py --config glyphs.yaml --sampler dpm++ --sampler_steps 5 10 20
 
 A config may be several that are laid over each other: `glyphs.yaml+change.yaml`. Every run trains in a process of its
 own and is judged on classes of the held-out scripts (`judge.py`). What is done is kept in the output folder: the same
@@ -14,6 +15,7 @@ import json
 import subprocess
 import sys
 import time
+from itertools import product
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, NamedTuple
@@ -28,6 +30,8 @@ from tqdm import tqdm
 import lightning_nsd
 from lightning_nsd.commands.sample import choose_sampler
 from lightning_nsd.data.glyphs import Glyphs, Script
+from lightning_nsd.diffusion.gaussian import GaussianDiffusion
+from lightning_nsd.diffusion.sampler import SAMPLERS, Sampler
 from lightning_nsd.pictures import grid, write_picture
 
 HELD_OUT: tuple[tuple[Script, Script], ...] = (
@@ -93,8 +97,16 @@ def steps_in(minutes: float, config: str, folder: Path) -> int:
     return round(60 * minutes / json.loads(kept.read_text(encoding="utf-8")))
 
 
+def describe_sampler(sampler: Sampler, diffusion: GaussianDiffusion) -> str:
+    """Its kind, how many timesteps it visits, and its guidance; part of a file's name."""
+    (name,) = (name for name, kind in SAMPLERS.items() if type(sampler) is kind)
+    interval = sampler.guidance_interval
+    where = f"_{'_'.join(map(str, interval))}" if interval else ""
+    return f"{name}_{len(sampler.chain(diffusion))}_w{sampler.guidance:g}{where}"
+
+
 def measured(run: Run, steps: int | None, arguments: argparse.Namespace) -> list[dict[str, Any]]:
-    """What is said about a run, with each guidance; trains and draws what is not there yet."""
+    """What is said about a run, with each sampler; trains and draws what is not there yet."""
     trained, (val, test) = run.folder / "trained", run.scripts
     if not trained.exists():
         fit(
@@ -107,10 +119,9 @@ def measured(run: Run, steps: int | None, arguments: argparse.Namespace) -> list
         )
         trained.touch()
     model, judge, results = lightning_nsd.load(run.folder / "last.ckpt"), None, []
-    for guidance in arguments.guidance or [None]:
-        sampler = choose_sampler(model, None, None, guidance, arguments.guidance_interval)
-        interval = sampler.guidance_interval
-        label = f"w{sampler.guidance:g}_{'_'.join(map(str, interval)) if interval else 'everywhere'}"
+    for guidance, num_steps in product(arguments.guidance or [None], arguments.sampler_steps or [None]):
+        sampler = choose_sampler(model, arguments.sampler, num_steps, guidance, arguments.guidance_interval)
+        label = describe_sampler(sampler, model.diffusion)
         kept = run.folder / f"quality_{label}.json"
         if not kept.exists():
             data = Glyphs(image_size=model.image_size, n_shot=model.n_shot, val_script=val, test_script=test)
@@ -176,6 +187,8 @@ def main() -> None:
     parser.add_argument("--rotate", action="store_true", help="hold other scripts out for every seed")
     parser.add_argument("--guidance", type=float, nargs="*", help="instead of the configs' own")
     parser.add_argument("--guidance_interval", type=int, nargs=2, help="instead of the configs' own")
+    parser.add_argument("--sampler", choices=sorted(SAMPLERS), help="instead of the configs' own")
+    parser.add_argument("--sampler_steps", type=int, nargs="*", help="instead of the configs' own")
     parser.add_argument("--sets", type=int, default=SETS, help=f"support sets of a class, {PER_SET} images of each")
     parser.add_argument("--classifier_steps", type=int, default=1500)
     parser.add_argument("--output", type=Path, default=Path("runs/quality"))

@@ -28,7 +28,7 @@ tiny_dit = partial(DiT, hidden_size=16, depth=1, num_heads=2, patch_size=4)
 
 
 def pytest_sessionstart() -> None:
-    """Before the first backward pass and Trainer; compiling, which takes the time here, does without what makes it slow."""
+    """Before the first backward pass and Trainer; XLA compiles without what makes it slow: it takes the time."""
     answer_for_lightning()
     # What was started in the background ignores Ctrl-C and the terminal's end, and so would all that it starts itself.
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -8,6 +8,8 @@ import torch
 
 from lightning_nsd.data.glyphs import Glyphs
 from lightning_nsd.data.transforms import to_unit_range
+from lightning_nsd.diffusion.gaussian import GaussianDiffusion
+from lightning_nsd.diffusion.sampler import DDIM, DDPM, DPMSolverPP
 
 
 @pytest.fixture(scope="module")
@@ -83,14 +85,16 @@ def test_a_run_that_is_done_is_not_trained_again(bench, tmp_path, monkeypatch):
     run = bench.quality.Run("a.yaml", 3, ("thai", "greek"), tmp_path)
     kept = dict.fromkeys(bench.quality.COLUMNS, 0.5)
     (tmp_path / "trained").touch()
-    (tmp_path / "quality_w2_100_600.json").write_text(json.dumps(kept))
-    sampler = argparse.Namespace(guidance=2.0, guidance_interval=(100, 600))
+    (tmp_path / "quality_ddim_7_w2_100_600.json").write_text(json.dumps(kept))
+    sampler = DDIM(7, guidance=2.0, guidance_interval=[100, 600])
+    model = argparse.Namespace(diffusion=GaussianDiffusion(num_steps=1000))
     monkeypatch.setattr(bench.quality, "fit", pytest.fail)
-    monkeypatch.setattr(bench.quality.lightning_nsd, "load", lambda path: None)
+    monkeypatch.setattr(bench.quality.lightning_nsd, "load", lambda path: model)
     monkeypatch.setattr(bench.quality, "choose_sampler", lambda *arguments: sampler)
-    arguments = argparse.Namespace(guidance=None, guidance_interval=None)
+    arguments = argparse.Namespace(guidance=None, guidance_interval=None, sampler=None, sampler_steps=None)
     (result,) = bench.quality.measured(run, None, arguments)
-    assert (result["config"], result["seed"], result["sampler"], result["ratio"]) == ("a.yaml", 3, "w2_100_600", 0.5)
+    assert (result["config"], result["seed"], result["ratio"]) == ("a.yaml", 3, 0.5)
+    assert result["sampler"] == "ddim_7_w2_100_600"
 
 
 def test_configs_are_laid_over_each_other(bench, tmp_path, monkeypatch):
@@ -112,3 +116,9 @@ def test_a_training_that_fails_ends_the_comparison_and_names_its_folder(bench, t
     monkeypatch.setattr(bench.quality.subprocess, "run", lambda *_, **__: argparse.Namespace(returncode=2))
     with pytest.raises(SystemExit, match=str(tmp_path)):
         bench.quality.fit("glyphs.yaml", tmp_path, 7)
+
+
+def test_a_sampler_without_guidance_in_an_interval_is_named_without_one(bench):
+    diffusion = GaussianDiffusion(num_steps=20)
+    assert bench.quality.describe_sampler(DPMSolverPP(5), diffusion) == "dpm++_5_w1"
+    assert bench.quality.describe_sampler(DDPM(), diffusion) == "ddpm_20_w1"
