@@ -97,6 +97,7 @@ def build_network(settings: Mapping[str, Any], rngs: nnx.Rngs) -> FewShotDenoise
         find(NETWORKS, settings["denoiser"]),
         settings.get("context_dropout", 0.0),
         find(NETWORKS, spatial_context) if spatial_context else None,
+        settings.get("leave_one_out", True),
         rngs=rngs,
     )
 

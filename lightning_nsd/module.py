@@ -7,7 +7,7 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
-from lightning.pytorch.utilities import rank_zero_info
+from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
@@ -85,6 +85,8 @@ class FewShotDiffusion(LightningModule):
         parity: draw timesteps and noise from NumPy's Philox on the host, as the JAX reference does.
         seed: key of all noise and timesteps, together with the number of the batch.
         eval_seed: the same of evaluation; the data decides it.
+        leave_one_out: leave a query out of its own context in training. Without, the loss is that of a model that is
+            shown what it shall denoise, and low for that.
 
     Raises:
         UserError: parts that do not fit together.
@@ -115,6 +117,7 @@ class FewShotDiffusion(LightningModule):
         seed: Seed = 0,
         eval_seed: Seed = 0,
         spatial_context: SpatialContextFactory | None = None,
+        leave_one_out: bool = True,
     ) -> None:
         super().__init__()
         self.image_size = image_size
@@ -141,11 +144,15 @@ class FewShotDiffusion(LightningModule):
         out_channels = diffusion.out_channels(channels)
 
         def make() -> FewShotDenoiser:
-            return FewShotDenoiser(
-                image_size, channels, out_channels, n_shot, encoder, context, denoiser, context_dropout, spatial_context
-            )
+            parts = (encoder, context, denoiser, context_dropout, spatial_context, leave_one_out)
+            return FewShotDenoiser(image_size, channels, out_channels, n_shot, *parts)
 
         check_memory(make)
+        if not leave_one_out and encoder is not None:
+            rank_zero_warn(
+                "model.leave_one_out is false: in training a context is of all images of an episode, the one that is "
+                "to be denoised among them. The loss does not say how well images of other sets are drawn."
+            )
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(mix(seed, Stream.INIT))
             self.model = make()
@@ -162,6 +169,7 @@ class FewShotDiffusion(LightningModule):
             "diffusion": describe(diffusion)["init_args"],
             "sampler": describe(self.sampler),
             "context_dropout": context_dropout,
+            "leave_one_out": leave_one_out,
             "kl_weight": kl_weight,
             "seed": seed,
         }
@@ -177,10 +185,11 @@ class FewShotDiffusion(LightningModule):
         Raises:
             UserError: the encoder takes sets of one size alone.
         """
-        if n_shot != self.n_shot and not self.takes_any_set_size:
+        encoder = self.model.encoder
+        if encoder is not None and not encoder.takes(n_shot):
             raise UserError(
-                f"{type(self.model.encoder).__name__} was trained for {self.n_shot} images a set, and {n_shot} are "
-                "asked for: the number is part of its weights. A ViT or a UNetEncoder takes sets of any size."
+                f"{type(encoder).__name__} was trained for {encoder.slots or self.n_shot} images a set, and {n_shot} "
+                "are asked for: the number is part of its weights. A UNetEncoder, or a ViT without slots, takes any."
             )
         self.n_shot = n_shot
 
@@ -197,7 +206,7 @@ class FewShotDiffusion(LightningModule):
         return max(self.loaded_steps, self.trainer.global_step if self._trainer else 0)
 
     def contexts(self, images: Tensor, context_noise: Tensor | None = None, t: Tensor | None = None) -> Tensor | None:
-        """Leave-one-out contexts of episodes.
+        """The context of every image of some episodes, from the others or from all (see `leave_one_out`).
 
         Args:
             images: `(B, N, C, H, W)` in [-1, 1].
@@ -207,7 +216,7 @@ class FewShotDiffusion(LightningModule):
         Returns:
             `(B·N, D)` or `(B·N, L, D)`; None for the unconditional baseline.
         """
-        output = self.model.leave_one_out_context(images, t, context_noise)
+        output = self.model.episode_context(images, t, context_noise)
         return output.context if output else None
 
     def denoise(self, x_t: Tensor, t: Tensor, context: Tensor | None, maps: Tensor | None = None) -> Tensor:

@@ -92,6 +92,29 @@ def with_maps() -> Iterator[tuple[str, Settings]]:
         )
 
 
+def of_the_source() -> Iterator[tuple[str, Settings]]:
+    """What later versions of the JAX source have: slots, other tokens and heads, contexts with the query in them.
+
+    Twelve make three timestep features, so that an odd number is among the cases.
+    """
+    later = {"slots": 4, "mlp_head_dim": 5, "time_embedding_dim": 12}
+    denoiser, arguments = DENOISERS[0]
+    joint = (denoiser, {**arguments, "film": "joint", "cond_norm": True, "stored_position": True})
+    vit = ("ViT", {**VIT, **later, "pool": "mean", "interleaved_positions": True, "qkv_bias": True})
+    for context in CONTEXTS:
+        yield (
+            f"ViT-slots-joint-{context.removesuffix('Context')}",
+            settings(vit, joint, "film", context, True, diffusion=DIFFUSIONS[1], leave_one_out=False),
+        )
+    for tokens in ("stacked", "mean"):
+        encoder = ("SetViT", {**VIT, **later, "pool": "cls", "tokens": tokens})
+        yield f"SetViT-slots-{tokens}", settings(encoder, DENOISERS[0], "film", diffusion=DIFFUSIONS[2])
+    yield (
+        "UNetEncoder-SpatialContext-with-the-query",
+        settings(VECTOR_ENCODERS[4], DENOISERS[1], "film", leave_one_out=False, spatial_context=SPATIAL_CONTEXT),
+    )
+
+
 def combinations() -> Iterator[tuple[str, Settings]]:
     """All without a spatial context, with a name; time conditioning and the kinds of diffusion take turns."""
     number = 0
@@ -114,7 +137,7 @@ def combinations() -> Iterator[tuple[str, Settings]]:
         yield f"no-encoder-{denoiser[0]}", settings(None, denoiser, "none")
 
 
-COMBINATIONS = {**dict(with_maps()), **dict(combinations())}
+COMBINATIONS = {**dict(with_maps()), **dict(of_the_source()), **dict(combinations())}
 
 SMALL_DIT = settings(VECTOR_ENCODERS[0], DENOISERS[0], "film", "VariationalContext", diffusion=DIFFUSIONS[0])
 SMALL_UNET = settings(
@@ -126,6 +149,7 @@ EVERY_MODULE = {
     "ViT-DiT": settings(
         TOKEN_ENCODERS[2], DENOISERS[0], "cross_attention", time_conditioned=True, diffusion=DIFFUSIONS[2]
     ),
+    "ViT-slots-joint-DiT": COMBINATIONS["ViT-slots-joint-Deterministic"],
     "SetViT-SpatialContext-UNet": settings(
         VECTOR_ENCODERS[1], DENOISERS[1], "film", time_conditioned=True, spatial_context=SPATIAL_CONTEXT
     ),

@@ -154,10 +154,11 @@ class Pair:
         terms = self.ours.loss_terms(*(self.on_device(value) for value in inputs))
         terms["loss"].backward()
         run_recorded(self.device)
-        missing = [key for key, p in self.ours.model.named_parameters() if p.grad is None]
+        parameters = dict(self.ours.model.named_parameters())
+        missing = [key for key, p in parameters.items() if p.requires_grad and p.grad is None]
         if missing:
             raise ValueError(f"the loss has no gradient by {', '.join(missing)}")
-        gradients = {key: to_numpy(p.grad) for key, p in self.ours.model.named_parameters()}
+        gradients = {key: to_numpy(torch.zeros_like(p) if p.grad is None else p.grad) for key, p in parameters.items()}
         return {name: to_numpy(value) for name, value in terms.items()}, gradients
 
     def their_loss(self, inputs: Inputs) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:

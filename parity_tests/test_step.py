@@ -43,8 +43,9 @@ def test_one_step_agrees() -> None:
         check.require()
 
 
-def test_two_steps_of_a_model_with_maps_agree() -> None:
-    settings = {**cases.EVERY_MODULE["SetViT-SpatialContext-UNet"], **VARIANTS["groups and schedule"]}
+@pytest.mark.parametrize("name", ["SetViT-SpatialContext-UNet", "ViT-slots-joint-DiT"])
+def test_two_steps_of_a_model_with_maps_or_with_a_table_that_is_not_trained_agree(name: str) -> None:
+    settings = {**cases.EVERY_MODULE[name], **VARIANTS["groups and schedule"]}
     for check in step.check(Pair(settings), 2, 0.5):
         check.require()
 

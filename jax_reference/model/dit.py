@@ -1,5 +1,7 @@
 """The diffusion transformer (Peebles & Xie 2023, arXiv 2212.09748) with a context."""
 
+from typing import Literal
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
@@ -29,6 +31,7 @@ class DiTBlock(nnx.Module):
         mlp_dim: int,
         context_dim: int | None,
         dropout: float,
+        cond_norm: bool = False,
         *,
         rngs: nnx.Rngs,
     ) -> None:
@@ -43,12 +46,16 @@ class DiTBlock(nnx.Module):
             )
         self.norm_2 = LayerNorm(hidden_size, eps=LAYER_NORM_EPS, affine=False)
         self.mlp = FeedForward(hidden_size, mlp_dim, dropout, rngs=rngs)
+        if cond_norm:
+            self.cond_norm = LayerNorm(hidden_size, eps=LAYER_NORM_EPS, bias=False)
+        self.normalises_cond = cond_norm
         self.modulation = Linear(hidden_size, 6 * hidden_size, rngs=rngs)
         self.has_context = context_dim is not None
 
     def __call__(
         self, x: Float[Array, "b L D"], cond: Float[Array, "b D"], context: Float[Array, "b M D_c"] | None
     ) -> Float[Array, "b L D"]:
+        cond = self.cond_norm(cond) if self.normalises_cond else cond
         # in this order: shift, scale, gate of the attention, then of the MLP
         shift_1, scale_1, gate_1, shift_2, scale_2, gate_2 = jnp.split(self.modulation(silu(cond)), 6, axis=-1)
         x = x + gate_1[:, None] * self.attention(modulate(self.norm_1(x), shift_1, scale_1))
@@ -78,13 +85,16 @@ class DiT(Denoiser):
         in_channels: C of x_t.
         out_channels: C, or 2C with a learned variance.
         context_dim: D_c of the context; unused without conditioning.
-        conditioning: `film`: t_emb + Linear(c); `cross_attention`: a sub-layer in every block; `none`.
+        conditioning: `film`: t and c modulate every block; `cross_attention`: a sub-layer in every block; `none`.
         patch_size: pixels along a patch's side.
         hidden_size: D.
         depth: blocks.
         num_heads: attention heads.
         mlp_ratio: width inside the MLP over D.
         dropout: in the MLPs.
+        film: cond of the blocks and the output: `sum`, t_emb + Linear(c), or `joint`, Linear([t_emb, c]).
+        cond_norm: LayerNorm of cond times a learned scale, in every block.
+        stored_position: keep the positions with the weights, untrained; computed, and in no checkpoint, otherwise.
     """
 
     def __init__(
@@ -100,6 +110,9 @@ class DiT(Denoiser):
         num_heads: int = 8,
         mlp_ratio: float = 4.0,
         dropout: float = 0.0,
+        film: Literal["sum", "joint"] = "sum",
+        cond_norm: bool = False,
+        stored_position: bool = False,
         *,
         rngs: nnx.Rngs,
     ) -> None:
@@ -111,13 +124,21 @@ class DiT(Denoiser):
         self.patch_size = patch_size
         self.out_channels = out_channels
         self.patch_embedding = Conv2d(in_channels, hidden_size, patch_size, stride=patch_size, rngs=rngs)
+        if stored_position:
+            self.stored_position = nnx.Param(jnp.asarray(sincos_positions(hidden_size, self.grid)[None], jnp.float32))
+        self.stores_position = stored_position
         self.time_embedding = TimestepEmbedding(hidden_size, rngs=rngs)
         if conditioning == "film":
-            self.context_projection = Linear(context_dim, hidden_size, rngs=rngs)
+            joint = hidden_size if film == "joint" else 0
+            self.context_projection = Linear(joint + context_dim, hidden_size, rngs=rngs)
+        self.film = film
         block_context = context_dim if conditioning == "cross_attention" else None
         mlp_dim = int(hidden_size * mlp_ratio)
         self.blocks = nnx.List(
-            [DiTBlock(hidden_size, num_heads, mlp_dim, block_context, dropout, rngs=rngs) for _ in range(depth)]
+            [
+                DiTBlock(hidden_size, num_heads, mlp_dim, block_context, dropout, cond_norm, rngs=rngs)
+                for _ in range(depth)
+            ]
         )
         self.final = FinalLayer(hidden_size, patch_size**2 * out_channels, rngs=rngs)
         self.initialize(rngs)
@@ -149,11 +170,17 @@ class DiT(Denoiser):
         patches = self.patch_embedding(jnp.pad(x_t, ((0, 0), (0, 0), (p, p), (p, p))))  # (b, D, h, w)
         b, width, h, w = patches.shape
         x = jnp.moveaxis(patches, 1, 3).reshape(b, h * w, width)  # (b, L, D)
-        x = x + jnp.asarray(sincos_positions(width, self.grid), x.dtype)
+        if self.stores_position:
+            x = x + jax.lax.stop_gradient(self.stored_position[...])
+        else:
+            x = x + jnp.asarray(sincos_positions(width, self.grid), x.dtype)
         cond = self.time_embedding(t)  # (b, D)
         tokens = None
         if self.conditioning == "film" and context is not None:
-            cond = cond + self.context_projection(context)
+            if self.film == "joint":
+                cond = self.context_projection(jnp.concatenate([cond, context], axis=1))
+            else:
+                cond = cond + self.context_projection(context)
         elif self.conditioning == "cross_attention" and context is not None:
             tokens = as_tokens(context)
         for block in self.blocks:

@@ -11,22 +11,29 @@ TIMESTEP_FEATURES = 256
 
 
 class TimestepFeatures(nnx.Module):
-    """`[cos, sin]` of `t · 10000^(-k/128)`, k = 0 … 127 (Vaswani et al. 2017, arXiv 1706.03762, section 3.5)."""
+    """`[cos, sin]` of `t · 10000^(-2k/F)`, k = 0 … F/2 − 1 (Vaswani et al. 2017, arXiv 1706.03762, section 3.5).
 
-    def __call__(self, t: Int[Array, " b"], like: Float[Array, "..."]) -> Float[Array, "b 256"]:
+    Of an odd number F of features the last is 0.
+    """
+
+    def __init__(self, num_features: int = TIMESTEP_FEATURES) -> None:
+        self.num_features = num_features
+
+    def __call__(self, t: Int[Array, " b"], like: Float[Array, "..."]) -> Float[Array, "b F"]:
         """In the dtype of `like`."""
-        half = TIMESTEP_FEATURES // 2
+        half = self.num_features // 2
         frequencies = np.exp(-np.log(10000.0) * np.arange(half) / half)  # float64, rounded once
-        angles = t[:, None].astype(like.dtype) * jnp.asarray(frequencies, like.dtype)  # (b, 128)
-        return jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
+        angles = t[:, None].astype(like.dtype) * jnp.asarray(frequencies, like.dtype)  # (b, F // 2)
+        features = jnp.concatenate([jnp.cos(angles), jnp.sin(angles)], axis=-1)
+        return jnp.pad(features, ((0, 0), (0, self.num_features % 2)))
 
 
 class TimestepEmbedding(nnx.Module):
     """Features → Linear → SiLU → Linear (DiT, arXiv 2212.09748, section 3.2)."""
 
-    def __init__(self, hidden_size: int, *, rngs: nnx.Rngs) -> None:
-        self.features = TimestepFeatures()
-        self.linear_1 = Linear(TIMESTEP_FEATURES, hidden_size, rngs=rngs)
+    def __init__(self, hidden_size: int, num_features: int = TIMESTEP_FEATURES, *, rngs: nnx.Rngs) -> None:
+        self.features = TimestepFeatures(num_features)
+        self.linear_1 = Linear(num_features, hidden_size, rngs=rngs)
         self.linear_2 = Linear(hidden_size, hidden_size, rngs=rngs)
 
     def __call__(self, t: Int[Array, " b"]) -> Float[Array, "b D"]:

@@ -40,6 +40,8 @@ class FewShotDenoiser(nnx.Module):
             there is no null context where it is 0.
         spatial_context: makes a second context from channels: maps of an image's size, concatenated with x_t (as of
             a low-resolution image in Saharia et al. 2021, arXiv 2104.07636). None without.
+        leave_one_out: whether in training a query is left out of its own context; without, the context is of all
+            images of the episode, and says what is to be denoised.
     """
 
     def __init__(
@@ -53,11 +55,13 @@ class FewShotDenoiser(nnx.Module):
         denoiser: DenoiserFactory,
         context_dropout: float = 0.0,
         spatial_context: SpatialContextFactory | None = None,
+        leave_one_out: bool = True,
         *,
         rngs: nnx.Rngs,
     ) -> None:
         if not 0.0 <= context_dropout < 1.0:
             raise ValueError(f"context_dropout is {context_dropout}; it must lie in [0, 1).")
+        self.leave_one_out = leave_one_out
         self.encoder = encoder(image_size, channels, n_shot, rngs=rngs) if encoder else None
         context_dim = self.encoder.context_dim if self.encoder else 0
         # None where there is no encoder, which everybody asks about first
@@ -66,6 +70,8 @@ class FewShotDenoiser(nnx.Module):
         in_channels = channels + (self.spatial_context.out_channels if self.spatial_context else 0)
         self.denoiser = denoiser(image_size, in_channels, out_channels, context_dim, rngs=rngs)
         check_parts(self.encoder, self.spatial_context, self.denoiser)
+        if not leave_one_out and self.encoder is not None and not self.encoder.takes(n_shot + 1):
+            raise ValueError(f"leave_one_out is false, and {type(self.encoder).__name__} takes {n_shot} images alone.")
         self.null_context = nnx.Param(jnp.zeros(context_dim, jnp.float32)) if context_dropout and self.encoder else None
 
     @property
@@ -74,18 +80,18 @@ class FewShotDenoiser(nnx.Module):
         return self.encoder is not None and self.encoder.time_conditioned
 
     def context_noise_shape(self, n_images: int) -> tuple[int, ...] | None:
-        """Shape of one leave-one-out context's noise in episodes of `n_images`; None where none is drawn."""
+        """Shape of the noise of one query's context in episodes of `n_images`; None where none is drawn."""
         if self.encoder is None or not self.context.is_random:
             return None
-        return self.encoder.context_shape(n_images - 1)
+        return self.encoder.context_shape(n_images - 1 if self.leave_one_out else n_images)
 
-    def leave_one_out_context(
+    def episode_context(
         self,
         images: Float[Array, "B N C H W"],
         t: Int[Array, " B"] | None = None,
         context_noise: Float[Array, "B N *L D_c"] | Float[Array, "B*N *L D_c"] | None = None,
     ) -> ContextOutput | None:
-        """The context of every image from the others of its episode.
+        """The context of every image, from the others of its episode or from all.
 
         Args:
             images: episodes, in [-1, 1].
@@ -97,8 +103,22 @@ class FewShotDenoiser(nnx.Module):
         """
         if self.encoder is None:
             return None
-        h = self.encoder.encode_leave_one_out(images, t)
+        if self.leave_one_out:
+            h = self.encoder.encode_leave_one_out(images, t)
+        else:
+            h = self.encoder(images, t)
+            n = images.shape[1]
+            h = jnp.repeat(h, n, axis=0)  # (B·N, …)
         return self.context(h, None if context_noise is None else context_noise.reshape(h.shape))
+
+    def episode_maps(self, images: Float[Array, "B N C H W"]) -> Float[Array, "B*N M H W"] | None:
+        """The spatial context of every image of an episode; None without one."""
+        if self.spatial_context is None:
+            return None
+        if self.leave_one_out:
+            return self.spatial_context.encode_leave_one_out(images)
+        maps, n = self.spatial_context(images), images.shape[1]
+        return jnp.repeat(maps, n, axis=0)
 
     def support_context(
         self, support: Float[Array, "b n C H W"], t: Int[Array, " b"] | None = None
@@ -136,14 +156,14 @@ class FewShotDenoiser(nnx.Module):
             images: clean episodes.
             x_t: noised images.
             t: one timestep per episode.
-            context_noise: see `leave_one_out_context`.
+            context_noise: see `episode_context`.
             dropped: queries whose contexts are replaced by the null contexts.
         """
-        context_output = self.leave_one_out_context(images, t if self.time_conditioned else None, context_noise)
+        context_output = self.episode_context(images, t if self.time_conditioned else None, context_noise)
         context = context_output.context if context_output else None
         if dropped is not None and self.null_context is not None and context is not None:
             context = replace_by_null(context, self.null_context[...], dropped)
-        maps = None if self.spatial_context is None else self.spatial_context.encode_leave_one_out(images)
+        maps = self.episode_maps(images)
         if dropped is not None and maps is not None:
             maps = zero_where(maps, dropped)
         output = self.denoise(x_t, jnp.repeat(t, images.shape[1]), context, maps)

@@ -25,11 +25,17 @@ class SetEncoder(nnx.Module):
         time_conditioned: whether the context depends on the timestep; then it is computed anew at every
             sampling step.
         any_set_size: whether sets may have another size than `n_shot`.
+        slots: images that every set is filled up to with zero images, behind its own; None where sets stay as they are.
     """
 
     any_set_size = False
 
-    def __init__(self, n_shot: int, context_dim: int, gives_tokens: bool, time_conditioned: bool) -> None:
+    def __init__(
+        self, n_shot: int, context_dim: int, gives_tokens: bool, time_conditioned: bool, slots: int | None = None
+    ) -> None:
+        if slots is not None and slots < n_shot:
+            raise ValueError(f"{type(self).__name__}: slots is {slots}, and a support set has {n_shot} images.")
+        self.slots = slots
         self.n_shot = n_shot
         self.context_dim = context_dim
         self.gives_tokens = gives_tokens
@@ -45,6 +51,25 @@ class SetEncoder(nnx.Module):
     ) -> Float[Array, "B*N *L D_c"]:
         """Contexts of every image from the others of its episode, in one call; `t` for a time-conditioned encoder."""
         return self(leave_one_out(images), None if t is None else jnp.repeat(t, images.shape[1]))
+
+    def takes(self, n_images: int) -> bool:
+        """Whether a set may have so many images."""
+        if self.slots is not None:
+            return n_images <= self.slots
+        return self.any_set_size or n_images == self.n_shot
+
+    def fill_slots(self, support: Float[Array, "b n C H W"]) -> Float[Array, "b slots C H W"]:
+        """A set with zero images (grey) in its empty slots.
+
+        Raises:
+            ValueError: more images than slots.
+        """
+        if self.slots is None:
+            return support
+        b, n, *shape = support.shape
+        if n > self.slots:
+            raise ValueError(f"{type(self).__name__} has {self.slots} slots, and a set has {n} images.")
+        return jnp.concatenate([support, jnp.zeros((b, self.slots - n, *shape), support.dtype)], axis=1)
 
     def context_shape(self, n_images: int) -> tuple[int, ...]:
         """Shape of one context of a set of `n_images`: `(D_c,)` or `(L, D_c)`."""

@@ -17,7 +17,7 @@ from jax_reference.written_out.layers import LayerNorm, Linear
 class SetViT(ViTBase):
     """Vision transformer over patches that hold all images of the set at one place.
 
-    The number of shots is part of the parameters' shape.
+    The number of shots is part of the parameters' shape, unless there are slots, some of which may be empty.
 
     Args:
         image_size: pixels along a side.
@@ -33,6 +33,11 @@ class SetViT(ViTBase):
         pool: `cls` (token 0), `mean` (over all 2 + L tokens) or `none` (the L patch tokens).
         time_conditioned: let the context depend on the timestep.
         dropout: in the MLPs.
+        time_embedding_dim: E of an MLP between E/4 timestep features and the TIME token; 256 features alone where None.
+        mlp_head_dim: width inside the head's MLP; one Linear where None.
+        slots: images that a set is filled up to with zero images; `n_shot`, and no other number, where None.
+        tokens: `stacked`: a patch holds all images, stacked by channel; `mean`: each image is cut and embedded on its
+            own, then the mean over the set.
     """
 
     def __init__(
@@ -50,6 +55,10 @@ class SetViT(ViTBase):
         pool: Literal["cls", "mean", "none"] = "cls",
         time_conditioned: bool = False,
         dropout: float = 0.0,
+        time_embedding_dim: int | None = None,
+        mlp_head_dim: int | None = None,
+        slots: int | None = None,
+        tokens: Literal["stacked", "mean"] = "stacked",
         *,
         rngs: nnx.Rngs,
     ) -> None:
@@ -66,16 +75,30 @@ class SetViT(ViTBase):
             gives_tokens=pool == "none",
             time_conditioned=time_conditioned,
             dropout=dropout,
+            time_embedding_dim=time_embedding_dim,
+            mlp_head_dim=mlp_head_dim,
+            slots=slots,
             rngs=rngs,
         )
         self.patch_size = patch_size
         self.pool = pool
-        patch_dim = patch_size**2 * channels * n_shot
+        self.tokens = tokens
+        self.any_set_size = slots is not None or tokens == "mean"
+        patch_dim = patch_size**2 * channels * ((slots or n_shot) if tokens == "stacked" else 1)
         self.patch_norm = LayerNorm(patch_dim, eps=LAYER_NORM_EPS)
         self.patch_embedding = Linear(patch_dim, hidden_size, rngs=rngs)
 
     def context_shape(self, n_images: int) -> tuple[int, ...]:
         return (self.num_patches, self.context_dim) if self.gives_tokens else (self.context_dim,)
+
+    def embed_patches(self, support: Float[Array, "b n C H W"]) -> Float[Array, "b L D"]:
+        """A token for each place of the images."""
+        b, n, c, h, w = support.shape
+        if self.tokens == "mean":
+            of_images = jnp.stack([patchify(support[:, i], self.patch_size) for i in range(n)], axis=1)
+            return self.patch_embedding(self.patch_norm(of_images)).mean(axis=1)  # (b, n, L, D) → (b, L, D)
+        stacked = jnp.swapaxes(support, 1, 2).reshape(b, c * n, h, w)  # channel-major: all reds, all greens, …
+        return self.patch_embedding(self.patch_norm(patchify(stacked, self.patch_size)))
 
     def __call__(
         self, support: Float[Array, "b n C H W"], t: Int[Array, " b"] | None = None
@@ -85,12 +108,11 @@ class SetViT(ViTBase):
         Raises:
             ValueError: another number of images than the encoder was built for.
         """
-        b, n, c, h, w = support.shape
-        if n != self.n_shot:
+        support = self.fill_slots(support)
+        b, n = support.shape[:2]
+        if not self.any_set_size and n != self.n_shot:
             raise ValueError(f"SetViT was built for {self.n_shot} images a set and got {n}.")
-        stacked = jnp.swapaxes(support, 1, 2).reshape(b, c * n, h, w)  # channel-major: all reds, all greens, …
-        patches = self.patch_embedding(self.patch_norm(patchify(stacked, self.patch_size)))  # (b, L, D)
-        patches = patches + self.position[...][:, 2:]
+        patches = self.embed_patches(support) + self.position[...][:, 2:]  # (b, L, D)
         tokens = self._run_blocks(jnp.concatenate([self.special_tokens(b, t), patches], axis=1))  # (b, 2 + L, D)
         if self.pool == "cls":
             return self.project(tokens[:, 0])

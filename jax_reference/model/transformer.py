@@ -12,14 +12,16 @@ LAYER_NORM_EPS = 1e-6
 
 
 class FeedForward(nnx.Module):
-    """Linear → GELU (tanh form) → dropout → Linear."""
+    """Linear → GELU (tanh form) → dropout → Linear, to D_out; `hidden_size` where None."""
 
-    def __init__(self, hidden_size: int, mlp_dim: int, dropout: float = 0.0, *, rngs: nnx.Rngs) -> None:
+    def __init__(
+        self, hidden_size: int, mlp_dim: int, dropout: float = 0.0, out_dim: int | None = None, *, rngs: nnx.Rngs
+    ) -> None:
         self.linear_1 = Linear(hidden_size, mlp_dim, rngs=rngs)
         self.dropout = layers.dropout(dropout, rngs)
-        self.linear_2 = Linear(mlp_dim, hidden_size, rngs=rngs)
+        self.linear_2 = Linear(mlp_dim, out_dim or hidden_size, rngs=rngs)
 
-    def __call__(self, x: Float[Array, "*shape D"]) -> Float[Array, "*shape D"]:
+    def __call__(self, x: Float[Array, "*shape D"]) -> Float[Array, "*shape D_out"]:
         return self.linear_2(self.dropout(gelu(self.linear_1(x))))
 
 

@@ -14,9 +14,9 @@ from jax_reference.written_out.layers import Linear
 
 
 class ViT(ViTBase):
-    """All N·L patches of a set attend to one another; patch positions are shared between its images.
+    """All N·L patches of a set attend to one another.
 
-    Takes sets of any size, whatever `n_shot` it was trained with.
+    Takes sets of any size, whatever `n_shot` it was trained with, or with slots of any size up to them.
 
     Args:
         image_size: pixels along a side.
@@ -33,6 +33,12 @@ class ViT(ViTBase):
             the mean over the images, L tokens.
         time_conditioned: let the context depend on the timestep.
         dropout: in the MLPs.
+        time_embedding_dim: E of an MLP between E/4 timestep features and the TIME token; 256 features alone where None.
+        mlp_head_dim: width inside the head's MLP; one Linear where None.
+        slots: images that a set is filled up to with zero images; it stays as it is where None.
+        interleaved_positions: give patch q of a set of n images, image after image, the position q // n, as the JAX
+            source does; its place in its own image otherwise.
+        qkv_bias: a bias of queries, keys and values.
     """
 
     any_set_size = True
@@ -52,6 +58,11 @@ class ViT(ViTBase):
         pool: Literal["cls", "mean", "none", "mean_patch"] = "cls",
         time_conditioned: bool = False,
         dropout: float = 0.0,
+        time_embedding_dim: int | None = None,
+        mlp_head_dim: int | None = None,
+        slots: int | None = None,
+        interleaved_positions: bool = False,
+        qkv_bias: bool = False,
         *,
         rngs: nnx.Rngs,
     ) -> None:
@@ -64,27 +75,39 @@ class ViT(ViTBase):
             hidden_size=hidden_size,
             depth=depth,
             mlp_dim=mlp_dim or hidden_size,
-            attention=lambda: SelfAttention(hidden_size, num_heads, head_dim, qkv_bias=False, rngs=rngs),
+            attention=lambda: SelfAttention(hidden_size, num_heads, head_dim, qkv_bias, rngs=rngs),
             gives_tokens=pool in ("none", "mean_patch"),
             time_conditioned=time_conditioned,
             dropout=dropout,
+            time_embedding_dim=time_embedding_dim,
+            mlp_head_dim=mlp_head_dim,
+            slots=slots,
             rngs=rngs,
         )
         self.patch_size = patch_size
         self.pool = pool
+        self.interleaved_positions = interleaved_positions
         self.patch_embedding = Linear(patch_size**2 * channels, hidden_size, rngs=rngs)
 
     def context_shape(self, n_images: int) -> tuple[int, ...]:
         if not self.gives_tokens:
             return (self.context_dim,)
-        return (self.num_patches * (n_images if self.pool == "none" else 1), self.context_dim)
+        return (self.num_patches * ((self.slots or n_images) if self.pool == "none" else 1), self.context_dim)
+
+    def patch_positions(self, n: int) -> Float[Array, "1 images L D"]:
+        """Of the patches of each of n images, or of any image where all have the same."""
+        positions = self.position[...][:, 2:]  # (1, L, D)
+        if not self.interleaved_positions:
+            return positions[:, None]
+        return jnp.repeat(positions, n, axis=1).reshape(1, n, self.num_patches, -1)
 
     def __call__(
         self, support: Float[Array, "b n C H W"], t: Int[Array, " b"] | None = None
     ) -> Float[Array, "b *L D_c"]:
+        support = self.fill_slots(support)
         b, n = support.shape[:2]
         of_images = jnp.stack([patchify(support[:, i], self.patch_size) for i in range(n)], axis=1)  # (b, n, L, p·p·C)
-        patches = self.patch_embedding(of_images) + self.position[...][:, 2:]  # (b, n, L, D)
+        patches = self.patch_embedding(of_images) + self.patch_positions(n)  # (b, n, L, D)
         patches = patches.reshape(b, n * self.num_patches, -1)
         tokens = self._run_blocks(jnp.concatenate([self.special_tokens(b, t), patches], axis=1))  # (b, 2 + n·L, D)
         if self.pool == "cls":

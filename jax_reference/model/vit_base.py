@@ -6,14 +6,14 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
-from jax_reference.model.embeddings import TIMESTEP_FEATURES, TimestepFeatures
+from jax_reference.model.embeddings import TIMESTEP_FEATURES, TimestepEmbedding, TimestepFeatures
 from jax_reference.model.set_encoder import SetEncoder
-from jax_reference.model.transformer import LAYER_NORM_EPS, transformer
+from jax_reference.model.transformer import LAYER_NORM_EPS, FeedForward, transformer
 from jax_reference.written_out.layers import LayerNorm, Linear, standard_normal
 
 
 class ViTBase(SetEncoder):
-    """CLS and TIME tokens, a learned position table, transformer blocks, and a head LayerNorm → Linear(D_c).
+    """CLS and TIME tokens, a learned position table, transformer blocks, and a head LayerNorm → Linear(D_c) or an MLP.
 
     Args:
         n_shot: images of a set.
@@ -26,6 +26,9 @@ class ViTBase(SetEncoder):
         gives_tokens: whether the context is tokens.
         time_conditioned: feed Linear(timestep features) as the TIME token; zeros otherwise.
         dropout: in the MLPs, after the nonlinearity.
+        time_embedding_dim: E of a timestep embedding from E/4 features, in place of the features; None without.
+        mlp_head_dim: width inside the head's MLP; None for one Linear.
+        slots: images that a set is filled up to; None where it stays as it is.
     """
 
     def __init__(
@@ -40,26 +43,38 @@ class ViTBase(SetEncoder):
         gives_tokens: bool,
         time_conditioned: bool,
         dropout: float,
+        time_embedding_dim: int | None = None,
+        mlp_head_dim: int | None = None,
+        slots: int | None = None,
         *,
         rngs: nnx.Rngs,
     ) -> None:
-        super().__init__(n_shot, context_dim, gives_tokens, time_conditioned)
+        super().__init__(n_shot, context_dim, gives_tokens, time_conditioned, slots)
         self.num_patches = num_patches
         self.cls_token = nnx.Param(standard_normal(rngs.params(), (1, 1, hidden_size)))
         self.position = nnx.Param(standard_normal(rngs.params(), (1, 2 + num_patches, hidden_size)))
         if time_conditioned:
-            self.time_features = TimestepFeatures()
-            self.time_token = Linear(TIMESTEP_FEATURES, hidden_size, rngs=rngs)
+            width = time_embedding_dim or TIMESTEP_FEATURES
+            if time_embedding_dim is None:
+                self.time_features = TimestepFeatures()
+            else:
+                self.time_embedding = TimestepEmbedding(width, width // 4, rngs=rngs)
+            self.time_token = Linear(width, hidden_size, rngs=rngs)
+        self.embeds_time = time_embedding_dim is not None
         self.blocks = transformer(depth, hidden_size, attention, mlp_dim, dropout, rngs=rngs)
         self.head_norm = LayerNorm(hidden_size, eps=LAYER_NORM_EPS)
-        self.head = Linear(hidden_size, context_dim, rngs=rngs)
+        if mlp_head_dim is None:
+            self.head: nnx.Module = Linear(hidden_size, context_dim, rngs=rngs)
+        else:
+            self.head = FeedForward(hidden_size, mlp_head_dim, dropout, context_dim, rngs=rngs)
 
     def special_tokens(self, b: int, t: Int[Array, " b"] | None) -> Float[Array, "{b} 2 D"]:
         """CLS and TIME with their positions added."""
         self.check_time(t)
         cls = jnp.broadcast_to(self.cls_token[...], (b, 1, self.cls_token.shape[2]))
         if self.time_conditioned and t is not None:
-            time = self.time_token(self.time_features(t, like=cls))[:, None]  # (b, 1, D)
+            features = self.time_embedding(t) if self.embeds_time else self.time_features(t, like=cls)
+            time = self.time_token(features)[:, None]  # (b, 1, D)
         else:
             time = jnp.zeros_like(cls)
         return jnp.concatenate([cls, time], axis=1) + self.position[...][:, :2]

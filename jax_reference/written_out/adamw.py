@@ -75,6 +75,11 @@ def frozen_until(steps: int, inner: optax.GradientTransformation) -> optax.Gradi
     return optax.GradientTransformation(init, update)
 
 
+def is_trained(params: Any) -> Any:
+    """False for what has no gradient, which torch's optimisers leave as it is."""
+    return jax.tree_util.tree_map_with_path(lambda path, _: path[-1].key != "stored_position", params)
+
+
 def adamw(settings: OptimizerSettings) -> optax.GradientTransformation:
     """Gradients of frozen parts dropped, then clipping, then AdamW (Loshchilov & Hutter 2019, arXiv 1711.05101).
 
@@ -88,7 +93,7 @@ def adamw(settings: OptimizerSettings) -> optax.GradientTransformation:
         rate = settings.lr if chosen is None else chosen
         direction = optax.chain(
             optax.scale_by_adam(*settings.betas, eps=settings.eps, eps_root=0.0),
-            optax.add_decayed_weights(settings.weight_decay),
+            optax.add_decayed_weights(settings.weight_decay, mask=is_trained),
         )
         return optax.chain(
             frozen_until(frozen[name], direction),

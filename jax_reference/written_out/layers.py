@@ -73,15 +73,17 @@ def standardize(x: jax.Array, axes: tuple[int, ...], eps: float) -> jax.Array:
 class LayerNorm(nnx.Module):
     """Over the last axis, then `scale` and `bias` where `affine`; eps inside the root (Ba et al. 2016)."""
 
-    def __init__(self, size: int, *, eps: float, affine: bool = True) -> None:
+    def __init__(self, size: int, *, eps: float, affine: bool = True, bias: bool = True) -> None:
         self.scale = nnx.Param(jnp.ones(size, jnp.float32)) if affine else None
-        self.bias = nnx.Param(jnp.zeros(size, jnp.float32)) if affine else None
+        self.bias = nnx.Param(jnp.zeros(size, jnp.float32)) if affine and bias else None
         self.eps = eps
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """`(…, D)` → `(…, D)`."""
         y = standardize(x, (-1,), self.eps)
-        return y if self.scale is None or self.bias is None else y * self.scale[...] + self.bias[...]
+        if self.scale is not None:
+            y = y * self.scale[...]
+        return y if self.bias is None else y + self.bias[...]
 
 
 class GroupNorm(nnx.Module):

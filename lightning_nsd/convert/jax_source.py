@@ -8,30 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_nsd.checkpoints.loading import build_model_of
-from lightning_nsd.convert.source_keys import (
-    CONSTANT,
-    DENOISER,
-    ENCODER,
-    Arrays,
-    Entry,
-    context_entries,
-    denoiser_entries,
-    encoder_entries,
-    to_state_dict,
-)
+from lightning_nsd.convert.source_keys import Arrays, to_state_dict
+from lightning_nsd.convert.source_settings import entries_of, settings_of
 from lightning_nsd.errors import UserError
 from lightning_nsd.files.orbax_folder import flatten, is_orbax, read_orbax
-from lightning_nsd.model.dit import DiT
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.settings.numbers import shown
 
-ENCODER_HEADS, ENCODER_HEAD_DIM = 12, 64  # fixed in the source
-UNSUPPORTED = ("class_cond", "timestep_respacing", "use_kl", "rescale_timesteps")
-COUNTS = ("sample_size", "image_size", "in_channels", "diffusion_steps")
-NAMES = ("noise_schedule", "mode_conditioning", "mode_context", "encoder_mode", "pool")
-NUMBERS = ("lr", "weight_decay")
+COUNTS = ("sample_size", "image_size", "in_channels", "diffusion_steps", "encoder_heads", "encoder_dim_head")
+NAMES = ("noise_schedule", "mode_conditioning", "mode_context", "encoder_mode", "pool", "encoder_tokenize_mode")
+NUMBERS = ("lr", "weight_decay", "dropout")
 
 
 @dataclass(frozen=True)
@@ -145,89 +134,6 @@ def _find_adam(tree: Any) -> Mapping[str, Any] | None:
 # ---- from what is stored to a model ----
 
 
-def settings_of(checkpoint: SourceCheckpoint) -> dict[str, Any]:
-    """The arguments of FewShotDiffusion: sizes from the parameters' shapes, the rest from the configuration.
-
-    Raises:
-        UserError: a configuration that has no counterpart, or a parameter that is needed and missing.
-    """
-    config, params, path = checkpoint.config, checkpoint.params, checkpoint.path
-    refused = [name for name in UNSUPPORTED if config.get(name)]
-    if refused:
-        raise UserError(f"{path}: {refused[0]} = {config[refused[0]]!r} has no counterpart here.")
-    if config.get("encoder_mode", "vit_set") != "vit_set":
-        raise UserError(f"{path}: encoder_mode is {config['encoder_mode']!r}; only vit_set ever ran in the source.")
-
-    def shape(key: str, axes: int) -> tuple[int, ...]:
-        if key not in params or params[key].ndim != axes:
-            found = "is missing" if key not in params else f"has shape {params[key].shape}"
-            raise UserError(f"{path}: the parameter {key} {found}; an array of {axes} axes was expected.")
-        return params[key].shape
-
-    try:
-        n_shot, image_size, channels = (int(config[key]) for key in ("sample_size", "image_size", "in_channels"))
-        conditioning = {"film": "film", "lag": "cross_attention"}[config["mode_conditioning"]]
-        context = {"deterministic": "DeterministicContext", "variational": "VariationalContext"}[config["mode_context"]]
-        num_steps, schedule = int(config["diffusion_steps"]), config["noise_schedule"]
-    except KeyError as error:
-        raise UserError(f"{path}: its configuration has no (or an unknown) {error}.") from error
-    patch_values, context_dim = shape(f"{ENCODER}to_patch_embedding/proj/kernel", 2)
-    patch_size, _, _, hidden_size = shape(f"{DENOISER}PatchEmbed_0/Conv_0/kernel", 4)
-    _, num_heads, _ = shape(f"{DENOISER}DiTBlock_0/MultiHeadDotProductAttention_0/query/kernel", 3)
-    mlp_dim = shape(f"{DENOISER}DiTBlock_0/MlpBlock_0/Dense_0/kernel", 2)[1]
-    encoder_mlp_dim = shape(f"{ENCODER}transformer/layer_0/FeedForward_0/Dense_0/kernel", 2)[1]
-    return {
-        "image_size": image_size,
-        "channels": channels,
-        "n_shot": n_shot,
-        "encoder": {
-            "class_path": "lightning_nsd.model.set_vit.SetViT",
-            "init_args": {
-                "patch_size": math.isqrt(patch_values // (channels * n_shot)),
-                "context_dim": context_dim,
-                "depth": _count(params, f"{ENCODER}transformer/layer_"),
-                "num_heads": ENCODER_HEADS,
-                "head_dim": ENCODER_HEAD_DIM,
-                "mlp_dim": encoder_mlp_dim,
-                "pool": config.get("pool", "cls"),
-            },
-        },
-        "context": {"class_path": f"lightning_nsd.model.context.{context}"},
-        "denoiser": {
-            "class_path": "lightning_nsd.model.dit.DiT",
-            "init_args": {
-                "conditioning": conditioning,
-                "patch_size": patch_size,
-                "hidden_size": hidden_size,
-                "depth": _count(params, f"{DENOISER}DiTBlock_"),
-                "num_heads": num_heads,
-                "mlp_ratio": mlp_dim / hidden_size,
-            },
-        },
-        "diffusion": {
-            "num_steps": num_steps,
-            "schedule": schedule,
-            "prediction": "x_0" if config.get("predict_xstart") else "eps",
-            "variance": "learned" if config.get("learn_sigma") else "fixed_large",
-        },
-    }
-
-
-def _count(params: Arrays, prefix: str) -> int:
-    """How many numbered branches start with a prefix."""
-    return len({key.removeprefix(prefix).split("/")[0] for key in params if key.startswith(prefix)})
-
-
-def entries_of(checkpoint: SourceCheckpoint) -> list[Entry]:
-    """The key table of a checkpoint's architecture."""
-    params = checkpoint.params
-    cross_attention = checkpoint.config["mode_conditioning"] == "lag"
-    entries = encoder_entries(_count(params, f"{ENCODER}transformer/layer_"))
-    entries += denoiser_entries(_count(params, f"{DENOISER}DiTBlock_"), cross_attention)
-    variational = checkpoint.config["mode_context"] == "variational"
-    return entries + (context_entries() if variational else [])
-
-
 def build(checkpoint: SourceCheckpoint) -> FewShotDiffusion:
     """A model of the checkpoint's architecture, with its weights and its moving average (or the weights for both).
 
@@ -235,26 +141,19 @@ def build(checkpoint: SourceCheckpoint) -> FewShotDiffusion:
         UserError: parameters that are missing, left over or mis-shaped, or a position table that was changed.
     """
     source = str(checkpoint.path)
-    module = build_model_of(settings_of(checkpoint), checkpoint.params, source)
-    entries = entries_of(checkpoint)
+    settings = settings_of(checkpoint.config, checkpoint.params, source)
+    module = build_model_of(settings, checkpoint.params, source)
+    entries = entries_of(settings, checkpoint.params)
     module.model.load_state_dict(to_state_dict(entries, module.model, checkpoint.params, source))
     averaged = checkpoint.ema_params or checkpoint.params
     assert module.ema is not None
     module.ema.load_state_dict(to_state_dict(entries, module.model, averaged, f"{source} (moving average)"))
-    _check_positions(module, checkpoint)
+    if module.model.time_conditioned:
+        rank_zero_info(
+            f"{source}: its contexts depend on the timestep. The source trained with t and sampled with t = 0; here "
+            "they are given each step's own t in both."
+        )
     return module
-
-
-def _check_positions(module: FewShotDiffusion, checkpoint: SourceCheckpoint) -> None:
-    """The source stores the sine table as a parameter (weight decay shrinks it); here it is a constant."""
-    stored = checkpoint.params.get(CONSTANT)
-    if stored is None:
-        return
-    denoiser = module.model.denoiser
-    assert isinstance(denoiser, DiT)
-    expected = denoiser.position.values.shape[-2:]
-    if stored.shape[-2:] != expected:
-        raise UserError(f"{checkpoint.path}: {CONSTANT} has shape {stored.shape}, {expected} was expected.")
 
 
 def load_jax_source(path: str | Path) -> FewShotDiffusion:

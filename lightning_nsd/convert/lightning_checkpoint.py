@@ -8,8 +8,9 @@ from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
 from lightning_nsd.checkpoints.settings import HYPERPARAMETERS
-from lightning_nsd.convert.jax_source import SourceCheckpoint, build, entries_of
+from lightning_nsd.convert.jax_source import SourceCheckpoint, build
 from lightning_nsd.convert.source_keys import to_state_dict
+from lightning_nsd.convert.source_settings import entries_of, settings_of
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.training.groups import parameter_groups
 from lightning_nsd.xla.device import answer_for_lightning
@@ -48,13 +49,14 @@ def _optimizer(module: FewShotDiffusion, source: SourceCheckpoint) -> torch.opti
     )
     if source.moments is None:
         return optimizer
-    entries = entries_of(source)
+    entries = entries_of(settings_of(source.config, source.params, str(source.path)), source.params)
     first, second = (
         to_state_dict(entries, module.model, moment, f"{source.path} (Adam's {name})")
         for name, moment in zip(("mu", "nu"), source.moments, strict=True)
     )
     step = torch.tensor(float(source.count))
-    for key, parameter in module.model.named_parameters():
+    trained = ((key, p) for key, p in module.model.named_parameters() if p.requires_grad)
+    for key, parameter in trained:
         state: dict[str, Tensor] = {"step": step.clone(), "exp_avg": first[key], "exp_avg_sq": second[key]}
         optimizer.state[parameter] = state
     return optimizer

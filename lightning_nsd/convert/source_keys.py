@@ -11,7 +11,8 @@ from lightning_nsd.errors import UserError
 
 Arrays = Mapping[str, np.ndarray]
 ENCODER, DENOISER, POSTERIOR = "encoder/params/", "dit/params/", "posterior/params/"
-CONSTANT = DENOISER + "pos_embed"  # the fixed position table, which the source stores as a parameter
+TIME_EMBEDDING = "time_embed/params/"
+CONSTANT = DENOISER + "pos_embed"  # the fixed position table, which the source stores, and shrinks by weight decay
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def attention(key: str, source: str, projections: Mapping[str, tuple[str, ...]])
     return entries
 
 
-def encoder_entries(depth: int) -> list[Entry]:
+def set_vit_entries(depth: int, mlp_head: bool, knows_time: bool) -> list[Entry]:
     """The SetViT."""
     entries = [
         Entry("encoder.cls_token", (f"{ENCODER}cls_token",), _same),
@@ -85,7 +86,8 @@ def encoder_entries(depth: int) -> list[Entry]:
         *norm("encoder.patch_norm", f"{ENCODER}to_patch_embedding/norm"),
         *linear("encoder.patch_embedding", f"{ENCODER}to_patch_embedding/proj"),
         *norm("encoder.head_norm", f"{ENCODER}mlp_norm"),
-        *linear("encoder.head", f"{ENCODER}mlp_dense"),
+        *(_mlp_head("mlp_head_ff") if mlp_head else linear("encoder.head", f"{ENCODER}mlp_dense")),
+        *(_time_entries() if knows_time else []),
     ]
     for i in range(depth):
         key, source = f"encoder.blocks.{i}", f"{ENCODER}transformer/layer_{i}"
@@ -98,9 +100,44 @@ def encoder_entries(depth: int) -> list[Entry]:
     return entries
 
 
-def denoiser_entries(depth: int, cross_attention: bool) -> list[Entry]:
-    """The DiT."""
+def vit_entries(depth: int, mlp_head: bool) -> list[Entry]:
+    """The ViT, which knows the time."""
     entries = [
+        Entry("encoder.cls_token", (f"{ENCODER}cls_token",), _same),
+        Entry("encoder.position", (f"{ENCODER}pos_embedding",), _same),
+        *linear("encoder.patch_embedding", f"{ENCODER}to_patch_embedding"),
+        *norm("encoder.head_norm", f"{ENCODER}cls_norm"),
+        *(_mlp_head("mlp_head") if mlp_head else linear("encoder.head", f"{ENCODER}cls_dense")),
+        *_time_entries(),
+    ]
+    for i in range(depth):
+        key, source = f"encoder.blocks.{i}", f"{ENCODER}transformer/TransformerBlock_{i}"
+        entries += norm(f"{key}.norm_1", f"{source}/LayerNorm_0") + norm(f"{key}.norm_2", f"{source}/LayerNorm_1")
+        entries += attention(f"{key}.attention", f"{source}/SelfAttention_0", {"to_qkv": ("query", "key", "value")})
+        entries += linear(f"{key}.mlp.linear_1", f"{source}/FeedForward_0/Dense_0")
+        entries += linear(f"{key}.mlp.linear_2", f"{source}/FeedForward_0/Dense_1")
+    return entries
+
+
+def _mlp_head(name: str) -> list[Entry]:
+    return [
+        *linear("encoder.head.linear_1", f"{ENCODER}{name}/Dense_0"),
+        *linear("encoder.head.linear_2", f"{ENCODER}{name}/Dense_1"),
+    ]
+
+
+def _time_entries() -> list[Entry]:
+    return [
+        *linear("encoder.time_embedding.linear_1", f"{TIME_EMBEDDING}Dense_0"),
+        *linear("encoder.time_embedding.linear_2", f"{TIME_EMBEDDING}Dense_1"),
+        *linear("encoder.time_token", f"{ENCODER}to_time_embedding"),
+    ]
+
+
+def denoiser_entries(depth: int, cross_attention: bool, cond_norm: bool, stored_position: bool) -> list[Entry]:
+    """The DiT."""
+    entries = [Entry("denoiser.stored_position", (CONSTANT,), _same)] if stored_position else []
+    entries += [
         Entry("denoiser.patch_embedding.weight", (f"{DENOISER}PatchEmbed_0/Conv_0/kernel",), _convolution),
         Entry("denoiser.patch_embedding.bias", (f"{DENOISER}PatchEmbed_0/Conv_0/bias",), _same),
         *linear("denoiser.time_embedding.linear_1", f"{DENOISER}TimestepEmbedder_0/Dense_0"),
@@ -113,6 +150,8 @@ def denoiser_entries(depth: int, cross_attention: bool) -> list[Entry]:
     for i in range(depth):
         key, source = f"denoiser.blocks.{i}", f"{DENOISER}DiTBlock_{i}"
         entries += linear(f"{key}.modulation", f"{source}/Dense_0")
+        if cond_norm:
+            entries.append(Entry(f"{key}.cond_norm.weight", (f"{source}/context_scale",), _same))
         fused: dict[str, tuple[str, ...]] = {"to_qkv": ("query", "key", "value")}
         entries += attention(f"{key}.attention", f"{source}/MultiHeadDotProductAttention_0", fused)
         if cross_attention:

@@ -1,5 +1,8 @@
 """The diffusion transformer (Peebles & Xie 2023, arXiv 2212.09748) with a context."""
 
+from typing import Literal
+
+import torch
 import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -25,7 +28,15 @@ def modulate(
 class DiTBlock(nn.Module):
     """adaLN-Zero block, with cross-attention between attention and MLP where there are context tokens."""
 
-    def __init__(self, hidden_size: int, num_heads: int, mlp_dim: int, context_dim: int | None, dropout: float) -> None:
+    def __init__(
+        self,
+        hidden_size: int,
+        num_heads: int,
+        mlp_dim: int,
+        context_dim: int | None,
+        dropout: float,
+        cond_norm: bool = False,
+    ) -> None:
         super().__init__()
         head_dim = hidden_size // num_heads
         self.norm_1 = nn.LayerNorm(hidden_size, eps=LAYER_NORM_EPS, elementwise_affine=False)
@@ -37,12 +48,16 @@ class DiTBlock(nn.Module):
         self.norm_2 = nn.LayerNorm(hidden_size, eps=LAYER_NORM_EPS, elementwise_affine=False)
         self.mlp = FeedForward(hidden_size, mlp_dim, dropout)
         self.act = nn.SiLU()
+        if cond_norm:
+            self.cond_norm = nn.LayerNorm(hidden_size, eps=LAYER_NORM_EPS, bias=False)
+        self.normalises_cond = cond_norm
         self.modulation = nn.Linear(hidden_size, 6 * hidden_size)
         self.has_context = context_dim is not None
 
     def forward(
         self, x: Float[Tensor, "b L D"], cond: Float[Tensor, "b D"], context: Float[Tensor, "b M D_c"] | None
     ) -> Float[Tensor, "b L D"]:
+        cond = self.cond_norm(cond) if self.normalises_cond else cond
         modulation = self.modulation(self.act(cond)).chunk(6, dim=-1)  # 6 × (b, D)
         shift_1, scale_1, gate_1, shift_2, scale_2, gate_2 = modulation
         x = x + gate_1[:, None] * self.attention(modulate(self.norm_1(x), shift_1, scale_1))
@@ -75,13 +90,16 @@ class DiT(Denoiser):
         in_channels: C of x_t.
         out_channels: C, or 2C with a learned variance.
         context_dim: D_c of the context; unused without conditioning.
-        conditioning: `film`: t_emb + Linear(c); `cross_attention`: a sub-layer in every block; `none`.
+        conditioning: `film`: t and c modulate every block; `cross_attention`: a sub-layer in every block; `none`.
         patch_size: pixels along a patch's side.
         hidden_size: D.
         depth: blocks.
         num_heads: attention heads.
         mlp_ratio: width inside the MLP over D.
         dropout: in the MLPs.
+        film: cond of the blocks and the output: `sum`, t_emb + Linear(c), or `joint`, Linear([t_emb, c]).
+        cond_norm: LayerNorm of cond times a learned scale, in every block.
+        stored_position: keep the positions with the weights, untrained; computed, and in no checkpoint, otherwise.
 
     Raises:
         UserError: an image that does not divide into patches, or a width that does not divide into heads.
@@ -100,6 +118,9 @@ class DiT(Denoiser):
         num_heads: Heads = 8,
         mlp_ratio: Ratio = 4.0,
         dropout: Probability = 0.0,
+        film: Literal["sum", "joint"] = "sum",
+        cond_norm: bool = False,
+        stored_position: bool = False,
     ) -> None:
         super().__init__(conditioning)
         if hidden_size % num_heads or hidden_size % 4:
@@ -112,13 +133,19 @@ class DiT(Denoiser):
         self.out_channels = out_channels
         self.patch_embedding = nn.Conv2d(in_channels, hidden_size, patch_size, stride=patch_size)
         self.position = Constant(sincos_positions(hidden_size, grid))
+        if stored_position:
+            table = torch.from_numpy(self.position.values).float()[None]  # (1, L, D)
+            self.stored_position = nn.Parameter(table, requires_grad=False)
+        self.stores_position = stored_position
         self.time_embedding = TimestepEmbedding(hidden_size)
         if conditioning == "film":
-            self.context_projection = nn.Linear(context_dim, hidden_size)
+            joint = hidden_size if film == "joint" else 0
+            self.context_projection = nn.Linear(joint + context_dim, hidden_size)
+        self.film = film
         block_context = context_dim if conditioning == "cross_attention" else None
         mlp_dim = int(hidden_size * mlp_ratio)
         self.blocks = nn.ModuleList(
-            DiTBlock(hidden_size, num_heads, mlp_dim, block_context, dropout) for _ in range(depth)
+            DiTBlock(hidden_size, num_heads, mlp_dim, block_context, dropout, cond_norm) for _ in range(depth)
         )
         self.final = FinalLayer(hidden_size, patch_size**2 * out_channels)
         self.initialize()
@@ -146,11 +173,14 @@ class DiT(Denoiser):
         p = self.padding
         patches = self.patch_embedding(F.pad(x_t, (p, p, p, p)) if p else x_t)  # (b, D, h, w)
         x = patches.flatten(2).transpose(1, 2)  # (b, L, D)
-        x = x + self.position.like(x)
+        x = x + (self.stored_position if self.stores_position else self.position.like(x))
         cond = self.time_embedding(t)  # (b, D)
         tokens = None
         if self.conditioning == "film":
-            cond = cond + self.context_projection(context)
+            if self.film == "joint":
+                cond = self.context_projection(torch.cat([cond, context], dim=1))  # type: ignore[list-item]
+            else:
+                cond = cond + self.context_projection(context)
         elif self.conditioning == "cross_attention":
             tokens = as_tokens(context)  # type: ignore[arg-type]
         for block in self.blocks:

@@ -13,26 +13,31 @@ TIMESTEP_FEATURES = 256
 
 
 class TimestepFeatures(nn.Module):
-    """`[cos, sin]` of `t · 10000^(-k/128)`, k = 0 … 127 (Vaswani et al. 2017, arXiv 1706.03762, section 3.5)."""
+    """`[cos, sin]` of `t · 10000^(-2k/F)`, k = 0 … F/2 − 1 (Vaswani et al. 2017, arXiv 1706.03762, section 3.5).
 
-    def __init__(self) -> None:
+    Of an odd number F of features the last is 0.
+    """
+
+    def __init__(self, num_features: int = TIMESTEP_FEATURES) -> None:
         super().__init__()
-        half = TIMESTEP_FEATURES // 2
+        half = num_features // 2
+        self.is_odd = num_features % 2 == 1
         self.frequencies = Constant(np.exp(-math.log(10000.0) * np.arange(half) / half))
 
-    def forward(self, t: Int[Tensor, " b"], like: Float[Tensor, "..."]) -> Float[Tensor, "b 256"]:
+    def forward(self, t: Int[Tensor, " b"], like: Float[Tensor, "..."]) -> Float[Tensor, "b F"]:
         """In the dtype of `like`."""
-        angles = t[:, None].to(like.dtype) * self.frequencies.like(like)  # (b, 128)
-        return torch.cat([angles.cos(), angles.sin()], dim=-1)  # (b, 256)
+        angles = t[:, None].to(like.dtype) * self.frequencies.like(like)  # (b, F // 2)
+        parts = [angles.cos(), angles.sin()]
+        return torch.cat([*parts, torch.zeros_like(angles[:, :1])] if self.is_odd else parts, dim=-1)  # (b, F)
 
 
 class TimestepEmbedding(nn.Module):
     """Features → Linear → SiLU → Linear (DiT, arXiv 2212.09748, section 3.2)."""
 
-    def __init__(self, hidden_size: int) -> None:
+    def __init__(self, hidden_size: int, num_features: int = TIMESTEP_FEATURES) -> None:
         super().__init__()
-        self.features = TimestepFeatures()
-        self.linear_1 = nn.Linear(TIMESTEP_FEATURES, hidden_size)
+        self.features = TimestepFeatures(num_features)
+        self.linear_1 = nn.Linear(num_features, hidden_size)
         self.linear_2 = nn.Linear(hidden_size, hidden_size)
         self.act = nn.SiLU()
 

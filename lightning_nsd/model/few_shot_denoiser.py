@@ -43,6 +43,8 @@ class FewShotDenoiser(nn.Module):
             there is no null context where it is 0.
         spatial_context: makes a second context from channels: maps of an image's size, concatenated with x_t (as of
             a low-resolution image in Saharia et al. 2021, arXiv 2104.07636). None without.
+        leave_one_out: whether in training a query is left out of its own context; without, the context is of all
+            images of the episode, and says what is to be denoised.
 
     Raises:
         UserError: parts that do not fit together.
@@ -59,8 +61,10 @@ class FewShotDenoiser(nn.Module):
         denoiser: DenoiserFactory,
         context_dropout: Probability = 0.0,
         spatial_context: SpatialContextFactory | None = None,
+        leave_one_out: bool = True,
     ) -> None:
         super().__init__()
+        self.leave_one_out = leave_one_out
         self.encoder = encoder(image_size, channels, n_shot) if encoder else None
         context_dim = self.encoder.context_dim if self.encoder else 0
         # None where there is no encoder, which everybody asks about first
@@ -69,6 +73,11 @@ class FewShotDenoiser(nn.Module):
         in_channels = channels + (self.spatial_context.out_channels if self.spatial_context else 0)
         self.denoiser = denoiser(image_size, in_channels, out_channels, context_dim)
         check_parts(self.encoder, self.spatial_context, self.denoiser)
+        if not leave_one_out and self.encoder is not None and not self.encoder.takes(n_shot + 1):
+            raise UserError(
+                f"model.leave_one_out is false, which shows the encoder all {n_shot + 1} images of an episode, and "
+                f"{type(self.encoder).__name__} was built for {n_shot}. Set its slots to {n_shot + 1} or more."
+            )
         self.null_context = nn.Parameter(torch.zeros(context_dim)) if context_dropout and self.encoder else None
 
     @property
@@ -77,18 +86,18 @@ class FewShotDenoiser(nn.Module):
         return self.encoder is not None and self.encoder.time_conditioned
 
     def context_noise_shape(self, n_images: int) -> tuple[int, ...] | None:
-        """Shape of one leave-one-out context's noise in episodes of `n_images`; None where none is drawn."""
+        """Shape of the noise of one query's context in episodes of `n_images`; None where none is drawn."""
         if self.encoder is None or not self.context.is_random:
             return None
-        return self.encoder.context_shape(n_images - 1)
+        return self.encoder.context_shape(n_images - 1 if self.leave_one_out else n_images)
 
-    def leave_one_out_context(
+    def episode_context(
         self,
         images: Float[Tensor, "B N C H W"],
         t: Int[Tensor, " B"] | None = None,
         context_noise: Float[Tensor, "B N *L D_c"] | Float[Tensor, "B*N *L D_c"] | None = None,
     ) -> ContextOutput | None:
-        """The context of every image from the others of its episode, all in one encoder call.
+        """The context of every image, from the others of its episode or from all, in one encoder call.
 
         Args:
             images: episodes, in [-1, 1].
@@ -100,8 +109,22 @@ class FewShotDenoiser(nn.Module):
         """
         if self.encoder is None:
             return None
-        h = self.encoder.encode_leave_one_out(images, t)
+        if self.leave_one_out:
+            h = self.encoder.encode_leave_one_out(images, t)
+        else:
+            h = self.encoder(images, t)
+            n = images.shape[1]
+            h = h.repeat_interleave(n, dim=0)  # (B·N, …)
         return self.context(h, None if context_noise is None else context_noise.reshape(h.shape))
+
+    def episode_maps(self, images: Float[Tensor, "B N C H W"]) -> Float[Tensor, "B*N M H W"] | None:
+        """The spatial context of every image of an episode; None without one."""
+        if self.spatial_context is None:
+            return None
+        if self.leave_one_out:
+            return self.spatial_context.encode_leave_one_out(images)
+        maps, n = self.spatial_context(images), images.shape[1]
+        return maps.repeat_interleave(n, dim=0)
 
     def support_context(
         self, support: Float[Tensor, "b n C H W"], t: Int[Tensor, " b"] | None = None
@@ -139,14 +162,14 @@ class FewShotDenoiser(nn.Module):
             images: clean episodes.
             x_t: noised images.
             t: one timestep per episode.
-            context_noise: see `leave_one_out_context`.
+            context_noise: see `episode_context`.
             dropped: queries whose contexts are replaced by the null contexts.
         """
-        context_output = self.leave_one_out_context(images, t if self.time_conditioned else None, context_noise)
+        context_output = self.episode_context(images, t if self.time_conditioned else None, context_noise)
         context = context_output.context if context_output else None
         if dropped is not None and self.null_context is not None and context is not None:
             context = replace_by_null(context, self.null_context, dropped)
-        maps = None if self.spatial_context is None else self.spatial_context.encode_leave_one_out(images)
+        maps = self.episode_maps(images)
         if dropped is not None and maps is not None:
             maps = zero_where(maps, dropped)
         output = self.denoise(x_t, t.repeat_interleave(images.shape[1]), context, maps)

@@ -1,6 +1,7 @@
 """What every set encoder offers: a support set in, a context out."""
 
 import torch
+import torch.nn.functional as F
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -27,12 +28,20 @@ class SetEncoder(nn.Module):
         time_conditioned: whether the context depends on the timestep; then it is computed anew at every
             sampling step.
         any_set_size: whether sets may have another size than `n_shot`.
+        slots: images that every set is filled up to with zero images, behind its own; None where sets stay as they are.
     """
 
     any_set_size = False
 
-    def __init__(self, n_shot: int, context_dim: int, gives_tokens: bool, time_conditioned: bool) -> None:
+    def __init__(
+        self, n_shot: int, context_dim: int, gives_tokens: bool, time_conditioned: bool, slots: int | None = None
+    ) -> None:
         super().__init__()
+        if slots is not None and slots < n_shot:
+            raise UserError(
+                f"{type(self).__name__}: slots is {slots}, and a support set has {n_shot} images (data.n_shot)."
+            )
+        self.slots = slots
         self.n_shot = n_shot
         self.context_dim = context_dim
         self.gives_tokens = gives_tokens
@@ -49,6 +58,25 @@ class SetEncoder(nn.Module):
         """Contexts of every image from the others of its episode, in one call; `t` for a time-conditioned encoder."""
         n = images.shape[1]
         return self(leave_one_out(images), None if t is None else t.repeat_interleave(n))
+
+    def takes(self, n_images: int) -> bool:
+        """Whether a set may have so many images."""
+        if self.slots is not None:
+            return n_images <= self.slots
+        return self.any_set_size or n_images == self.n_shot
+
+    def fill_slots(self, support: Float[Tensor, "b n C H W"]) -> Float[Tensor, "b slots C H W"]:
+        """A set with zero images (grey) in its empty slots.
+
+        Raises:
+            UserError: more images than slots.
+        """
+        if self.slots is None:
+            return support
+        n = support.shape[1]
+        if n > self.slots:
+            raise UserError(f"{type(self).__name__} has {self.slots} slots (encoder.slots), and a set has {n} images.")
+        return F.pad(support, (0, 0, 0, 0, 0, 0, 0, self.slots - n))
 
     def context_shape(self, n_images: int) -> tuple[int, ...]:
         """Shape of one context of a set of `n_images`: `(D_c,)` or `(L, D_c)`."""

@@ -19,7 +19,7 @@ from lightning_nsd.settings.numbers import Channels, Depth, Heads, Pixels, Proba
 class SetViT(ViTBase):
     """Vision transformer over patches that hold all images of the set at one place.
 
-    The number of shots is part of the parameters' shape.
+    The number of shots is part of the parameters' shape, unless there are slots, some of which may be empty.
 
     Args:
         image_size: pixels along a side.
@@ -35,9 +35,14 @@ class SetViT(ViTBase):
         pool: `cls` (token 0), `mean` (over all 2 + L tokens) or `none` (the L patch tokens).
         time_conditioned: let the context depend on the timestep.
         dropout: in the MLPs.
+        time_embedding_dim: E of an MLP between E/4 timestep features and the TIME token; 256 features alone where None.
+        mlp_head_dim: width inside the head's MLP; one Linear where None.
+        slots: images that a set is filled up to with zero images; `n_shot`, and no other number, where None.
+        tokens: `stacked`: a patch holds all images, stacked by channel; `mean`: each image is cut and embedded on its
+            own, then the mean over the set.
 
     Raises:
-        UserError: an image that does not divide into patches, or an unknown pool.
+        UserError: an image that does not divide into patches, an unknown pool, or slots that do not fit.
     """
 
     def __init__(
@@ -55,6 +60,10 @@ class SetViT(ViTBase):
         pool: Literal["cls", "mean", "none"] = "cls",
         time_conditioned: bool = False,
         dropout: Probability = 0.0,
+        time_embedding_dim: Width | None = None,
+        mlp_head_dim: Width | None = None,
+        slots: Shots | None = None,
+        tokens: Literal["stacked", "mean"] = "stacked",
     ) -> None:
         check_pool("SetViT", pool, ("cls", "mean", "none"))
         hidden_size = hidden_size or context_dim
@@ -69,15 +78,28 @@ class SetViT(ViTBase):
             gives_tokens=pool == "none",
             time_conditioned=time_conditioned,
             dropout=dropout,
+            time_embedding_dim=time_embedding_dim,
+            mlp_head_dim=mlp_head_dim,
+            slots=slots,
         )
         self.patch_size = patch_size
         self.pool = pool
-        patch_dim = patch_size**2 * channels * n_shot
+        self.tokens = tokens
+        self.any_set_size = slots is not None or tokens == "mean"
+        patch_dim = patch_size**2 * channels * ((slots or n_shot) if tokens == "stacked" else 1)
         self.patch_norm = nn.LayerNorm(patch_dim, eps=LAYER_NORM_EPS)
         self.patch_embedding = nn.Linear(patch_dim, hidden_size)
 
     def context_shape(self, n_images: int) -> tuple[int, ...]:
         return (self.num_patches, self.context_dim) if self.gives_tokens else (self.context_dim,)
+
+    def embed_patches(self, support: Float[Tensor, "b n C H W"]) -> Float[Tensor, "b L D"]:
+        """A token for each place of the images."""
+        if self.tokens == "mean":
+            patches = patchify(support.flatten(0, 1), self.patch_size)  # (b·n, L, p·p·C)
+            return self.patch_embedding(self.patch_norm(patches)).unflatten(0, support.shape[:2]).mean(dim=1)
+        stacked = support.transpose(1, 2).flatten(1, 2)  # (b, C·n, H, W)
+        return self.patch_embedding(self.patch_norm(patchify(stacked, self.patch_size)))
 
     def forward(
         self, support: Float[Tensor, "b n C H W"], t: Int[Tensor, " b"] | None = None
@@ -87,13 +109,14 @@ class SetViT(ViTBase):
         Raises:
             UserError: another number of images than the encoder was built for.
         """
-        if support.shape[1] != self.n_shot:
+        support = self.fill_slots(support)
+        if not self.any_set_size and support.shape[1] != self.n_shot:
             raise UserError(
                 f"SetViT was built for {self.n_shot} images a set and got {support.shape[1]}: its patches hold all "
-                f"images of a set, so the number cannot change. Give {self.n_shot}, or train a ViT or UNetEncoder."
+                f"images of a set, so the number cannot change. Give {self.n_shot}, or train it with slots, a ViT or a "
+                "UNetEncoder."
             )
-        stacked = support.transpose(1, 2).flatten(1, 2)  # (b, C·n, H, W)
-        patches = self.patch_embedding(self.patch_norm(patchify(stacked, self.patch_size)))  # (b, L, D)
+        patches = self.embed_patches(support)  # (b, L, D)
         tokens = torch.cat([self.special_tokens(len(support), t), patches + self.position[:, 2:]], dim=1)
         tokens = self.blocks(tokens)  # (b, 2 + L, D)
         if self.pool == "cls":

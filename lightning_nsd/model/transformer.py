@@ -9,16 +9,16 @@ LAYER_NORM_EPS = 1e-6
 
 
 class FeedForward(nn.Module):
-    """Linear → GELU (tanh form) → dropout → Linear."""
+    """Linear → GELU (tanh form) → dropout → Linear, to D_out; `hidden_size` where None."""
 
-    def __init__(self, hidden_size: int, mlp_dim: int, dropout: float = 0.0) -> None:
+    def __init__(self, hidden_size: int, mlp_dim: int, dropout: float = 0.0, out_dim: int | None = None) -> None:
         super().__init__()
         self.linear_1 = nn.Linear(hidden_size, mlp_dim)
         self.act = nn.GELU(approximate="tanh")
         self.dropout = nn.Dropout(dropout)
-        self.linear_2 = nn.Linear(mlp_dim, hidden_size)
+        self.linear_2 = nn.Linear(mlp_dim, out_dim or hidden_size)
 
-    def forward(self, x: Float[Tensor, "*shape D"]) -> Float[Tensor, "*shape D"]:
+    def forward(self, x: Float[Tensor, "*shape D"]) -> Float[Tensor, "*shape D_out"]:
         return self.linear_2(self.dropout(self.act(self.linear_1(x))))
 
 

@@ -6,13 +6,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from lightning_nsd.model.embeddings import TIMESTEP_FEATURES, TimestepFeatures
+from lightning_nsd.model.embeddings import TIMESTEP_FEATURES, TimestepEmbedding, TimestepFeatures
 from lightning_nsd.model.set_encoder import SetEncoder
-from lightning_nsd.model.transformer import LAYER_NORM_EPS, transformer
+from lightning_nsd.model.transformer import LAYER_NORM_EPS, FeedForward, transformer
 
 
 class ViTBase(SetEncoder):
-    """CLS and TIME tokens, a learned position table, transformer blocks, and a head LayerNorm → Linear(D_c).
+    """CLS and TIME tokens, a learned position table, transformer blocks, and a head LayerNorm → Linear(D_c) or an MLP.
 
     Args:
         n_shot: images of a set.
@@ -25,6 +25,9 @@ class ViTBase(SetEncoder):
         gives_tokens: whether the context is tokens.
         time_conditioned: feed Linear(timestep features) as the TIME token; zeros otherwise.
         dropout: in the MLPs, after the nonlinearity.
+        time_embedding_dim: E of a timestep embedding from E/4 features, in place of the features; None without.
+        mlp_head_dim: width inside the head's MLP; None for one Linear.
+        slots: images that a set is filled up to; None where it stays as it is.
     """
 
     def __init__(
@@ -39,24 +42,38 @@ class ViTBase(SetEncoder):
         gives_tokens: bool,
         time_conditioned: bool,
         dropout: float,
+        time_embedding_dim: int | None = None,
+        mlp_head_dim: int | None = None,
+        slots: int | None = None,
     ) -> None:
-        super().__init__(n_shot, context_dim, gives_tokens, time_conditioned)
+        super().__init__(n_shot, context_dim, gives_tokens, time_conditioned, slots)
         self.num_patches = num_patches
         self.cls_token = nn.Parameter(torch.randn(1, 1, hidden_size))
         self.position = nn.Parameter(torch.randn(1, 2 + num_patches, hidden_size))
         if time_conditioned:
-            self.time_features = TimestepFeatures()
-            self.time_token = nn.Linear(TIMESTEP_FEATURES, hidden_size)
+            width = time_embedding_dim or TIMESTEP_FEATURES
+            if time_embedding_dim is None:
+                self.time_features = TimestepFeatures()
+            else:
+                self.time_embedding = TimestepEmbedding(width, width // 4)
+            self.time_token = nn.Linear(width, hidden_size)
+        self.embeds_time = time_embedding_dim is not None
         self.blocks = transformer(depth, hidden_size, attention, mlp_dim, dropout)
         self.head_norm = nn.LayerNorm(hidden_size, eps=LAYER_NORM_EPS)
-        self.head = nn.Linear(hidden_size, context_dim)
+        if mlp_head_dim is None:
+            self.head: nn.Module = nn.Linear(hidden_size, context_dim)
+        else:
+            self.head = FeedForward(hidden_size, mlp_head_dim, dropout, context_dim)
 
     def special_tokens(self, b: int, t: Int[Tensor, " b"] | None) -> Float[Tensor, "{b} 2 D"]:
         """CLS and TIME with their positions added."""
         self.check_time(t)
         cls = self.cls_token.expand(b, -1, -1)
         if self.time_conditioned:
-            time = self.time_token(self.time_features(t, like=self.time_token.weight))[:, None]  # (b, 1, D)
+            features = (
+                self.time_embedding(t) if self.embeds_time else self.time_features(t, like=self.time_token.weight)
+            )
+            time = self.time_token(features)[:, None]  # (b, 1, D)
         else:
             time = torch.zeros_like(cls)
         return torch.cat([cls, time], dim=1) + self.position[:, :2]

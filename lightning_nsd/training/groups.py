@@ -12,11 +12,12 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Groups for an optimiser: `encoder` (with all contexts, where there are any) and `denoiser`.
 
-    A group without a rate of its own takes the optimiser's.
+    A group without a rate of its own takes the optimiser's. What is not trained is in none.
     """
     denoiser = list(model.denoiser.parameters())
     of_denoiser = {id(p) for p in denoiser}
     encoder: list[nn.Parameter] = [p for p in model.parameters() if id(p) not in of_denoiser]
+    denoiser = [p for p in denoiser if p.requires_grad]
     groups = []
     for name, parameters, lr in (("encoder", encoder, encoder_lr), ("denoiser", denoiser, denoiser_lr)):
         if parameters:

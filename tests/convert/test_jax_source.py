@@ -21,7 +21,14 @@ from tests.training.conftest import run
 checkpointing = pytest.importorskip("orbax.checkpoint")
 SHARED = Path(__file__).parents[3] / "shared" / "golden"
 COMMITTED = Path(__file__).parent / "golden"
-WHOLE = ("crossattn_setvit", "film_setvit", "film_setvit_learn_sigma", "film_setvit_variational")
+WHOLE = (
+    "crossattn_setvit",
+    "film_setvit",
+    "film_setvit_learn_sigma",
+    "film_setvit_variational",
+    "g2_film_setvit",
+    "g3_film_vit_input_dependent",
+)
 TOLERANCE = 1e-5
 
 
@@ -46,6 +53,12 @@ def npz(path, tree):
         {"mode_context": "variational"},
         {"learn_sigma": True, "noise_schedule": "cosine"},
         {"predict_xstart": True, "image_size": 16, "sample_size": 2, "in_channels": 1, "depth": 1, "num_heads": 2},
+        {"version": 2},
+        {"version": 3},
+        {"version": 3, "encoder_tokenize_mode": "per_sample_mean", "encoder_use_mlp_head": True, "pool": "mean"},
+        {"version": 3, "encoder_mode": "vit", "pool": "mean", "encoder_patch_size": 2, "input_dependent": True},
+        {"version": 3, "encoder_mode": "vit", "encoder_use_mlp_head": True, "mode_context": "variational"},
+        {"version": 3, "dit_patch_size": 2, "joint": True, "cond_norm": True, "shrunk": 0.9},
     ],
 )
 def test_any_configuration_loads_from_orbax_and_npz(tmp_path, changed):
@@ -57,7 +70,9 @@ def test_any_configuration_loads_from_orbax_and_npz(tmp_path, changed):
     for a, b in zip(by_npz.model.parameters(), by_orbax.model.parameters(), strict=True):
         assert torch.equal(a, b)
     assert not by_npz.training
-    support = torch.zeros(1, config["sample_size"], config["in_channels"], config["image_size"], config["image_size"])
+    n_shot = config["sample_size"] - (changed.get("version") == 3)
+    assert by_npz.n_shot == n_shot
+    support = torch.zeros(1, n_shot, config["in_channels"], config["image_size"], config["image_size"])
     drawn = by_npz.sample(support, 2, torch.Generator().manual_seed(0))
     assert drawn.shape == (1, 2, config["in_channels"], config["image_size"], config["image_size"])
 
@@ -122,6 +137,41 @@ def test_the_next_step_is_optaxs(tmp_path):
     np.testing.assert_allclose(layer.weight.detach().T, expected, rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("version", [2, 3])
+def test_training_goes_on_from_every_version(tmp_path, version):
+    changed = {"encoder_mode": "vit", "pool": "mean", "joint": True, "cond_norm": True, "shrunk": 0.9}
+    tree = source_tree(version=version, **(changed if version == 3 else {}))
+    source = save(tmp_path / "orbax", tree)
+    assert main(["convert", "--input", str(source), "--output", str(tmp_path / "x.ckpt")]) == 0
+    module = build_model(read_checkpoint(tmp_path / "x.ckpt")["lightning_nsd"], "test")
+    trainer = run(tmp_path / "run", 17, module, ckpt_path=tmp_path / "x.ckpt")
+    assert trainer.global_step == 17
+    states = trainer.optimizers[0].state
+    assert {float(state["step"]) for state in states.values()} == {17.0}
+    moved = module.model.get_parameter("encoder.position").detach().numpy()
+    start = tree["params"]["encoder"]["params"]["pos_embedding"]
+    assert moved.shape == start.shape and not np.array_equal(moved, start)
+
+
+def test_a_table_of_positions_that_weight_decay_shrank_is_kept_and_not_trained(tmp_path):
+    tree = source_tree(shrunk=0.8)
+    assert main(["convert", "--input", str(save(tmp_path / "orbax", tree)), "--output", str(tmp_path / "x.ckpt")]) == 0
+    module = build_model(read_checkpoint(tmp_path / "x.ckpt")["lightning_nsd"], "test")
+    run(tmp_path / "run", 9, module, ckpt_path=tmp_path / "x.ckpt")
+    stored = tree["params"]["dit"]["params"]["pos_embed"]
+    np.testing.assert_array_equal(module.model.denoiser.stored_position, stored)
+    assert "denoiser.stored_position" not in load_jax_source(npz(tmp_path / "x.npz", source_tree())).model.state_dict()
+
+
+def test_a_set_encoder_of_the_third_version_may_be_given_fewer_images(tmp_path):
+    model = load_jax_source(npz(tmp_path / "x.npz", source_tree(version=3)))
+    assert (model.n_shot, model.model.encoder.slots) == (3, 4)
+    two = torch.randn(1, 2, 3, 8, 8, generator=torch.Generator().manual_seed(0))
+    filled = torch.cat([two, torch.zeros(1, 1, 3, 8, 8)], dim=1)
+    t = torch.tensor([5])
+    torch.testing.assert_close(model.model.support_context(two, t), model.model.support_context(filled, t))
+
+
 # ---- what goes wrong ----
 
 
@@ -150,6 +200,11 @@ def break_it(tree, how):
         tree["cfg"]["encoder_mode"] = "vit"
     elif how == "classes":
         tree["cfg"]["class_cond"] = True
+    elif how == "pool":
+        tree["cfg"]["pool"] = "sum"
+    elif how == "heads":
+        without(encoder, "transformer", "layer_0", "LSA_0", "Dense_0", "kernel")
+        encoder["transformer"]["layer_0"]["LSA_0"]["Dense_0"]["kernel"] = np.zeros((12, 3 * 100), np.float32)
 
 
 @pytest.mark.parametrize(
@@ -159,15 +214,38 @@ def break_it(tree, how):
         ("extra", "dit/params/Surprise_0/kernel: parameters that this model does not have"),
         ("shape", r"FinalLayer_0/Dense_1/bias gives shape \(5,\)"),
         ("axes", "PatchEmbed_0/Conv_0/kernel has shape .* 4 axes"),
-        ("positions", "pos_embed has shape"),
+        ("positions", r"dit/params/pos_embed gives shape \(1, 9, 16\)"),
         ("config", "mode_conditioning"),
         ("encoder", "only vit_set"),
         ("classes", "class_cond"),
+        ("pool", "pool is 'sum'"),
+        ("heads", "attention is 100 wide"),
     ],
 )
 def test_what_does_not_fit_is_named(tmp_path, how, message):
     tree = source_tree()
     break_it(tree, how)
+    with pytest.raises(UserError, match=message):
+        load_jax_source(npz(tmp_path / "x.npz", tree))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"mode_conditioning": "lag"}, "the very image that is to be denoised"),
+        ({"use_vae": True}, "use_vae = True has no counterpart"),
+        ({"use_projection_head": True}, "use_projection_head = True has no counterpart"),
+        ({"encoder_tokenize_mode": "sum"}, "encoder_tokenize_mode is 'sum'"),
+        ({"encoder_mode": "vit", "pool": "mean_patch"}, "pool is 'mean_patch'"),
+        ({"encoder_heads": 5}, "attention is 12 wide"),
+        ({"sample_size": 1}, "no image is left"),
+    ],
+)
+def test_what_the_third_version_has_and_nothing_here_is_named(tmp_path, changed, message):
+    tree = source_tree(version=3)
+    tree["cfg"] |= changed
+    if changed.get("encoder_mode") == "vit":
+        tree = source_tree(version=3, **changed)
     with pytest.raises(UserError, match=message):
         load_jax_source(npz(tmp_path / "x.npz", tree))
 
@@ -235,7 +313,8 @@ def test_the_whole_golden_file_is_reproduced(name):
 
     images, t, noise = tensor("images"), tensor("t").long(), tensor("noise")
     xi = tensor("context_eps") if "context_eps" in d else None
-    context = module.contexts(images, xi)
+    knows_time = module.model.time_conditioned
+    context = module.contexts(images, xi, t if knows_time else None)
     errors = {"context": relative_error(context.reshape(d["context"].shape), d["context"])}
     output = module.denoise(tensor("x_t"), t.repeat_interleave(images.shape[1]), context)
     errors["output"] = relative_error(output, d["model_output"])
@@ -244,18 +323,22 @@ def test_the_whole_golden_file_is_reproduced(name):
         if key in d:
             errors[key] = relative_error(terms[key].reshape(d[key].shape), d[key])
     terms["loss"].backward()
-    errors |= gradient_errors(module, path, d) | step_errors(module, d, context.detach())
-    errors |= adamw_errors(module, path, d)
+    errors |= gradient_errors(module, path, d)
+    if "step_t" in d:
+        errors |= step_errors(module, d, context.detach()) | adamw_errors(module, path, d)
     assert max(errors.values()) < TOLERANCE, errors
     assert len(errors) > 20
 
 
 def mapped(module, path, d, prefix):
     """The golden arrays under a prefix, by our keys; those of the larger parameters are not in the files."""
-    from lightning_nsd.convert.jax_source import entries_of, read_jax_source
+    from lightning_nsd.convert.jax_source import read_jax_source
+    from lightning_nsd.convert.source_settings import entries_of, settings_of
 
     arrays = {key.removeprefix(prefix): value for key, value in d.items() if key.startswith(prefix)}
-    entries = [entry for entry in entries_of(read_jax_source(path)) if all(key in arrays for key in entry.sources)]
+    source = read_jax_source(path)
+    table = entries_of(settings_of(source.config, source.params, str(path)), source.params)
+    entries = [entry for entry in table if all(key in arrays for key in entry.sources)]
     return {entry.key: entry.convert(*(arrays[key] for key in entry.sources)) for entry in entries}
 
 

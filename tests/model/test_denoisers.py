@@ -137,3 +137,39 @@ def test_groups_are_the_largest_divisor_up_to_32(channels, groups):
 def test_impossible_settings_are_explained(factory, message):
     with pytest.raises(UserError, match=message):
         factory()
+
+
+def test_a_normalised_condition_forgets_its_mean_and_its_scale(randn):
+    block = randomized(make("DiT", cond_norm=True)).blocks[0]
+    x, cond = randn(2, 16, 16), randn(2, 16)
+    torch.testing.assert_close(block(x, 3 * cond + 1, None), block(x, cond, None), rtol=1e-4, atol=1e-6)
+    plain = randomized(make("DiT")).blocks[0]
+    assert not torch.allclose(plain(x, 3 * cond + 1, None), plain(x, cond, None))
+
+
+def test_time_and_context_enter_a_joint_layer_together(randn):
+    denoiser = randomized(make("DiT", film="joint"))
+    assert denoiser.context_projection.in_features == 16 + 12
+    x, t, context = randn(2, 3, 8, 8), torch.tensor([3, 7]), randn(2, 12)
+    out = denoiser(x, t, context)
+    for changed in ((x, t + 1, context), (x, t, context + 1)):
+        assert not torch.allclose(denoiser(*changed), out)
+    seen = []
+    handle = denoiser.context_projection.register_forward_hook(lambda _, given, result: seen.append((given[0], result)))
+    denoiser(x, t, context)
+    handle.remove()
+    ((given, _),) = seen
+    torch.testing.assert_close(given, torch.cat([denoiser.time_embedding(t), context], dim=1))
+
+
+def test_a_stored_table_of_positions_starts_as_the_computed_one_and_is_not_trained(randn):
+    computed, stored = make("DiT"), make("DiT", stored_position=True)
+    torch.testing.assert_close(stored.stored_position[0], computed.position.like(torch.zeros(1, dtype=torch.float64)),
+                               rtol=0, atol=1e-7)  # fmt: skip
+    stored = randomized(stored)
+    x, t, context = randn(2, 3, 8, 8), torch.tensor([3, 7]), randn(2, 12)
+    out = stored(x, t, context)
+    out.square().sum().backward()
+    assert stored.stored_position.grad is None and not stored.stored_position.requires_grad
+    stored.stored_position.data[0, 3, 2] += 1
+    assert not torch.allclose(stored(x, t, context), out)
