@@ -58,6 +58,7 @@ SMALL = {
     "glyphs.yaml": UNET,
     "glyphs_long.yaml": UNET,
     "cifar100.yaml": {**VIT, **DIT},
+    "cifar100_g3.yaml": {**VIT, **DIT},
     "cifar100_unet.yaml": {**VIT, "denoiser.model_channels": 16},
     "cifar100_small.yaml": UNET,
     "omniglot.yaml": UNET,
