@@ -117,7 +117,7 @@ MUTANTS = (
     Mutant(
         "model/vit_base.py",
         "self.head(self.head_norm(pooled))",
-        "self.head_norm(self.head(pooled))",
+        "self.head(pooled)",
         "encoder",
         (MODEL,),
     ),
