@@ -143,9 +143,7 @@ MUTANTS = (
         "denoiser",
         (MODEL,),
     ),
-    Mutant(
-        FEW_SHOT, "h = h.repeat_interleave(n, dim=0)", "h = h.repeat(n, *[1] * (h.dim() - 1))", "denoiser", (MODEL,)
-    ),
+    Mutant(FEW_SHOT, "h = h.repeat_interleave(n, dim=0)", "h = h.repeat(n, *[1] * (h.dim() - 1))", "context", (MODEL,)),
     Mutant(FEW_SHOT, "return maps.repeat_interleave(n, dim=0)", "return maps.repeat(n, 1, 1, 1)", "denoiser", (MODEL,)),
     Mutant(SPATIAL, "(images.shape[1] - 1)", "images.shape[1]", "denoiser", (MODEL,)),
     Mutant(SPATIAL, "(total - encoded)", "(total + encoded)", "denoiser", (MODEL,)),
