@@ -121,7 +121,8 @@ class Pair:
     def inputs(self, batch: int = 2, number: int = 0) -> Inputs:
         """Episodes of 8-bit images with black and white pixels, and everything else that a loss needs.
 
-        The timesteps include the first and the last. With a learned variance there is no t = 0: the likelihood of
+        Queries whose context is dropped are so chosen that of each episode another one is: an order of contexts that is
+        wrong must not hide behind them. The timesteps include the first and the last. With a learned variance there is no t = 0: the likelihood of
         a bin far out in a normal distribution's tail is a difference of two nearly equal numbers, so what an
         untrained network gives there is mostly rounding. That term has a check of its own, on chosen outputs.
         """
@@ -141,7 +142,7 @@ class Pair:
             t,
             random.standard_normal((batch * n, channels, size, size)).astype(cast),
             random.standard_normal((batch * n, *shape)).astype(cast) if shape else None,
-            np.arange(batch * n) % 3 == 1 if model.null_context is not None else None,
+            np.arange(batch * n) % 4 == 1 if model.null_context is not None else None,
         )
 
     def on_device(self, value: np.ndarray | None) -> Any:
