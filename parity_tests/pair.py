@@ -122,9 +122,10 @@ class Pair:
         """Episodes of 8-bit images with black and white pixels, and everything else that a loss needs.
 
         Queries whose context is dropped are so chosen that of each episode another one is: an order of contexts that is
-        wrong must not hide behind them. The timesteps include the first and the last. With a learned variance there is no t = 0: the likelihood of
-        a bin far out in a normal distribution's tail is a difference of two nearly equal numbers, so what an
-        untrained network gives there is mostly rounding. That term has a check of its own, on chosen outputs.
+        wrong must not hide behind them. The timesteps include the first and the last. With a learned variance there is
+        no t = 0: the likelihood of a bin far out in a normal distribution's tail is a difference of two nearly equal
+        numbers, so what an untrained network gives there is mostly rounding. That term has a check of its own, on
+        chosen outputs.
         """
         random = philox(1, number)
         model, diffusion = self.ours.model, self.ours.diffusion
