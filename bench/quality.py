@@ -75,8 +75,8 @@ def fit(config: str, folder: Path, steps: int | None, *more: str) -> float:
     Raises:
         SystemExit: it failed.
     """
-    command = [sys.executable, "-m", "lightning_nsd", "fit", f"--trainer.default_root_dir={folder}"]
-    command += [f"--config={layer}" for layer in config.split("+")]
+    command = [sys.executable, "-m", "lightning_nsd", "fit", *(f"--config={layer}" for layer in config.split("+"))]
+    command += [f"--trainer.default_root_dir={folder}"]  # after the configs, which it overrides
     command += ["--fid.when=never", *([] if steps is None else [f"--trainer.max_steps={steps}"]), *more]
     if (folder / "last.ckpt").exists():
         command.append("--ckpt_path=last")

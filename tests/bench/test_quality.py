@@ -108,7 +108,8 @@ def test_configs_are_laid_over_each_other(bench, tmp_path, monkeypatch):
         "--config=glyphs.yaml",
         "--config=some/change.yaml",
     ]
-    assert "--trainer.max_steps=7" in command
+    assert command.index("--trainer.max_steps=7") > command.index("--config=some/change.yaml")
+    assert command.index(f"--trainer.default_root_dir={tmp_path}") > command.index("--config=some/change.yaml")
     assert bench.quality.title("glyphs.yaml+some/change.yaml") == "glyphs+change"
 
 
