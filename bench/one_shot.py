@@ -14,6 +14,7 @@ import argparse
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from statistics import mean
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -101,7 +102,7 @@ def judge(
         rows.append(torch.cat([support[0], drawn[0]]))
     write_picture(picture, grid(rows[:SHOWN], rule_after=model.n_shot))
     right, of_real = np.array(drawn_right), np.array(real_right)
-    means = {name: sum(each[name] for each in described) / runs for name in described[0]}
+    means = {name: mean(each[name] for each in described) for name in described[0]}
     return {
         "read_right": float(right.mean()),
         "read_right_standard_error": float(right.std(ddof=1) / runs**0.5) if runs > 1 else None,
@@ -132,12 +133,13 @@ def main() -> None:
         "alphabets": sorted({name.split("/")[0] for name in image_set.class_names}),
         "characters": len(image_set),
     }
-    for name, path in (("conditional", arguments.ckpt_path), ("unconditional", arguments.unconditional)):
-        if path:
-            picture = path.parent / "one_shot.png"
-            result[name] = judge(
-                lightning_nsd.load(path), image_set, reader, arguments.runs, arguments.seed, picture
-            ) | {"picture": str(picture)}
+    models = {"conditional": (model, arguments.ckpt_path)}
+    if arguments.unconditional:
+        models["unconditional"] = (lightning_nsd.load(arguments.unconditional), arguments.unconditional)
+    for name, (drawing, path) in models.items():
+        picture = path.parent / "one_shot.png"
+        found = judge(drawing, image_set, reader, arguments.runs, arguments.seed, picture)
+        result[name] = found | {"picture": str(picture)}
     print(json.dumps(result, indent=1))
 
 

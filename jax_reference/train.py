@@ -29,7 +29,7 @@ METRICS = Path("logs") / "metrics.csv"
 def write_metrics(path: Path, row: dict[str, Any]) -> None:
     """Add a line to a CSV; the first line also writes the columns."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    new = not path.exists()
+    new = not path.exists() or not path.stat().st_size  # a process may have ended before its first line
     with path.open("a", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, list(row))
         if new:
@@ -40,9 +40,9 @@ def write_metrics(path: Path, row: dict[str, Any]) -> None:
 def forget_metrics_from(path: Path, step: int) -> None:
     """Leave out the lines of `step` and later: a run that goes on from an earlier checkpoint writes them again."""
     if path.exists():
-        head, *lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-        kept = [line for line in lines if int(line.split(",")[0]) < step]
-        write_text(path, "".join([head, *kept]))
+        lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines[1:] if int(line.split(",")[0]) < step]
+        write_text(path, "".join([*lines[:1], *kept]))
 
 
 def fit(config: Config, root: Path, max_steps: int, resume: bool = False, params: Any = None) -> TrainState:

@@ -17,7 +17,7 @@ from jax_reference import command
 from jax_reference.config import read_config
 from jax_reference.diffusion.sampler import SAMPLERS
 from jax_reference.experiment import find
-from jax_reference.train import CHECKPOINT, METRICS, fit
+from jax_reference.train import CHECKPOINT, METRICS, fit, forget_metrics_from, write_metrics
 from jax_reference.training.draws import draw
 from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.cli import main
@@ -76,6 +76,15 @@ def test_steps_that_are_trained_again_are_logged_once(
     fit(read, tmp_path, 3, resume=True)
     with (tmp_path / METRICS).open() as file:
         assert [int(row["step"]) for row in csv.DictReader(file)] == [0, 1, 2]
+
+
+def test_a_log_without_a_line_gets_its_columns(tmp_path: Path) -> None:
+    path = tmp_path / METRICS
+    path.parent.mkdir()
+    path.touch()
+    forget_metrics_from(path, 3)
+    write_metrics(path, {"step": 3, "train/loss": 0.5})
+    assert path.read_text().split() == ["step,train/loss", "3,0.5"]
 
 
 def test_the_first_loss_is_that_of_the_torch_side_with_the_same_weights_and_draws(config: Path) -> None:

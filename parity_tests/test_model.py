@@ -2,6 +2,7 @@
 
 from types import ModuleType
 
+import numpy as np
 import pytest
 
 from jax_reference.model import guidance as theirs
@@ -34,6 +35,14 @@ def test_padded_images_agree() -> None:
     inputs = pair.inputs()
     for check in (*model.check(pair, inputs), *loss.check(pair, inputs)):
         check.require()
+
+
+def test_dropped_queries_do_not_hide_episodes_in_a_wrong_order() -> None:
+    inputs = Pair(cases.SMALL_DIT).inputs()
+    episodes, n = inputs.images.shape[:2]
+    right, wrong = np.repeat(np.arange(episodes), n), np.tile(np.arange(episodes), n)
+    assert inputs.dropped is not None and inputs.dropped.any()
+    assert (right != wrong)[~inputs.dropped].any()
 
 
 @pytest.mark.parametrize("n_shot", [1, 3])

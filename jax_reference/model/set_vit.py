@@ -110,7 +110,7 @@ class SetViT(ViTBase):
         """
         support = self.fill_slots(support)
         b, n = support.shape[:2]
-        if not self.any_set_size and n != self.n_shot:
+        if not self.takes(n):
             raise ValueError(f"SetViT was built for {self.n_shot} images a set and got {n}.")
         patches = self.embed_patches(support) + self.position[...][:, 2:]  # (b, L, D)
         tokens = self._run_blocks(jnp.concatenate([self.special_tokens(b, t), patches], axis=1))  # (b, 2 + L, D)

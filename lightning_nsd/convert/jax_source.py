@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import numpy as np
 from lightning.pytorch.utilities import rank_zero_info
 
 from lightning_nsd.checkpoints.loading import build_model_of
-from lightning_nsd.convert.source_keys import Arrays, to_state_dict
+from lightning_nsd.convert.source_keys import Arrays, Entry, to_state_dict
 from lightning_nsd.convert.source_settings import entries_of, settings_of
 from lightning_nsd.errors import UserError
 from lightning_nsd.files.orbax_folder import flatten, is_orbax, read_orbax
@@ -44,6 +45,16 @@ class SourceCheckpoint:
     moments: tuple[Arrays, Arrays] | None = None
     count: int = 0
     step: int = 0
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """The arguments of FewShotDiffusion; see `settings_of`."""
+        return settings_of(self.config, self.params, str(self.path))
+
+    @cached_property
+    def entries(self) -> list[Entry]:
+        """The key table of the checkpoint's architecture."""
+        return entries_of(self.settings, self.params)
 
 
 def is_jax_source(path: Path) -> bool:
@@ -141,13 +152,11 @@ def build(checkpoint: SourceCheckpoint) -> FewShotDiffusion:
         UserError: parameters that are missing, left over or mis-shaped, or a position table that was changed.
     """
     source = str(checkpoint.path)
-    settings = settings_of(checkpoint.config, checkpoint.params, source)
-    module = build_model_of(settings, checkpoint.params, source)
-    entries = entries_of(settings, checkpoint.params)
-    module.model.load_state_dict(to_state_dict(entries, module.model, checkpoint.params, source))
+    module = build_model_of(checkpoint.settings, checkpoint.params, source)
+    module.model.load_state_dict(to_state_dict(checkpoint.entries, module.model, checkpoint.params, source))
     averaged = checkpoint.ema_params or checkpoint.params
     assert module.ema is not None
-    module.ema.load_state_dict(to_state_dict(entries, module.model, averaged, f"{source} (moving average)"))
+    module.ema.load_state_dict(to_state_dict(checkpoint.entries, module.model, averaged, f"{source} (moving average)"))
     if module.model.time_conditioned:
         rank_zero_info(
             f"{source}: its contexts depend on the timestep. The source trained with t and sampled with t = 0; here "

@@ -10,7 +10,6 @@ from torch.optim.lr_scheduler import LambdaLR
 from lightning_nsd.checkpoints.settings import HYPERPARAMETERS
 from lightning_nsd.convert.jax_source import SourceCheckpoint, build
 from lightning_nsd.convert.source_keys import to_state_dict
-from lightning_nsd.convert.source_settings import entries_of, settings_of
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.training.groups import parameter_groups
 from lightning_nsd.xla.device import answer_for_lightning
@@ -49,9 +48,8 @@ def _optimizer(module: FewShotDiffusion, source: SourceCheckpoint) -> torch.opti
     )
     if source.moments is None:
         return optimizer
-    entries = entries_of(settings_of(source.config, source.params, str(source.path)), source.params)
     first, second = (
-        to_state_dict(entries, module.model, moment, f"{source.path} (Adam's {name})")
+        to_state_dict(source.entries, module.model, moment, f"{source.path} (Adam's {name})")
         for name, moment in zip(("mu", "nu"), source.moments, strict=True)
     )
     step = torch.tensor(float(source.count))

@@ -62,12 +62,13 @@ def settings_of(config: Config, params: Arrays, source: str) -> dict[str, Any]:
         sample_size, image_size, channels = (int(config[key]) for key in ("sample_size", "image_size", "in_channels"))
         conditioning, context = CONDITIONINGS[config["mode_conditioning"]], CONTEXTS[config["mode_context"]]
         num_steps, schedule = int(config["diffusion_steps"]), config["noise_schedule"]
+        heads = (int(config["encoder_heads"]), int(config["encoder_dim_head"])) if is_third else None
     except KeyError as error:
         raise UserError(f"{source}: its configuration has no (or an unknown) {error}.") from error
     n_shot = sample_size - 1 if is_third else sample_size
     if n_shot < 1:
         raise UserError(f"{source}: sample_size is {sample_size}: no image is left to condition on.")
-    encoder = _encoder(config, params, source, channels, sample_size, is_third)
+    encoder = _encoder(config, params, source, channels, sample_size, heads)
     return {
         "image_size": image_size,
         "channels": channels,
@@ -86,8 +87,10 @@ def settings_of(config: Config, params: Arrays, source: str) -> dict[str, Any]:
 
 
 def _encoder(
-    config: Config, params: Arrays, source: str, channels: int, sample_size: int, is_third: bool
+    config: Config, params: Arrays, source: str, channels: int, sample_size: int, heads: tuple[int, int] | None
 ) -> dict[str, Any]:
+    """The encoder's class and arguments; `heads` and their width are stated by the third version alone."""
+    is_third = heads is not None
     mode = config.get("encoder_mode", "vit_set")
     if mode not in ("vit_set", "vit") or (mode == "vit" and not is_third):
         raise UserError(f"{source}: encoder_mode is {mode!r}; only vit_set ever ran in this version of the source.")
@@ -116,8 +119,7 @@ def _encoder(
         arguments |= {"interleaved_positions": True, "qkv_bias": True}
     else:
         width = _shape(params, source, f"{layer}0/LSA_0/Dense_0/kernel", 2)[1] // 3
-        stated = (int(config["encoder_heads"]), int(config["encoder_dim_head"])) if is_third else None
-        num_heads, head_dim = stated or HEADS_BY_WIDTH.get(width, (0, 0))
+        num_heads, head_dim = heads or HEADS_BY_WIDTH.get(width, (0, 0))
         if num_heads * head_dim != width:
             raise UserError(
                 f"{source}: the set encoder's attention is {width} wide, which no version of the source has."

@@ -110,7 +110,7 @@ class SetViT(ViTBase):
             UserError: another number of images than the encoder was built for.
         """
         support = self.fill_slots(support)
-        if not self.any_set_size and support.shape[1] != self.n_shot:
+        if not self.takes(support.shape[1]):
             raise UserError(
                 f"SetViT was built for {self.n_shot} images a set and got {support.shape[1]}: its patches hold all "
                 f"images of a set, so the number cannot change. Give {self.n_shot}, or train it with slots, a ViT or a "

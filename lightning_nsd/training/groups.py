@@ -2,8 +2,6 @@
 
 from typing import Any
 
-from torch import nn
-
 from lightning_nsd.model.few_shot_denoiser import FewShotDenoiser
 
 
@@ -14,10 +12,10 @@ def parameter_groups(
 
     A group without a rate of its own takes the optimiser's. What is not trained is in none.
     """
-    denoiser = list(model.denoiser.parameters())
-    of_denoiser = {id(p) for p in denoiser}
-    encoder: list[nn.Parameter] = [p for p in model.parameters() if id(p) not in of_denoiser]
-    denoiser = [p for p in denoiser if p.requires_grad]
+    of_denoiser = {id(p) for p in model.denoiser.parameters()}
+    trained = [p for p in model.parameters() if p.requires_grad]
+    encoder = [p for p in trained if id(p) not in of_denoiser]
+    denoiser = [p for p in trained if id(p) in of_denoiser]
     groups = []
     for name, parameters, lr in (("encoder", encoder, encoder_lr), ("denoiser", denoiser, denoiser_lr)):
         if parameters:

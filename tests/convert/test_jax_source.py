@@ -238,12 +238,13 @@ def test_what_does_not_fit_is_named(tmp_path, how, message):
         ({"encoder_tokenize_mode": "sum"}, "encoder_tokenize_mode is 'sum'"),
         ({"encoder_mode": "vit", "pool": "mean_patch"}, "pool is 'mean_patch'"),
         ({"encoder_heads": 5}, "attention is 12 wide"),
+        ({"encoder_dim_head": None}, "encoder_dim_head"),
         ({"sample_size": 1}, "no image is left"),
     ],
 )
 def test_what_the_third_version_has_and_nothing_here_is_named(tmp_path, changed, message):
     tree = source_tree(version=3)
-    tree["cfg"] |= changed
+    tree["cfg"] = {name: value for name, value in {**tree["cfg"], **changed}.items() if value is not None}
     if changed.get("encoder_mode") == "vit":
         tree = source_tree(version=3, **changed)
     with pytest.raises(UserError, match=message):
@@ -333,12 +334,9 @@ def test_the_whole_golden_file_is_reproduced(name):
 def mapped(module, path, d, prefix):
     """The golden arrays under a prefix, by our keys; those of the larger parameters are not in the files."""
     from lightning_nsd.convert.jax_source import read_jax_source
-    from lightning_nsd.convert.source_settings import entries_of, settings_of
 
     arrays = {key.removeprefix(prefix): value for key, value in d.items() if key.startswith(prefix)}
-    source = read_jax_source(path)
-    table = entries_of(settings_of(source.config, source.params, str(path)), source.params)
-    entries = [entry for entry in table if all(key in arrays for key in entry.sources)]
+    entries = [entry for entry in read_jax_source(path).entries if all(key in arrays for key in entry.sources)]
     return {entry.key: entry.convert(*(arrays[key] for key in entry.sources)) for entry in entries}
 
 

@@ -58,3 +58,11 @@ def test_every_parameter_is_in_one_group_and_groups_have_their_own_rates():
     ids = [id(p) for group in groups.values() for p in group["params"]]
     assert sorted(ids) == sorted(id(p) for p in model.parameters())
     assert {id(p) for p in groups["denoiser"]["params"]} == {id(p) for p in model.denoiser.parameters()}
+
+
+@pytest.mark.parametrize("part", ["encoder", "denoiser"])
+def test_what_is_not_trained_is_in_no_group(part):
+    model = make_model().model
+    untrained = next(getattr(model, part).parameters()).requires_grad_(False)
+    grouped = {id(p) for group in parameter_groups(model, None, None) for p in group["params"]}
+    assert grouped == {id(p) for p in model.parameters()} - {id(untrained)}
