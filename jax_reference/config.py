@@ -6,9 +6,11 @@ from typing import Any
 
 import yaml
 
-from lightning_nsd import data
+from lightning_nsd import data, latents
 from lightning_nsd.data.datamodule import EpisodeDataModule
 from lightning_nsd.errors import UserError
+from lightning_nsd.latents.latent_cache import latents_on_host
+from lightning_nsd.latents.latent_space import LatentSpace
 from lightning_nsd.settings.config_files import find_config
 
 FROM_DATA = ("image_size", "channels", "n_shot")
@@ -21,7 +23,8 @@ class Config:
     Attributes:
         path: of the file.
         model: the section, with image_size, channels and n_shot.
-        data: the data module, which draws the episodes.
+        data: the data module, which draws the episodes, with their latents where the model draws these.
+        space: where the model draws.
         seed: key of all random numbers.
         gradient_clip: the largest norm of all gradients, or None.
         max_steps: optimiser steps of the run.
@@ -33,6 +36,7 @@ class Config:
     path: str
     model: dict[str, Any]
     data: EpisodeDataModule
+    space: LatentSpace
     seed: int
     gradient_clip: float | None
     max_steps: int
@@ -57,11 +61,16 @@ def read_config(name: str) -> Config:
         raise UserError(f"{path}: data.class_path names no data set of lightning_nsd.data: {class_name!r}.")
     seed = int(content.get("seed_everything", 0))
     module = getattr(data, class_name)(**{**(section.get("init_args") or {}), "seed": seed})
+    model = {**content["model"], **{key: getattr(module, key) for key in FROM_DATA}}
+    space = _space_of(model)
+    if space.autoencoder is not None:
+        module.use_latents(latents_on_host(space.autoencoder))
     trainer = content.get("trainer") or {}
     return Config(
         path=path,
-        model={**content["model"], **{key: getattr(module, key) for key in FROM_DATA}},
+        model=model,
         data=module,
+        space=space,
         seed=seed,
         gradient_clip=trainer.get("gradient_clip_val"),
         max_steps=trainer.get("max_steps", -1),
@@ -69,3 +78,19 @@ def read_config(name: str) -> Config:
         log_every=trainer.get("log_every_n_steps", 50),
         save_every=(content.get("checkpoint") or {}).get("every_n_train_steps", 1000),
     )
+
+
+def _space_of(model: dict[str, Any]) -> LatentSpace:
+    """Where a model draws. Its section is given the hash of the autoencoder that it names.
+
+    Raises:
+        UserError: an autoencoder that there is not, or that does not take the images.
+    """
+    autoencoder = None
+    if described := model.get("autoencoder"):
+        name, arguments = described["class_path"].rpartition(".")[2], dict(described.get("init_args") or {})
+        if name not in latents.__all__:
+            raise UserError(f"model.autoencoder names no autoencoder of lightning_nsd.latents: {name!r}.")
+        autoencoder = getattr(latents, name)(**arguments)
+        model["autoencoder"] = {"class_path": name, "init_args": {**arguments, "hash": autoencoder.hash}}
+    return LatentSpace(autoencoder, model.get("encoder_input", "latents"), model["image_size"], model["channels"])

@@ -19,6 +19,13 @@ ADAMW = {"class_path": "AdamW"}
 NETWORKS: list[type] = [getattr(networks, name) for name in networks.__all__]
 
 
+class Shape(NamedTuple):
+    """Pixels along a side, and channels."""
+
+    size: int
+    channels: int
+
+
 class Experiment(NamedTuple):
     """What a `model` section describes.
 
@@ -84,15 +91,23 @@ def build_diffusion(settings: Mapping[str, Any]) -> GaussianDiffusion:
     return GaussianDiffusion(**arguments.get("init_args", arguments))
 
 
-def build_network(settings: Mapping[str, Any], rngs: nnx.Rngs) -> FewShotDenoiser:
-    """The network of a `model` section, freshly initialised."""
+def build_network(settings: Mapping[str, Any], rngs: nnx.Rngs, drawn: Shape | None = None) -> FewShotDenoiser:
+    """The network of a `model` section, freshly initialised.
+
+    Args:
+        drawn: of what it draws, where this is not images.
+    """
     encoder, spatial_context = settings.get("encoder"), settings.get("spatial_context")
+    images = Shape(settings["image_size"], settings["channels"])
+    drawn = drawn or images
+    seen = images if settings.get("encoder_input") == "images" else drawn
+    of_encoder = find(NETWORKS, encoder) if encoder else None
     return FewShotDenoiser(
-        settings["image_size"],
-        settings["channels"],
-        build_diffusion(settings).out_channels(settings["channels"]),
+        drawn.size,
+        drawn.channels,
+        build_diffusion(settings).out_channels(drawn.channels),
         settings["n_shot"],
-        find(NETWORKS, encoder) if encoder else None,
+        of_encoder and (lambda _size, _channels, n_shot, **more: of_encoder(*seen, n_shot, **more)),
         find(NETWORKS, settings.get("context") or DETERMINISTIC),
         find(NETWORKS, settings["denoiser"]),
         settings.get("context_dropout", 0.0),
@@ -102,12 +117,13 @@ def build_network(settings: Mapping[str, Any], rngs: nnx.Rngs) -> FewShotDenoise
     )
 
 
-def build_model(settings: Mapping[str, Any], rngs: nnx.Rngs | None = None) -> Experiment:
+def build_model(settings: Mapping[str, Any], rngs: nnx.Rngs | None = None, drawn: Shape | None = None) -> Experiment:
     """Everything that a `model` section describes.
 
     Args:
         settings: the section, with `image_size`, `channels` and `n_shot`, which the data decides.
         rngs: of the initial parameters.
+        drawn: of what the network draws, where this is not images.
 
     Raises:
         ValueError: settings without a counterpart here.
@@ -115,7 +131,7 @@ def build_model(settings: Mapping[str, Any], rngs: nnx.Rngs | None = None) -> Ex
     diffusion = build_diffusion(settings)
     sampler = settings.get("sampler")
     return Experiment(
-        build_network(settings, rngs or nnx.Rngs(0)),
+        build_network(settings, rngs or nnx.Rngs(0), drawn),
         diffusion,
         find(SAMPLERS.values(), sampler)() if sampler else DDIM(min(50, diffusion.num_steps)),
         optimizer_settings(settings),

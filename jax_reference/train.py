@@ -14,9 +14,10 @@ from tqdm import tqdm
 
 from jax_reference import orbax_checkpoint
 from jax_reference.config import Config
-from jax_reference.experiment import build_model
+from jax_reference.experiment import Shape, build_model
 from jax_reference.train_step import TrainState, make_train_step, split, start_training
 from jax_reference.training.draws import draw
+from jax_reference.training.latents import sample_latents
 from jax_reference.written_out.adamw import adamw
 from lightning_nsd.data.transforms import to_unit_range
 from lightning_nsd.files.whole_file import write_text
@@ -57,7 +58,8 @@ def fit(config: Config, root: Path, max_steps: int, resume: bool = False, params
     Raises:
         ValueError: a loss that is not finite, or a checkpoint or parameters that do not fit.
     """
-    experiment = build_model(config.model, nnx.Rngs(config.seed))
+    space = config.space
+    experiment = build_model(config.model, nnx.Rngs(config.seed), Shape(space.size, space.channels))
     settings = replace(experiment.optimizer, gradient_clip=config.gradient_clip, total_steps=float(max_steps))
     optimizer = adamw(settings)
     model, diffusion = experiment.model, experiment.diffusion
@@ -80,15 +82,24 @@ def fit(config: Config, root: Path, max_steps: int, resume: bool = False, params
     forget_metrics_from(root / METRICS, start)
     with tqdm(total=max_steps, initial=start, unit="step") as progress:
         for number in range(start, max_steps):
-            images = to_unit_range(config.data.training_batch(number).images).numpy().astype(dtype)
+            batch = config.data.training_batch(number)
+            images, shown = to_unit_range(batch.images).numpy().astype(dtype), None
+            if batch.latents is not None:
+                shown = jnp.asarray(images) if space.shows_images else None
+                posterior = batch.latents.numpy().astype(dtype)
+                images = posterior[:, :, 0]
             draws = draw(
                 images,
                 diffusion.num_steps,
                 model.context_noise_shape(images.shape[1]),
                 experiment.context_dropout,
                 philox(config.seed, Stream.TRAIN_NOISE, number),
+                batch.latents is not None,
             )
-            state, terms = train_step(state, jnp.asarray(images), draws)
+            x = jnp.asarray(images)
+            if draws.latent_noise is not None:
+                x = sample_latents(jnp.asarray(posterior), draws.latent_noise)
+            state, terms = train_step(state, x, draws, shown)
             progress.update()
             if (number + 1) % config.log_every == 0 or number == start:
                 means = {f"train/{name}": float(np.mean(value)) for name, value in terms.items()}

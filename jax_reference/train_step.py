@@ -54,12 +54,13 @@ def loss_and_gradients(
     rest: Any,
     images: jax.Array,
     draws: Draws,
+    shown: jax.Array | None = None,
 ) -> tuple[dict[str, jax.Array], Any, Any]:
     """The terms of the loss, its gradient by every parameter, and the network's other variables afterwards."""
 
     def loss(params: Any) -> tuple[jax.Array, tuple[dict[str, jax.Array], Any]]:
         model = merge(graph, params, rest)
-        terms = batch_means(episode_loss(model, diffusion, images, draws, kl_weight))
+        terms = batch_means(episode_loss(model, diffusion, images, draws, kl_weight, shown))
         return terms["loss"], (terms, split(model)[2])
 
     (_, (terms, rest)), gradients = jax.value_and_grad(loss, has_aux=True)(params)
@@ -79,13 +80,15 @@ def make_train_step(
     kl_weight: float = 1.0,
     ema_decay: float = 0.9999,
     ema_warmup: bool = False,
-) -> Callable[[TrainState, jax.Array, Draws], tuple[TrainState, dict[str, jax.Array]]]:
-    """One compiled step: state, episodes `(B, N, C, H, W)` and draws to the next state and the loss's terms."""
+) -> Callable[..., tuple[TrainState, dict[str, jax.Array]]]:
+    """One compiled step: state, episodes `(B, N, C, H, W)`, draws (and what is shown) to the next state and terms."""
     gradients_of = partial(loss_and_gradients, split(model)[0], diffusion, kl_weight)
 
     @jax.jit
-    def train_step(state: TrainState, images: jax.Array, draws: Draws) -> tuple[TrainState, dict[str, jax.Array]]:
-        terms, gradients, rest = gradients_of(state.params, state.rest, images, draws)
+    def train_step(
+        state: TrainState, images: jax.Array, draws: Draws, shown: jax.Array | None = None
+    ) -> tuple[TrainState, dict[str, jax.Array]]:
+        terms, gradients, rest = gradients_of(state.params, state.rest, images, draws, shown)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params: Any = jax.tree.map(lambda p, u: p + u.astype(p.dtype), state.params, updates)
         decay = ema_decay_at(state.step + 1, ema_decay, ema_warmup)  # after the step, so the new weights count

@@ -11,13 +11,16 @@ __version__ = "0.1.0"
 __all__ = ["__version__", "load"]
 
 
-def load(path: "str | Path", allow: "Sequence[str]" = ()) -> "FewShotDiffusion":
+def load(
+    path: "str | Path", allow: "Sequence[str]" = (), autoencoder: "str | Path | None" = None
+) -> "FewShotDiffusion":
     """The model of a checkpoint, its EMA weights in place, in evaluation mode, on the CPU.
 
     Args:
         path: of a checkpoint that `fit` wrote.
         allow: class paths that the checkpoint may name beside this package's own, such as `["pkg.MyEncoder"]`. They
             are imported; nothing else that a checkpoint names is.
+        autoencoder: where that of a model of latents is, if not where it was in training. It has to be the same one.
 
     Raises:
         UserError: the file is missing, damaged, not of a few-shot diffusion model, or names a class that is neither
@@ -25,4 +28,4 @@ def load(path: "str | Path", allow: "Sequence[str]" = ()) -> "FewShotDiffusion":
     """
     from lightning_nsd.checkpoints.loading import load_checkpoint
 
-    return load_checkpoint(path, allow)
+    return load_checkpoint(path, allow, autoencoder)

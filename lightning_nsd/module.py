@@ -21,6 +21,8 @@ from lightning_nsd.data.episodes import EpisodeBatch
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.sampler import DDIM, Sampler
 from lightning_nsd.errors import UserError
+from lightning_nsd.latents.autoencoder import Autoencoder
+from lightning_nsd.latents.latent_space import EncoderInput, LatentSpace, check_latents
 from lightning_nsd.model.context import DeterministicContext
 from lightning_nsd.model.few_shot_denoiser import (
     ContextFactory,
@@ -52,6 +54,7 @@ from lightning_nsd.training.draws import Draws, draw
 from lightning_nsd.training.ema import ema_decay_at, update_ema
 from lightning_nsd.training.episode_loss import batch_means, episode_loss
 from lightning_nsd.training.groups import parameter_groups
+from lightning_nsd.training.latents import sample_latents
 from lightning_nsd.training.lr_schedule import LRSchedule
 
 
@@ -87,6 +90,9 @@ class FewShotDiffusion(LightningModule):
         eval_seed: the same of evaluation; the data decides it.
         leave_one_out: leave a query out of its own context in training. Without, the loss is that of a model that is
             shown what it shall denoise, and low for that.
+        autoencoder: the model draws its latents instead of images; frozen, and no part of the weights. A checkpoint
+            names it, with a hash.
+        encoder_input: what the set encoder sees where there is an autoencoder.
 
     Raises:
         UserError: parts that do not fit together.
@@ -118,6 +124,8 @@ class FewShotDiffusion(LightningModule):
         eval_seed: Seed = 0,
         spatial_context: SpatialContextFactory | None = None,
         leave_one_out: bool = True,
+        autoencoder: Autoencoder | None = None,
+        encoder_input: EncoderInput = "latents",
     ) -> None:
         super().__init__()
         self.image_size = image_size
@@ -141,11 +149,15 @@ class FewShotDiffusion(LightningModule):
         self.parity = parity
         self.seed = seed
         self.eval_seed = eval_seed
-        out_channels = diffusion.out_channels(channels)
+        self.space = LatentSpace(autoencoder, encoder_input, image_size, channels)
+        if autoencoder is not None:
+            check_latents(diffusion, encoder_input, spatial_context)
+        seeing = self.space.fitted(encoder) if encoder else None
+        out_channels = diffusion.out_channels(self.space.channels)
 
         def make() -> FewShotDenoiser:
-            parts = (encoder, context, denoiser, context_dropout, spatial_context, leave_one_out)
-            return FewShotDenoiser(image_size, channels, out_channels, n_shot, *parts)
+            parts = (seeing, context, denoiser, context_dropout, spatial_context, leave_one_out)
+            return FewShotDenoiser(self.space.size, self.space.channels, out_channels, n_shot, *parts)
 
         check_memory(make)
         if not leave_one_out and encoder is not None:
@@ -170,6 +182,8 @@ class FewShotDiffusion(LightningModule):
             "sampler": describe(self.sampler),
             "context_dropout": context_dropout,
             "leave_one_out": leave_one_out,
+            "autoencoder": describe(autoencoder) if autoencoder else None,
+            "encoder_input": encoder_input,
             "kl_weight": kl_weight,
             "seed": seed,
         }
@@ -273,9 +287,10 @@ class FewShotDiffusion(LightningModule):
         Raises:
             UserError: weights of 16 bits, in whose type the schedule's tables and the times are too coarse.
         """
-        return sample_images(
-            self.evaluation_model, self.diffusion, sampler or self.sampler, support, num, generator, on_step
-        )
+        space, shown = self.space, self.space.shown(support)
+        chosen, shape = space.sampler(sampler or self.sampler), (space.channels, space.size, space.size)
+        network = self.evaluation_model
+        return sample_images(network, self.diffusion, chosen, shown, num, generator, on_step, shape, space.decode)
 
     # ---- Lightning ----
 
@@ -369,12 +384,17 @@ class FewShotDiffusion(LightningModule):
         self, model: FewShotDenoiser, batch: EpisodeBatch, seed: int, stream: Stream, context_dropout: float
     ) -> dict[str, Tensor]:
         """The terms of every image of a batch, with the draws that are keyed by its number."""
+        posterior = self.space.posterior(batch.images, batch.latents)
+        images = batch.images if posterior is None else posterior[:, :, 0]
         source = (NumPySource if self.parity else TorchSource)(
-            batch.images, seed, stream, batch.number, rank=self.global_rank, world_size=self.trainer.world_size
+            images, seed, stream, batch.number, rank=self.global_rank, world_size=self.trainer.world_size
         )
-        noise_shape = self.model.context_noise_shape(batch.images.shape[1]) if self.training else None
-        draws = draw(batch.images, self.diffusion.num_steps, noise_shape, context_dropout, source)
-        return episode_loss(model, self.diffusion, batch.images, draws, self.kl_weight)
+        noise_shape = self.model.context_noise_shape(images.shape[1]) if self.training else None
+        draws = draw(images, self.diffusion.num_steps, noise_shape, context_dropout, source, posterior is not None)
+        if posterior is not None and draws.latent_noise is not None:
+            images = sample_latents(posterior, draws.latent_noise)
+        shown = batch.images if self.space.shows_images else images
+        return episode_loss(model, self.diffusion, images, draws, self.kl_weight, shown)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[HYPERPARAMETERS] = self.hyperparameters

@@ -1,6 +1,6 @@
 """From support sets to new images of their classes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -22,6 +22,8 @@ def sample_images(
     num: int,
     generator: torch.Generator | None = None,
     on_step: Callable[[], object] | None = None,
+    shape: Sequence[int] | None = None,
+    decode: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     """New images of the classes of some support sets.
 
@@ -29,10 +31,12 @@ def sample_images(
         model: the network.
         diffusion: the process it was trained for.
         sampler: how images come from noise, and how much guidance there is.
-        support: `(B, n_shot, C, H, W)` in [-1, 1].
+        support: `(B, n_shot, C, H, W)` in [-1, 1], or latents.
         num: images for each support set.
         generator: where all noise comes from; torch's own state where None.
         on_step: called after every step of the sampler.
+        shape: of one of what the network draws; that of a support image where None.
+        decode: makes images of what it draws `(B·num, *shape)`; nothing where None.
 
     Returns:
         `(B, num, C, H, W)` in [-1, 1].
@@ -47,7 +51,7 @@ def sample_images(
             "small t. Keep them in float32 and sample under torch.autocast."
         )
     support = support.to(dtype)
-    b, _, *shape = support.shape
+    b, shape = len(support), support.shape[2:] if shape is None else shape
     on: dict[str, Any] = {"device": support.device, "dtype": support.dtype, "generator": generator}
     network = guided_network(model, support, num, sampler.guidance, sampler.guidance_interval)
     x_T = torch.randn(b * num, *shape, **on)
@@ -56,4 +60,6 @@ def sample_images(
         images = following
         if on_step is not None:
             on_step()
+    if decode is not None:
+        images = decode(images)
     return images.clamp(-1.0, 1.0).unflatten(0, (b, num))

@@ -145,7 +145,7 @@ class FewShotDenoiser(nnx.Module):
     def __call__(
         self,
         images: Float[Array, "B N C H W"],
-        x_t: Float[Array, "B*N C H W"],
+        x_t: Float[Array, "B*N C_x H_x W_x"],
         t: Int[Array, " B"],
         context_noise: Float[Array, "B N *L D_c"] | Float[Array, "B*N *L D_c"] | None = None,
         dropped: Bool[Array, " B*N"] | None = None,

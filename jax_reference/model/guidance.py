@@ -25,7 +25,7 @@ def check_guidance(guidance: float, has_null_context: bool, option: str = "sampl
 
 def guided_network(
     model: FewShotDenoiser,
-    support: Float[Array, "b n C H W"],
+    support: Float[Array, "b n C_s H_s W_s"],
     num: int,
     guidance: float,
     guidance_interval: Sequence[int] | None = None,

@@ -15,12 +15,14 @@ class Draws(NamedTuple):
         noise: eps of each image.
         context_noise: xi of each leave-one-out context, for a variational context.
         dropped: queries that see the null context, with context dropout.
+        latent_noise: of the posterior of each latent, for latent diffusion.
     """
 
     t: Int[Array, " B"]
     noise: Float[Array, "B*N C H W"]
     context_noise: Float[Array, "B*N *L D_c"] | None = None
     dropped: Bool[Array, " B*N"] | None = None
+    latent_noise: Float[Array, "B N C H W"] | None = None
 
 
 def draw(
@@ -29,22 +31,26 @@ def draw(
     context_noise_shape: tuple[int, ...] | None,
     context_dropout: float,
     source: np.random.Generator,
+    latents: bool = False,
 ) -> Draws:
-    """The draws of a batch, in the order t, noise, context noise, dropped; those that are not needed are not drawn.
+    """The draws of a batch, in the order of `Draws`; those that are not needed are not drawn.
 
     Args:
-        images: episodes; give shape and dtype.
+        images: episodes, or the means of their latents; give shape and dtype.
         num_steps: timesteps are drawn from 0 … num_steps − 1.
         context_noise_shape: of one context; None for none.
         context_dropout: probability of the null context; 0 draws nothing.
         source: gives the numbers.
+        latents: whether these are latents, which are drawn from their posteriors.
     """
     b, n, *shape = images.shape
     t = jnp.asarray(source.integers(0, num_steps, b))
     noise = jnp.asarray(source.standard_normal((b * n, *shape)).astype(images.dtype))
-    context_noise, dropped = None, None
+    context_noise, dropped, latent_noise = None, None, None
     if context_noise_shape is not None:
         context_noise = jnp.asarray(source.standard_normal((b * n, *context_noise_shape)).astype(images.dtype))
     if context_dropout > 0:
         dropped = jnp.asarray(source.random(b * n) < context_dropout)
-    return Draws(t, noise, context_noise, dropped)
+    if latents:
+        latent_noise = jnp.asarray(source.standard_normal(images.shape).astype(images.dtype))
+    return Draws(t, noise, context_noise, dropped, latent_noise)

@@ -15,15 +15,17 @@ def episode_loss(
     images: Float[Array, "B N C H W"],
     draws: Draws,
     kl_weight: float,
+    shown: Float[Array, "B N C_s H_s W_s"] | None = None,
 ) -> dict[str, Float[Array, " B*N"]]:
     """The loss of every image and what it is made of.
 
     Args:
         model: the network.
         diffusion: the process, and what the network predicts.
-        images: episodes, in [-1, 1].
+        images: episodes, in [-1, 1], or their latents.
         draws: of the batch.
         kl_weight: weight of a variational context's KL.
+        shown: what the encoder sees, where it is not `images`.
 
     Returns:
         `mse`, `vb` with a learned variance, `kl_context` with a variational context, and `loss` = mse + vb +
@@ -33,7 +35,7 @@ def episode_loss(
     x_0 = images.reshape(-1, *images.shape[2:])  # (B·N, C, H, W)
     t = jnp.repeat(draws.t, n)  # (B·N,)
     x_t = diffusion.q_sample(x_0, t, draws.noise)
-    output, kl_context = model(images, x_t, draws.t, draws.context_noise, draws.dropped)
+    output, kl_context = model(images if shown is None else shown, x_t, draws.t, draws.context_noise, draws.dropped)
     terms = diffusion_loss_terms(diffusion, output, x_0, x_t, t, draws.noise)
     loss = sum(terms.values(), start=jnp.zeros((), output.dtype))
     if kl_context is None:

@@ -95,12 +95,17 @@ def network_of(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
     return {key.removeprefix(prefix): value for key, value in state.items() if key.startswith(prefix)}
 
 
-def load_checkpoint(path: str | Path, allow: Sequence[str] = ()) -> FewShotDiffusion:
+def load_checkpoint(
+    path: str | Path, allow: Sequence[str] = (), autoencoder: str | Path | None = None
+) -> FewShotDiffusion:
     """See `lightning_nsd.load`."""
     checkpoint = read_checkpoint(path)
     state = checkpoint["state_dict"]
     averaged = network_of(state, EMA_PREFIX)
-    module = build_model_of(checkpoint[HYPERPARAMETERS], averaged, str(path), allow)
+    settings = checkpoint[HYPERPARAMETERS]
+    if autoencoder is not None:
+        settings = _with_autoencoder_at(settings, str(autoencoder), str(path))
+    module = build_model_of(settings, averaged, str(path), allow)
     check_weights(state, module.state_dict(), str(path))
     module.model.load_state_dict(averaged)
     module.loaded_steps = checkpoint["global_step"]
@@ -108,3 +113,12 @@ def load_checkpoint(path: str | Path, allow: Sequence[str] = ()) -> FewShotDiffu
         raise UserError(f"{path}: its weights are not finite; training diverged before it. Take an earlier checkpoint.")
     module.ema = None
     return module.eval()
+
+
+def _with_autoencoder_at(settings: Mapping[str, Any], place: str, source: str) -> dict[str, Any]:
+    """The settings of a model, its autoencoder found in another place."""
+    described = settings.get("autoencoder")
+    if not isinstance(described, Mapping):
+        raise UserError(f"{source} draws images and has no autoencoder; leave --autoencoder away.")
+    arguments = {**(described.get("init_args") or {}), "path": place, "subfolder": ""}
+    return {**settings, "autoencoder": {**described, "init_args": arguments}}

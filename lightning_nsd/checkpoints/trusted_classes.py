@@ -16,12 +16,13 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import nn
 
-from lightning_nsd import data, model
+from lightning_nsd import data, latents, model
 from lightning_nsd.checkpoints.settings import class_name
 from lightning_nsd.data.datamodule import EpisodeDataModule
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.sampler import SAMPLERS, Sampler
 from lightning_nsd.errors import UserError
+from lightning_nsd.latents.autoencoder import Autoencoder
 from lightning_nsd.model.context import Context
 from lightning_nsd.model.denoiser import Denoiser
 from lightning_nsd.model.set_encoder import SetEncoder
@@ -67,6 +68,7 @@ PLACES = {
     "context": _place(Context, model),
     "denoiser": _place(Denoiser, model),
     "spatial_context": _place(SpatialContext, model),
+    "autoencoder": _place(Autoencoder, latents),
     "sampler": Place(Sampler, _by_name(list(SAMPLERS.values()))),
     "diffusion": Place(GaussianDiffusion, _by_name([GaussianDiffusion])),
     "lr_schedule": Place(LRSchedule, _by_name([LRSchedule])),

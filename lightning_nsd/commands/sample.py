@@ -43,6 +43,7 @@ def sample(
     guidance_interval: list[Timestep] | None = None,
     seed: Seed = 0,
     allow: str | list[str] | None = None,
+    autoencoder: Path | None = None,
 ) -> None:
     """Draw images of the class that a folder of pictures shows.
 
@@ -59,12 +60,13 @@ def sample(
             the model's sampler.
         seed: of all noise.
         allow: class paths that the checkpoint may name beside this package's own.
+        autoencoder: folder of the autoencoder of a model of latents, if it is not where it was in training.
 
     Raises:
         UserError: something that cannot be read, or that does not go with the model.
     """
     check_places(out)
-    model = load_checkpoint(ckpt_path, as_names(allow)).to("cuda" if torch.cuda.is_available() else "cpu")
+    model = load_checkpoint(ckpt_path, as_names(allow), autoencoder).to("cuda" if torch.cuda.is_available() else "cpu")
     chosen = choose_sampler(model, sampler, steps, guidance, guidance_interval)
     images = read_support(support, model.image_size, model.channels).to(model.device)  # (n, C, H, W)
     write_samples(images, new_images(model, images, num, chosen, seed), out)

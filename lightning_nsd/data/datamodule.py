@@ -1,7 +1,7 @@
 """Episodes for training, validation and test, from images that live in memory once."""
 
 from abc import abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 import torch
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lightning_nsd.data.episodes import EpisodeBatch, sample_classes, sample_episodes, spread_classes
 from lightning_nsd.data.image_set import ImageSet
-from lightning_nsd.data.transforms import apply_symmetries, flip_horizontally, to_unit_range
+from lightning_nsd.data.transforms import apply_symmetries, flip_horizontally, flipped_symmetry, to_unit_range
 from lightning_nsd.errors import UserError
 from lightning_nsd.rng import Stream, generator, rows_of_rank
 from lightning_nsd.settings.numbers import Batch, Channels, Episodes, EpochEpisodes, Pixels, Seed, Shots, bounded
@@ -105,6 +105,8 @@ class EpisodeDataModule(LightningDataModule):
         self.seed = seed
         self.eval_seed = eval_seed
         self._splits: dict[Split, ImageSet] = {}
+        self._encode: Callable[[Tensor, str], Tensor] | None = None
+        self._latents: dict[Split, Tensor] = {}
         self.left_out: dict[Split, dict[str, int]] = {}  # classes too small for an episode, and their sizes
 
     @abstractmethod
@@ -142,6 +144,41 @@ class EpisodeDataModule(LightningDataModule):
         for split in needed.get(stage, SPLITS):
             self.image_set(split)
 
+    # ---- latents ----
+
+    def use_latents(self, encode: Callable[[Tensor, str], Tensor]) -> None:
+        """Give the latents of every episode too.
+
+        Args:
+            encode: from bytes `(M, C, H, W)` and their name to latents `(M, 2, C_z, h, w)`: mean and standard
+                deviation.
+        """
+        self._encode = encode
+        self._latents = {}
+
+    def latents(self, split: Split) -> Tensor | None:
+        """Latents `(V, M, 2, C_z, h, w)` of a split's images, made at the first call; None where none are used.
+
+        V are the symmetries in which training shows an image: the rows of `symmetry_table` that `_symmetries` names. A
+        mirrored image's latent is no mirrored latent, so each is encoded.
+        """
+        if self._encode is None:
+            return None
+        if split not in self._latents:
+            images = self.image_set(split).images
+            turned = []
+            for number, which in enumerate(self._symmetries(split)):
+                copies = apply_symmetries(images[:, None], torch.full((len(images),), which))[:, 0]
+                name = f"{split}, copy {number + 1} of {len(self._symmetries(split))}" if number else split
+                turned.append(self._encode(copies, name))
+            self._latents[split] = torch.stack(turned)
+        return self._latents[split]
+
+    def _symmetries(self, split: Split) -> list[int]:
+        if split != "train" or not (self.horizontal_flip or self.episode_symmetries):
+            return [0]
+        return list(range(8)) if self.episode_symmetries else [0, 4]
+
     # ---- episodes ----
 
     @property
@@ -162,7 +199,9 @@ class EpisodeDataModule(LightningDataModule):
         image_set = self.image_set("train")
         rng = generator(self.seed, Stream.TRAIN_EPISODES, number)
         classes = sample_classes(image_set, self.global_batch_size, rng)
-        images = self._gather(image_set, sample_episodes(image_set, classes, self.n_shot + 1, rng))
+        index = sample_episodes(image_set, classes, self.n_shot + 1, rng)
+        images = self._gather(image_set, index)
+        flipped, which = torch.zeros_like(index, dtype=torch.bool), torch.zeros(len(index), dtype=torch.int64)
         rng = generator(self.seed, Stream.TRAIN_AUGMENTATION, number)
         if self.horizontal_flip:
             flipped = torch.rand(self.global_batch_size, self.n_shot + 1, generator=rng) < 0.5
@@ -170,7 +209,8 @@ class EpisodeDataModule(LightningDataModule):
         if self.episode_symmetries:
             which = torch.randint(8, (self.global_batch_size,), generator=rng)
             images = apply_symmetries(images, self._rows(which))
-        return EpisodeBatch(images, torch.ones(self.batch_size), number, self.global_batch_size)
+        latents = self._gather_latents("train", index, flipped_symmetry(which[:, None], flipped))
+        return EpisodeBatch(images, torch.ones(self.batch_size), number, self.global_batch_size, latents)
 
     def evaluation_episodes(self, split: Split) -> Tensor:
         """Indices into the split's images of all fixed episodes: int64 `(eval_episodes, N)`."""
@@ -191,14 +231,23 @@ class EpisodeDataModule(LightningDataModule):
         episodes = self.evaluation_episodes(split)
         rows = torch.arange(number * self.global_batch_size, (number + 1) * self.global_batch_size)
         counts = rows < self.eval_episodes
-        images = self._gather(image_set, episodes[rows % self.eval_episodes])
-        return EpisodeBatch(images, self._rows(counts.float()), number, int(counts.sum()))
+        index = episodes[rows % self.eval_episodes]
+        images, latents = self._gather(image_set, index), self._gather_latents(split, index, torch.zeros_like(index))
+        return EpisodeBatch(images, self._rows(counts.float()), number, int(counts.sum()), latents)
 
     def _rows(self, values: Tensor) -> Tensor:
         return rows_of_rank(values, self.rank, self.world_size)
 
     def _gather(self, image_set: ImageSet, index: Tensor) -> Tensor:
         return image_set.images[self._rows(index)]  # (B, N, C, H, W)
+
+    def _gather_latents(self, split: Split, index: Tensor, symmetry: Tensor) -> Tensor | None:
+        """Latents of the images `index` `(B, N)`, turned as rows `symmetry` `(B, N)` say."""
+        latents = self.latents(split)
+        if latents is None:
+            return None
+        copies = torch.tensor(self._symmetries(split))
+        return latents[torch.searchsorted(copies, self._rows(symmetry)), self._rows(index)]  # (B, N, 2, C_z, h, w)
 
     # ---- Lightning ----
 
@@ -216,5 +265,6 @@ class EpisodeDataModule(LightningDataModule):
 
     def on_after_batch_transfer(self, batch: EpisodeBatch, dataloader_idx: int) -> EpisodeBatch:
         """Bytes cross to the device; floats are made there, in the precision that the trainer computes in."""
-        images = to_unit_range(batch.images)
-        return batch._replace(images=self.trainer.precision_plugin.convert_input(images) if self.trainer else images)
+        floats = to_unit_range(batch.images), batch.latents
+        images, latents = self.trainer.precision_plugin.convert_input(floats) if self.trainer else floats
+        return batch._replace(images=images, latents=latents)

@@ -16,12 +16,14 @@ class EpisodeBatch(NamedTuple):
         mask: `(B,)` float32, 1 for an episode that counts and 0 for one that only fills the batch.
         number: number of the batch in its stream; the key of every random number used with it.
         n_valid: how many episodes count, over all processes; at least one.
+        latents: of the images, `(B, N, 2, C_z, h, w)`, mean and standard deviation; None where the data has none.
     """
 
     images: Tensor
     mask: Tensor
     number: int
     n_valid: int
+    latents: Tensor | None = None
 
     def mean(self, values: Tensor, world_size: int) -> Tensor:
         """The part of one process in the mean over the episodes that count, `()`.

@@ -26,6 +26,11 @@ def symmetry_table(size: int) -> Tensor:
     return torch.stack(turns).flatten(1)  # (8, size²)
 
 
+def flipped_symmetry(which: Tensor, flipped: Tensor) -> Tensor:
+    """The row of `symmetry_table` that mirrors where `flipped` is true and then does as row `which` says."""
+    return torch.where(flipped, (which + 4) % 8, which)
+
+
 def apply_symmetries(images: Tensor, which: Tensor) -> Tensor:
     """Turn and mirror whole episodes, which makes new classes of them.
 

@@ -151,7 +151,7 @@ class FewShotDenoiser(nn.Module):
     def forward(
         self,
         images: Float[Tensor, "B N C H W"],
-        x_t: Float[Tensor, "B*N C H W"],
+        x_t: Float[Tensor, "B*N C_x H_x W_x"],
         t: Int[Tensor, " B"],
         context_noise: Float[Tensor, "B N *L D_c"] | Float[Tensor, "B*N *L D_c"] | None = None,
         dropped: Bool[Tensor, " B*N"] | None = None,

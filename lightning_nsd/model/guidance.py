@@ -30,7 +30,7 @@ def check_guidance(guidance: float, has_null_context: bool, option: str = "sampl
 
 def guided_network(
     model: FewShotDenoiser,
-    support: Float[Tensor, "b n C H W"],
+    support: Float[Tensor, "b n C_s H_s W_s"],
     num: int,
     guidance: float,
     guidance_interval: Sequence[int] | None = None,

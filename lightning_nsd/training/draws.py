@@ -16,12 +16,14 @@ class Draws(NamedTuple):
         noise: eps of each image.
         context_noise: xi of each leave-one-out context, for a variational context.
         dropped: queries that see the null context, with context dropout.
+        latent_noise: of the posterior of each latent, for latent diffusion.
     """
 
     t: Int[Tensor, " B"]
     noise: Float[Tensor, "B*N C H W"]
     context_noise: Float[Tensor, "B*N *L D_c"] | None = None
     dropped: Bool[Tensor, " B*N"] | None = None
+    latent_noise: Float[Tensor, "B N C H W"] | None = None
 
 
 def draw(
@@ -30,19 +32,22 @@ def draw(
     context_noise_shape: tuple[int, ...] | None,
     context_dropout: float,
     source: RandomSource,
+    latents: bool = False,
 ) -> Draws:
-    """The draws of a batch, in the order t, noise, context noise, dropped; those that are not needed are not drawn.
+    """The draws of a batch, in the order of `Draws`; those that are not needed are not drawn.
 
     Args:
-        images: episodes; give the shape.
+        images: episodes, or the means of their latents; give the shape.
         num_steps: timesteps are drawn from 0 … num_steps − 1.
         context_noise_shape: of one context; None for none.
         context_dropout: probability of the null context; 0 draws nothing.
         source: gives the numbers.
+        latents: whether these are latents, which are drawn from their posteriors.
     """
     b, n, *shape = images.shape
     t = source.integers(num_steps, b)
     noise = source.normal(b * n, *shape)
     context_noise = None if context_noise_shape is None else source.normal(b * n, *context_noise_shape)
     dropped = source.uniform(b * n) < context_dropout if context_dropout > 0 else None
-    return Draws(t, noise, context_noise, dropped)
+    latent_noise = source.normal(b * n, *shape).unflatten(0, (b, n)) if latents else None
+    return Draws(t, noise, context_noise, dropped, latent_noise)

@@ -15,15 +15,17 @@ def episode_loss(
     images: Float[Tensor, "B N C H W"],
     draws: Draws,
     kl_weight: float,
+    shown: Float[Tensor, "B N C_s H_s W_s"] | None = None,
 ) -> dict[str, Float[Tensor, " B*N"]]:
     """The loss of every image and what it is made of.
 
     Args:
         model: the network.
         diffusion: the process, and what the network predicts.
-        images: episodes, in [-1, 1].
+        images: episodes, in [-1, 1], or their latents.
         draws: of the batch.
         kl_weight: weight of a variational context's KL.
+        shown: what the encoder sees, where it is not `images`.
 
     Returns:
         `mse`, `vb` with a learned variance, `kl_context` with a variational context, and `loss` = mse + vb +
@@ -33,7 +35,7 @@ def episode_loss(
     x_0 = images.flatten(0, 1)  # (B·N, C, H, W)
     t = draws.t.repeat_interleave(n)  # (B·N,)
     x_t = diffusion.q_sample(x_0, t, draws.noise)
-    output, kl_context = model(images, x_t, draws.t, draws.context_noise, draws.dropped)
+    output, kl_context = model(images if shown is None else shown, x_t, draws.t, draws.context_noise, draws.dropped)
     terms = diffusion_loss_terms(diffusion, output, x_0, x_t, t, draws.noise)
     loss = terms["mse"] + terms["vb"] if "vb" in terms else terms["mse"]
     if kl_context is None:

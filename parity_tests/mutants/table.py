@@ -45,7 +45,7 @@ GAUSSIAN, LOSS, SCHEDULES, SAMPLERS, SPACING = (
 FRECHET, KERNEL = "metrics/frechet.py", "metrics/kernel.py"
 ORIGINALITY, RECOGNISABILITY = "metrics/originality.py", "metrics/recognisability.py"
 CONFIDENCE = "metrics/confidence.py"
-LAYOUT = "convert/jax_layout.py"
+LAYOUT, LATENTS = "convert/jax_layout.py", "training/latents.py"
 
 MUTANTS = (
     # model
@@ -302,6 +302,10 @@ MUTANTS = (
     Mutant(FRECHET, "np.square(mean_a - mean_b).sum() + trace", "trace", "Fréchet", (METRIC,)),
     Mutant(FRECHET, "(values - mean) /", "values /", "Fréchet", (METRIC,)),
     Mutant(FRECHET, "if len(a) > a.shape[1] else a", "if len(a) > a.shape[1] else a[1:]", "Fréchet", (METRIC,)),
+    Mutant(
+        LATENTS, "posterior[:, :, 0], posterior[:, :, 1]", "posterior[:, :, 1], posterior[:, :, 0]", "latents", (OP,)
+    ),
+    Mutant(LATENTS, "mean + std * latent_noise", "mean + std.square() * latent_noise", "latents", (OP,)),
     Mutant(KERNEL, "+ 1.0) ** 3", "+ 1.0) ** 2", "kernel distance", (METRIC,)),
     Mutant(KERNEL, "+ 1.0) ** 3", ") ** 3", "kernel distance", (METRIC,)),
     Mutant(KERNEL, "x @ y.T / x.shape[1]", "x @ y.T", "kernel distance", (METRIC,)),

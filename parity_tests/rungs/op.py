@@ -19,6 +19,7 @@ from jax_reference.model import patches as their_patches
 from jax_reference.model import set_encoder as their_set_encoder
 from jax_reference.model import spatial_context as their_spatial_context
 from jax_reference.model import unet_blocks as their_unet_blocks
+from jax_reference.training import latents as their_latents
 from jax_reference.written_out import layers
 from lightning_nsd.diffusion import gaussian as our_gaussian
 from lightning_nsd.diffusion import loss as our_loss
@@ -31,6 +32,7 @@ from lightning_nsd.model import set_encoder as our_set_encoder
 from lightning_nsd.model import spatial_context as our_spatial_context
 from lightning_nsd.model import unet_blocks as our_unet_blocks
 from lightning_nsd.rng import philox
+from lightning_nsd.training import latents as our_latents
 from parity_tests.check import Check
 from parity_tests.compare import errors_of
 from parity_tests.pair import randomize, to_jax, to_numpy
@@ -184,6 +186,12 @@ def likelihoods(dtype: Dtype) -> Iterator[Check]:
     yield compare("mean over pixels", dtype, our_loss.mean_flat, their_loss.mean_flat, mean)
 
 
+def latents(dtype: Dtype) -> Iterator[Check]:
+    """Latents drawn from their posteriors."""
+    draw = our_latents.sample_latents, their_latents.sample_latents
+    yield compare("latents of posteriors", dtype, *draw, normal(2, 3, 2, 4, 4, 4), normal(2, 3, 4, 4, 4, seed=1))
+
+
 def bound_at_the_first_step(dtype: Dtype) -> Iterator[Check]:
     """The variational bound at t = 0 of a network that is nearly right, and its gradient."""
     arguments: Any = {"num_steps": 100, "variance": "learned"}
@@ -207,7 +215,7 @@ def bound_at_the_first_step(dtype: Dtype) -> Iterator[Check]:
         yield compare("variational bound at t = 0, and its gradient", dtype, ours, theirs, output, x_0, x_t, t)
 
 
-GROUPS = (tokens_and_images, embeddings, layer_types, formulas, likelihoods, bound_at_the_first_step)
+GROUPS = (tokens_and_images, embeddings, layer_types, formulas, likelihoods, latents, bound_at_the_first_step)
 
 
 def summary(dtype: Dtype) -> Iterator[Check]:

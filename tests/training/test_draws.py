@@ -9,14 +9,14 @@ from lightning_nsd.training.draws import Draws, draw
 SOURCES = [TorchSource, NumPySource]
 
 
-def drawn(source, episodes=2, dropout=0.25, context_shape=(5,), **process) -> Draws:
+def drawn(source, episodes=2, dropout=0.25, context_shape=(5,), latents=True, **process) -> Draws:
     images = torch.zeros(episodes, 3, 1, 4, 6, dtype=torch.float64)
-    return draw(images, 10, context_shape, dropout, source(images, 7, 8, **process))
+    return draw(images, 10, context_shape, dropout, source(images, 7, 8, **process), latents)
 
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_timestep_for_each_episode_and_noise_for_each_image(source):
-    t, noise, context_noise, dropped = drawn(source, episodes=200)
+    t, noise, context_noise, dropped, _ = drawn(source, episodes=200)
     assert t.shape == (200,)
     assert t.dtype == torch.int64
     assert set(t.tolist()) == set(range(10))
@@ -38,7 +38,9 @@ def test_contexts_are_dropped_as_often_as_asked(source):
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_what_is_not_needed_is_not_drawn_and_shifts_nothing(source):
-    with_all, without = drawn(source), drawn(source, dropout=0.0, context_shape=None)
+    with_all, without = drawn(source), drawn(source, dropout=0.0, context_shape=None, latents=False)
+    assert with_all.latent_noise.shape == (2, 3, 1, 4, 6)
+    assert without.latent_noise is None
     assert without.context_noise is None
     assert torch.equal(with_all.t, without.t)
     assert torch.equal(with_all.noise, without.noise)
