@@ -3,6 +3,7 @@
 import pickle
 import re
 import time
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from PIL import Image
 from lightning_nsd.errors import UserError
 from lightning_nsd.settings.config_files import find_config, shipped_folder
 from tests.cli.conftest import ROOT, TINY
+from tests.latents.make_autoencoder import make_autoencoder
 
 SHIPPED = sorted(path.name for path in shipped_folder().glob("*.yaml"))
 OVERLAYS = {"wandb.yaml", "tpu.yaml", "xla_cpu.yaml", "xla_spmd.yaml"}
@@ -37,7 +39,14 @@ def make_omniglot(root: Path) -> None:
                 Image.fromarray(pixels).save(folder / f"{i}.png")
 
 
-WRITERS = {"cifar100": make_cifar100, "omniglot": make_omniglot}
+def make_folder(root: Path) -> None:
+    draw = np.random.default_rng(0)
+    for name, i in product("abc", range(6)):
+        (root / name).mkdir(parents=True, exist_ok=True)
+        Image.fromarray(draw.integers(0, 256, (32, 32, 3), dtype=np.uint8)).save(root / name / f"{i}.png")
+
+
+WRITERS = {"cifar100": make_cifar100, "omniglot": make_omniglot, "folder": make_folder}
 """What writes a tiny data set for the configs whose names begin so; the others' are made or shipped, not read."""
 
 
@@ -67,6 +76,8 @@ def test_a_config_trains_two_steps(name, nsd, tmp_path):
     if family in WRITERS:
         WRITERS[family](tmp_path / family)
         data = [f"--data.root={tmp_path / family}"]
+    if name == "folder_latent.yaml":
+        data += [f"--model.autoencoder.path={make_autoencoder(tmp_path / 'autoencoder')}", "--data.image_size=32"]
     status, said = nsd(
         "fit", "--config", name, *data, "--data.batch_size=1", "--data.eval_episodes=1", "--trainer.max_steps=2",
         "--trainer.limit_val_batches=0", "--trainer.num_sanity_val_steps=0", "--trainer.default_root_dir=run",

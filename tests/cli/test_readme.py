@@ -27,6 +27,7 @@ from tests.cli.conftest import ROOT
 from tests.cli.pages import NOTEBOOK, OTHER_LANGUAGES, PAGES, SHELLS, Command, blocks, commands, named_files
 from tests.cli.test_configs import make_cifar100, make_omniglot
 from tests.convert.make_source import source_tree
+from tests.latents.make_autoencoder import make_autoencoder
 
 Run = Callable[..., tuple[int, str]]
 
@@ -62,6 +63,7 @@ SMALL = {
     "cifar100_unet.yaml": {**VIT, "denoiser.model_channels": 16},
     "cifar100_small.yaml": UNET,
     "omniglot.yaml": UNET,
+    "folder_latent.yaml": {**VIT, **DIT},
 }
 """What makes a config's model small."""
 
@@ -102,11 +104,12 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
         make_pictures(root / "data" / "my_classes" / name, 7)
         make_pictures(root / "data" / "real" / name, 3)
         make_pictures(root / "data" / "generated" / name, 3)
+    make_autoencoder(root / "runs" / "autoencoder", channels=1)
     (root / "my_package.py").write_text(
         "from lightning_nsd.model.unet_encoder import UNetEncoder\n\n\nclass MyEncoder(UNetEncoder):\n    pass\n"
     )
     (root / "small" / "docs" / "images").mkdir(parents=True)
-    for name in ("glyphs.yaml", "cifar100.yaml"):
+    for name in ("glyphs.yaml", "glyphs_long.yaml", "cifar100.yaml"):
         content = yaml.safe_load(Path(find_config(name)).read_text(encoding="utf-8"))
         for key, value in SMALL[name].items():
             section, argument = key.split(".")
@@ -219,6 +222,8 @@ def test_the_tables_of_samplers_are_made(command: Command, monkeypatch: pytest.M
 
 
 BENCHES = {
+    "scripts/train_autoencoder.py": ["--data.image_size=8", "--steps=1", "--channels=8", "--levels=2"],
+    "bench/latents.py": ["--data.image_size=8", "--config=small/glyphs_long.yaml", "--rounds=1"],
     "bench/train_step.py": ["--config=small/cifar100.yaml", "--episodes=1", "--rounds=1"],
     "bench/few_shot_accuracy.py": ["--steps=1", "--per_class=1", "--classifier_steps=4"],
     "bench/quality.py": [
