@@ -54,7 +54,7 @@ class CelebA(InMemoryDataModule):
         tree = by_identity(_open(images), listing, self.min_images)
         sizes = _split_sizes(len(tree.classes))
         if sizes != _PAPER:
-            given, paper = (", ".join(f"{size:,}" for size in each) for each in (sizes, _PAPER))
+            given, paper = (" / ".join(f"{size:,}" for size in each) for each in (sizes, _PAPER))
             rank_zero_warn(
                 f"{listing}: {len(tree.classes):,} people have {self.min_images} images or more; they are divided into "
                 f"{given} for train, val and test, where the paper has {paper}."
@@ -112,6 +112,6 @@ def _find(root: Path, *names: str) -> Path | None:
 def _missing(root: Path, images: Path | None, listing: Path | None) -> str:
     wanted = [f"{_IMAGES}/ or {_IMAGES}.zip"] * (images is None) + [_IDENTITIES] * (listing is None)
     return (
-        f"No CelebA in {root.absolute()}: {' and '.join(wanted)} missing. Get them from {_PAGE} (for non-commercial "
-        "research) and put them there, or set data.root to a folder that holds them."
+        f"No CelebA in {root.absolute()}, which has no {' and no '.join(wanted)}. Get it from {_PAGE} (for "
+        "non-commercial research) and put it there, or set data.root to a folder that holds it."
     )

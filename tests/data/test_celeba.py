@@ -66,7 +66,7 @@ def test_a_class_is_a_person_and_holds_the_middle_squares_of_its_images(shared: 
 
 def test_people_are_divided_in_the_order_of_their_numbers_and_it_is_said_how(shared: Path) -> None:
     data = opened(shared)
-    with pytest.warns(UserWarning, match=r"10 people.*7, 1, 2 for train, val and test.*4,444, 635, 1,270"):
+    with pytest.warns(UserWarning, match=r"10 people.*7 / 1 / 2 for train, val and test.*4,444 / 635 / 1,270"):
         split = {name: data.load_split(name).class_names for name in SPLITS}
     assert split == {"train": ("2", "3", "5", "7", "9", "10", "11"), "val": ("20",), "test": ("100", "1000")}
 
@@ -117,7 +117,7 @@ def test_what_is_missing_is_named_and_where_it_is_from(name: str, root: Path) ->
     with pytest.raises(UserError) as caught:
         opened(root).prepare_data()
     (sentence,) = str(caught.value).splitlines()
-    assert f"{root}: {MISSING[name]} missing" in sentence
+    assert f"{root}, which has no {MISSING[name]}." in sentence
     assert "https://mmlab" in sentence and "data.root" in sentence
 
 

@@ -24,13 +24,13 @@ def pixels(class_index: int, image: int) -> np.ndarray:
     return np.random.default_rng([class_index, image]).integers(0, 256, (10, 12, 3), dtype=np.uint8)
 
 
-def write_cub200(root: Path, images: int = IMAGES) -> Path:
+def write_cub200(root: Path) -> Path:
     """Eight classes in the official layout. The images are PNG files, so that they come back as they were."""
     folder = root / "CUB_200_2011"
     names, labels = [], []
     for i, name in enumerate(CLASSES):
         (folder / "images" / name).mkdir(parents=True)
-        for j in range(images):
+        for j in range(IMAGES):
             names.append(f"{name}/{name[4:]}_{j:04}_{len(names)}.png")
             labels.append(i + 1)
             Image.fromarray(pixels(i, j)).save(folder / "images" / names[-1])
