@@ -41,3 +41,9 @@ def test_every_class_that_a_config_may_name_is_offered(package: ModuleType, kind
 def test_every_data_set_has_tests_of_its_own() -> None:
     for name, file in defined(data, (EpisodeDataModule,)).items():
         assert (TESTS / "data" / f"test_{file}.py").is_file(), name
+
+
+def test_every_data_set_is_in_the_page_of_data_sets() -> None:
+    page = (TESTS.parent / "docs" / "data.md").read_text(encoding="utf-8")
+    for name in data.__all__:
+        assert f"| `{name}` |" in page, name

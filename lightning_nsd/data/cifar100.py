@@ -1,9 +1,9 @@
-"""CIFAR-100 in any of the forms that it is passed around in, FC100's split."""
+"""CIFAR-100 in any of the forms that it is passed around in, by FC100's split or mixed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -11,23 +11,32 @@ import torchvision
 from torch import Tensor
 from torchvision.datasets.utils import check_integrity, download_and_extract_archive
 
+from lightning_nsd.data.array_pickle import as_indices, class_pickle, has_class_pickles, read_class_pickles
 from lightning_nsd.data.datamodule import SPLITS, Split
 from lightning_nsd.data.decoding import read_classes
 from lightning_nsd.data.download import download_or_explain
 from lightning_nsd.data.image_tree import ImageTree
 from lightning_nsd.data.in_memory import InMemoryDataModule
 from lightning_nsd.data.safe_pickle import read_pickle
-from lightning_nsd.data.splits import fc100_split
+from lightning_nsd.data.splits import fc100_split, mixed_split
 from lightning_nsd.errors import UserError
+from lightning_nsd.settings.numbers import Seed, bounded
 
 Splits = Mapping[Split, Mapping[str, Tensor]]
+Division = Literal["fc100", "mixed"]
+DIVISIONS: tuple[Division, ...] = get_args(Division)
 
 _PARTS = ("train", "test")  # of the original data set, which hold the same classes and are joined
 _OFFICIAL = torchvision.datasets.CIFAR100
+_NAME = "cifar100"  # in the names of the JAX source's pickles
 
 
+@bounded("data")
 class CIFAR100(InMemoryDataModule):
-    """32 × 32 photographs of 100 classes, 600 each, divided by superclass (FC100: 60, 20 and 20 classes).
+    """32 × 32 photographs of 100 classes, 600 each, divided into 60, 20 and 20 classes.
+
+    By superclass (FC100, Oreshkin et al. 2018) no class of the test resembles one of the training; mixed, every
+    superclass may be on all sides (the mixed CIFAR-100 of Few-Shot Diffusion Models, arXiv 2205.15463).
 
     The first form found in `root` is read; a class has all its images, those of CIFAR's train and test files:
 
@@ -39,11 +48,27 @@ class CIFAR100(InMemoryDataModule):
     Args:
         root: folder to look in and to download to.
         download: fetch the data set if it is not there.
+        division: `fc100` (pickles of the JAX source keep their own split), or `mixed`: any form, at random by class.
+        split_seed: key of the mixed division; the same classes for the same key, whatever the form and the machine.
+
+    Raises:
+        UserError: another division.
     """
 
-    def __init__(self, root: str = "data/cifar100", download: bool = True, **kwargs: Any) -> None:
+    def __init__(
+        self,
+        root: str = "data/cifar100",
+        download: bool = True,
+        division: Division = "fc100",
+        split_seed: Seed = 0,
+        **kwargs: Any,
+    ) -> None:
+        if division not in DIVISIONS:
+            raise UserError(f"CIFAR100: data.division is {division!r}; it must be one of {', '.join(DIVISIONS)}.")
         super().__init__(root=root, image_size=32, channels=3, **kwargs)
         self.download = download
+        self.division = division
+        self.split_seed = split_seed
 
     def prepare_data(self) -> None:
         if find_reader(self.root) is None:
@@ -58,7 +83,11 @@ class CIFAR100(InMemoryDataModule):
         reader = find_reader(self.root)
         if reader is None:
             raise UserError(_missing(self.root))
-        return reader()
+        splits = reader()
+        if self.division == "fc100":
+            return splits
+        classes = _joined(pair for classes in splits.values() for pair in classes.items())
+        return _by_names(classes, mixed_split(self.split_seed), self.root)
 
 
 def find_reader(root: Path) -> Callable[[], Splits] | None:
@@ -68,15 +97,15 @@ def find_reader(root: Path) -> Callable[[], Splits] | None:
         return lambda: read_png_tree(ImageTree.of_folder(root, depth=2, within=_PARTS))
     if zips:
         return lambda: read_png_tree(ImageTree.of_zip(zips[0], depth=2, within=_PARTS))
-    if any(jax_pickle(root, split).is_file() for split in SPLITS):
-        return lambda: read_jax_pickles(root)
+    if has_class_pickles(root, _NAME):
+        return lambda: read_class_pickles(root, _NAME, image_size=32, side=32)
     if (root / _OFFICIAL.base_folder).is_dir():
         return lambda: read_torchvision_files(root / _OFFICIAL.base_folder)
     return None
 
 
 def _missing(root: Path) -> str:
-    pickles = ", ".join(jax_pickle(root, split).name for split in SPLITS)
+    pickles = ", ".join(class_pickle(root, split, _NAME).name for split in SPLITS)
     return (
         f"No CIFAR-100 in {root.absolute()}. Looked for train/<class>/*.png and test/<class>/*.png, *cifar100*.zip, "
         f"{pickles}, and {_OFFICIAL.base_folder}/.\n"
@@ -98,10 +127,9 @@ def read_png_tree(tree: ImageTree) -> Splits:
     """
     if not tree.classes:
         raise UserError(f"{tree.source}: no images in train/<class>/ or test/<class>/.")
-    joined: dict[str, list[Tensor]] = {}
-    for path, images in read_classes(tree, image_size=32, channels=3).items():
-        joined.setdefault(path.split("/")[1], []).append(images)
-    return _by_fc100({name: torch.cat(parts) for name, parts in joined.items()}, tree.source)
+    parts = read_classes(tree, image_size=32, channels=3)
+    classes = _joined((path.split("/")[1], images) for path, images in parts.items())
+    return _by_names(classes, fc100_split(), tree.source)
 
 
 def read_torchvision_files(folder: Path) -> Splits:
@@ -115,37 +143,11 @@ def read_torchvision_files(folder: Path) -> Splits:
         raise UserError(f"{folder / 'meta'}: 'fine_label_names' is no list of names.")
     images, labels = [], []
     for part in _PARTS:
-        labels.append(_labels(_entry(folder / part, "fine_labels"), len(names), folder / part))
+        labels.append(as_indices(_entry(folder / part, "fine_labels"), len(names), "'fine_labels'", folder / part))
         images.append(_rgb_rows(_entry(folder / part, "data"), len(labels[-1]), folder / part))
     all_images, all_labels = np.concatenate(images), np.concatenate(labels)
     classes = {name: torch.from_numpy(all_images[all_labels == i]) for i, name in enumerate(names)}
-    return _by_fc100(classes, folder)
-
-
-def read_jax_pickles(root: Path) -> Splits:
-    """One pickle per split: a dict from class name to uint8 `(n, 32, 32, 3)`.
-
-    Raises:
-        UserError: a file that is missing, damaged or unsafe, or holds something else.
-    """
-    return {split: _read_jax_pickle(jax_pickle(root, split)) for split in SPLITS}
-
-
-def jax_pickle(root: Path, split: Split) -> Path:
-    """Where the JAX source keeps a split."""
-    return root / f"{split}_cifar100.pkl"
-
-
-def _read_jax_pickle(path: Path) -> dict[str, Tensor]:
-    content = read_pickle(path)
-    if not isinstance(content, dict):
-        raise UserError(f"{path} holds a {type(content).__name__}, not a dict from class name to images.")
-    classes = {}
-    for name, images in content.items():
-        if not isinstance(images, np.ndarray) or images.dtype != np.uint8 or images.shape[1:] != (32, 32, 3):
-            raise UserError(f"{path}: class {name!r} is no uint8 array of shape (n, 32, 32, 3).")
-        classes[str(name)] = torch.from_numpy(np.ascontiguousarray(images.transpose(0, 3, 1, 2)))
-    return classes
+    return _by_names(classes, fc100_split(), folder)
 
 
 def _entry(path: Path, key: str) -> Any:
@@ -155,21 +157,21 @@ def _entry(path: Path, key: str) -> Any:
     return content[key]
 
 
-def _labels(labels: Any, num_names: int, path: Path) -> np.ndarray:
-    given = labels.tolist() if isinstance(labels, np.ndarray) else labels
-    if not isinstance(given, list) or not all(isinstance(label, int) and 0 <= label < num_names for label in given):
-        raise UserError(f"{path}: 'fine_labels' is no list of numbers of the {num_names} classes.")
-    return np.array(given, np.int64)
-
-
 def _rgb_rows(data: Any, num_images: int, path: Path) -> np.ndarray:
     if not isinstance(data, np.ndarray) or data.dtype != np.uint8 or data.shape != (num_images, 3 * 32 * 32):
         raise UserError(f"{path}: 'data' is no uint8 array of {num_images} rows of 3072 bytes.")
     return data.reshape(num_images, 3, 32, 32)
 
 
-def _by_fc100(classes: Mapping[str, Tensor], source: Path) -> Splits:
-    split = fc100_split()
+def _joined(parts: Iterable[tuple[str, Tensor]]) -> dict[str, Tensor]:
+    """All images of each class, which may come in several parts."""
+    joined: dict[str, list[Tensor]] = {}
+    for name, images in parts:
+        joined.setdefault(name, []).append(images)
+    return {name: torch.cat(images) for name, images in joined.items()}
+
+
+def _by_names(classes: Mapping[str, Tensor], split: Mapping[Split, Iterable[str]], source: Path) -> Splits:
     unknown = sorted(set(classes).difference(*split.values()))
     if unknown:
         raise UserError(f"{source}: {', '.join(unknown[:10])}: no class of CIFAR-100. ClassFolder reads any classes.")

@@ -1,17 +1,15 @@
 """Any folder of class folders."""
 
-from collections import defaultdict
 from collections.abc import Mapping
 from typing import Any
 
-from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
 from lightning_nsd.data.datamodule import SPLITS, Split
 from lightning_nsd.data.decoding import read_classes
 from lightning_nsd.data.image_tree import SUFFIXES, ImageTree
 from lightning_nsd.data.in_memory import InMemoryDataModule
-from lightning_nsd.data.split_folders import find_split_folders
+from lightning_nsd.data.split_folders import by_split, find_split_folders
 from lightning_nsd.data.splits import split_names
 from lightning_nsd.errors import UserError
 from lightning_nsd.settings.numbers import Channels, Pixels, Probability, Seed, bounded
@@ -61,7 +59,7 @@ class ClassFolder(InMemoryDataModule):
             raise UserError(f"No class folder with images in {self.root.absolute()}. {self._expected()}")
         classes = read_classes(tree, self.image_size, self.channels, self.convert_colour)
         if folders:
-            return _as_divided(classes, folders)
+            return by_split(classes, folders)
         names = split_names(list(classes), self.val_fraction, self.test_fraction, self.split_seed)
         return {split: {name: classes[name] for name in names[split]} for split in SPLITS}
 
@@ -71,22 +69,3 @@ class ClassFolder(InMemoryDataModule):
             "data.root is to hold one folder of images per class, <root>/<class>/<image>, or three folders of such "
             f"folders, <root>/train/<class>/<image>, …/val/…, …/test/… (images: {kinds})."
         )
-
-
-def _as_divided(classes: Mapping[str, Tensor], folders: Mapping[Split, str]) -> dict[Split, dict[str, Tensor]]:
-    """Take the names `<folder of a split>/<class>` apart."""
-    splits: dict[Split, dict[str, Tensor]] = {
-        split: {path.split("/")[1]: images for path, images in classes.items() if path.startswith(f"{folder}/")}
-        for split, folder in folders.items()
-    }
-    appearances: defaultdict[str, int] = defaultdict(int)
-    for names in splits.values():
-        for name in names:
-            appearances[name] += 1
-    shared = [name for name, times in appearances.items() if times > 1]
-    if shared:
-        rank_zero_warn(
-            f"{len(shared)} classes lie in more than one of train, val and test ({', '.join(shared[:10])}): "
-            "evaluation will not be on unseen classes."
-        )
-    return splits

@@ -17,6 +17,7 @@ from torch import Tensor
 from tqdm.auto import tqdm
 
 from lightning_nsd.data.cache import cached_images
+from lightning_nsd.data.image_set import ImageSet
 from lightning_nsd.data.image_tree import ImageTree
 from lightning_nsd.errors import UserError
 
@@ -39,10 +40,17 @@ def read_classes(tree: ImageTree, image_size: int, channels: int, convert_colour
     Raises:
         UserError: see `decode_classes`.
     """
-    variant = f"{image_size}x{image_size}x{channels}{'_converted' if convert_colour else ''}"
-    shape = (len(tree.files), channels, image_size, image_size)
-    decode = partial(_decode, tree, image_size, channels, convert_colour)
-    return _by_class(tree, cached_images(tree.source, tree.fingerprint(), variant, shape, decode))
+    return _by_class(tree, _read(tree, image_size, channels, convert_colour))
+
+
+def read_image_set(tree: ImageTree, image_size: int, channels: int) -> ImageSet:
+    """The same as one set, without a copy.
+
+    Raises:
+        UserError: see `decode_classes`.
+    """
+    counts = torch.tensor([len(names) for names in tree.classes.values()], dtype=torch.int64)
+    return ImageSet(_read(tree, image_size, channels, convert_colour=False), tuple(tree.classes), counts)
 
 
 def decode_classes(tree: ImageTree, image_size: int, channels: int, convert_colour: bool = False) -> dict[str, Tensor]:
@@ -60,6 +68,14 @@ def decode_classes(tree: ImageTree, image_size: int, channels: int, convert_colo
             images where grey ones are configured, or grey ones only where RGB is.
     """
     return _by_class(tree, _decode(tree, image_size, channels, convert_colour))
+
+
+def _read(tree: ImageTree, image_size: int, channels: int, convert_colour: bool) -> Tensor:
+    """uint8 `(M, C, H, W)`, class after class, from the cache if it has them."""
+    variant = f"{image_size}x{image_size}x{channels}{'_converted' if convert_colour else ''}"
+    shape = (len(tree.files), channels, image_size, image_size)
+    decode = partial(_decode, tree, image_size, channels, convert_colour)
+    return cached_images(tree.source, tree.fingerprint(), variant, shape, decode)
 
 
 def _by_class(tree: ImageTree, images: Tensor) -> dict[str, Tensor]:
@@ -135,6 +151,24 @@ def decode_image(data: bytes, image_size: int, channels: int) -> tuple[np.ndarra
     has_colour = image.mode == "RGB" and _has_colour(np.asarray(image))
     pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
     return pixels.reshape(image_size, image_size, channels).transpose(2, 0, 1), has_colour
+
+
+def resize_arrays(images: np.ndarray, image_size: int) -> Tensor:
+    """Square RGB images that are decoded already, resized as `decode_image` does.
+
+    Args:
+        images: uint8 `(n, S, S, 3)`.
+
+    Returns:
+        uint8 `(n, 3, image_size, image_size)`.
+    """
+    resized = np.empty((len(images), 3, image_size, image_size), np.uint8)
+    for i, pixels in enumerate(images):
+        image = Image.fromarray(pixels)
+        if image.size != (image_size, image_size):
+            image = image.resize((image_size, image_size), Image.Resampling.LANCZOS)
+        resized[i] = np.asarray(image).transpose(2, 0, 1)
+    return torch.from_numpy(resized)
 
 
 @contextmanager

@@ -44,6 +44,12 @@ class ImageSet:
         start = int(self.offsets[index])
         return self.images[start : start + int(self.counts[index])]
 
+    def between(self, start: int, stop: int) -> "ImageSet":
+        """The classes from number `start` up to `stop`; their images are a view."""
+        first = int(self.counts[:start].sum())
+        last = first + int(self.counts[start:stop].sum())
+        return ImageSet(self.images[first:last], self.class_names[start:stop], self.counts[start:stop])
+
     def with_at_least(self, n_images: int, split: str) -> "ImageSet":
         """The same set without the classes that are too small for an episode of `n_images`.
 

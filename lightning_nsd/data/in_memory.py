@@ -25,8 +25,8 @@ class InMemoryDataModule(EpisodeDataModule):
         self._waiting: dict[Split, ImageSet] = {}
 
     @abstractmethod
-    def read_splits(self) -> Mapping[Split, Mapping[str, Tensor]]:
-        """Split → class name → uint8 images `(n, C, H, W)`.
+    def read_splits(self) -> Mapping[Split, Mapping[str, Tensor] | ImageSet]:
+        """Split → class name → uint8 images `(n, C, H, W)`; or an image set, which is not copied.
 
         Raises:
             UserError: data that is missing or broken, with the path and the remedy.
@@ -50,4 +50,8 @@ class InMemoryDataModule(EpisodeDataModule):
 
     def _read(self) -> None:
         splits = self.read_splits()
-        self._waiting = {split: ImageSet.from_classes(classes) for split, classes in splits.items() if classes}
+        self._waiting = {
+            split: classes if isinstance(classes, ImageSet) else ImageSet.from_classes(classes)
+            for split, classes in splits.items()
+            if len(classes)
+        }

@@ -1,9 +1,12 @@
 """Folders of a data set that are named after its splits."""
 
 import os
+from collections import defaultdict
+from collections.abc import Mapping
 from pathlib import Path
 
 from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
 
 from lightning_nsd.data.datamodule import SPLITS, Split
 from lightning_nsd.data.image_tree import is_image
@@ -54,6 +57,28 @@ def find_split_folders(root: Path) -> dict[Split, str]:
     if others:
         rank_zero_warn(f"{root} is divided into {', '.join(splits)}; {', '.join(others)} beside them are left out.")
     return found
+
+
+def by_split(classes: Mapping[str, Tensor], folders: Mapping[Split, str]) -> dict[Split, dict[str, Tensor]]:
+    """Classes of the names `<folder of a split>/<class>` as split → class name → images.
+
+    A class in two splits costs one warning.
+    """
+    splits: dict[Split, dict[str, Tensor]] = {
+        split: {path.split("/")[1]: images for path, images in classes.items() if path.startswith(f"{folder}/")}
+        for split, folder in folders.items()
+    }
+    appearances: defaultdict[str, int] = defaultdict(int)
+    for names in splits.values():
+        for name in names:
+            appearances[name] += 1
+    shared = [name for name, times in appearances.items() if times > 1]
+    if shared:
+        rank_zero_warn(
+            f"{len(shared)} classes lie in more than one of train, val and test ({', '.join(shared[:10])}): "
+            "evaluation will not be on unseen classes."
+        )
+    return splits
 
 
 def _folders(root: Path) -> list[str]:

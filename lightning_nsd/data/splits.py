@@ -44,6 +44,12 @@ def fc100_split() -> dict[Split, tuple[str, ...]]:
     return {split: tuple(sorted(classes)) for split, classes in splits.items()}
 
 
+def mixed_split(seed: int) -> dict[Split, list[str]]:
+    """60, 20 and 20 class names of CIFAR-100 at random, whatever their superclasses, each sorted."""
+    names = [name for classes in CIFAR100_SUPERCLASSES.values() for name in classes]
+    return split_names(names, val_fraction=0.2, test_fraction=0.2, seed=seed)
+
+
 def split_names(names: list[str], val_fraction: float, test_fraction: float, seed: int) -> dict[Split, list[str]]:
     """Divide names at random; the same names and seed always give the same division.
 

@@ -27,6 +27,8 @@ from tests.cli.conftest import ROOT
 from tests.cli.pages import NOTEBOOK, OTHER_LANGUAGES, PAGES, SHELLS, Command, blocks, commands, named_files
 from tests.cli.test_configs import make_cifar100, make_omniglot
 from tests.convert.make_source import source_tree
+from tests.data.test_celeba import write_celeba
+from tests.data.test_mini_imagenet import write_mini_imagenet
 from tests.latents.make_autoencoder import make_autoencoder
 
 Run = Callable[..., tuple[int, str]]
@@ -98,6 +100,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "data").mkdir()
     make_cifar100(root / "data" / "cifar100")
     make_omniglot(root / "data" / "omniglot")
+    write_mini_imagenet(root / "data" / "mini_imagenet", images=7)
+    write_celeba(root / "data" / "celeba", images=20)
     PyTreeCheckpointer().save(root / "data" / "jax_checkpoint", source_tree())
     make_pictures(root / "data" / "five_pictures", 5)
     make_pictures(root / "pictures", 5)

@@ -12,7 +12,7 @@ from PIL import Image
 
 from lightning_nsd.data import CIFAR100, cifar100
 from lightning_nsd.data.datamodule import SPLITS, Split
-from lightning_nsd.data.splits import CIFAR100_SUPERCLASSES, fc100_split
+from lightning_nsd.data.splits import CIFAR100_SUPERCLASSES, fc100_split, mixed_split
 from lightning_nsd.errors import UserError
 
 CLASSES: dict[Split, list[str]] = {"train": ["apple", "bed"], "val": ["wolf"], "test": ["baby", "whale"]}  # under FC100
@@ -89,6 +89,43 @@ def test_jax_pickles_keep_their_own_split(tmp_path: Path) -> None:
     root = write_jax_pickles(tmp_path / "data")
     shutil.copy(root / "test_cifar100.pkl", root / "train_cifar100.pkl")
     assert CIFAR100(str(root)).load_split("train").class_names == ("baby", "whale")
+
+
+def names_of(data: CIFAR100) -> dict[Split, list[str]]:
+    """Split → its classes that have images."""
+    return {
+        split: [name for name, images in classes.items() if len(images)]
+        for split, classes in data.read_splits().items()
+    }
+
+
+def test_mixed_classes_are_divided_alike_in_every_form(tmp_path: Path) -> None:
+    division = mixed_split(seed=7)
+    expected = {split: [name for name in NAMES if name in division[split]] for split in SPLITS}
+    assert expected["train"] != CLASSES["train"] and all(expected.values())
+    for form, write in FORMS.items():
+        data = CIFAR100(str(write(tmp_path / form)), division="mixed", split_seed=7)
+        assert names_of(data) == expected, form
+        assert {len(x) for part in data.read_splits().values() for x in part.values() if len(x)} == {TRAIN + TEST}
+
+
+def test_other_seeds_of_episodes_move_no_class(tmp_path: Path) -> None:
+    root = str(write_png_folder(tmp_path / "data"))
+    divided = [names_of(CIFAR100(root, division="mixed", seed=seed, eval_seed=seed)) for seed in (0, 1)]
+    assert divided[0] == divided[1] == names_of(CIFAR100(root, division="mixed"))
+    assert divided[0] != names_of(CIFAR100(root, division="mixed", split_seed=1)) != names_of(CIFAR100(root))
+
+
+def test_a_mixed_class_in_two_pickles_has_the_images_of_both(tmp_path: Path) -> None:
+    root = write_jax_pickles(tmp_path / "data")
+    shutil.copy(root / "test_cifar100.pkl", root / "val_cifar100.pkl")
+    splits = CIFAR100(str(root), division="mixed").read_splits()
+    assert {name: len(x) for part in splits.values() for name, x in part.items()}["whale"] == 2 * (TRAIN + TEST)
+
+
+def test_a_division_that_there_is_not_is_refused() -> None:
+    with pytest.raises(UserError, match=r"data\.division is 'alphabetical'; it must be one of fc100, mixed"):
+        CIFAR100(division="alphabetical")  # type: ignore[arg-type]
 
 
 def test_zip_gives_what_its_folder_gives(tmp_path: Path, zip_folder) -> None:

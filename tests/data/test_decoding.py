@@ -8,7 +8,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from lightning_nsd.data import decoding
-from lightning_nsd.data.decoding import decode_classes, decode_image, read_classes
+from lightning_nsd.data.decoding import decode_classes, decode_image, read_classes, read_image_set, resize_arrays
 from lightning_nsd.data.image_tree import ImageTree
 from lightning_nsd.errors import UserError
 
@@ -49,6 +49,22 @@ def test_middle_square_is_kept_and_averaged_when_it_shrinks() -> None:
     image[:, 4:12] = np.indices((8, 8)).sum(0) % 2 * 200  # a chessboard between black sides
     pixels, _ = decode_image(encoded(Image.fromarray(image)), 2, 1)
     np.testing.assert_allclose(pixels, 100, atol=10)
+
+
+@pytest.mark.parametrize("size", [4, 12, 20])
+def test_arrays_are_resized_as_files_are(size: int) -> None:
+    arrays = np.random.default_rng(0).integers(0, 256, (3, 12, 12, 3), dtype=np.uint8)
+    decoded = [decode_image(encoded(Image.fromarray(pixels)), size, 3)[0] for pixels in arrays]
+    np.testing.assert_array_equal(resize_arrays(arrays, size).numpy(), np.stack(decoded), strict=True)
+
+
+def test_an_image_set_is_what_the_classes_of_a_tree_are(tmp_path: Path, write_image) -> None:
+    for i, path in enumerate(("b/1.png", "a/1.png", "a/2.png")):
+        write_image(tmp_path / path, seed=i)
+    tree = ImageTree.of_folder(tmp_path, depth=1)
+    classes, image_set = read_classes(tree, 8, 3), read_image_set(tree, 8, 3)
+    assert image_set.class_names == ("a", "b") and image_set.counts.tolist() == [2, 1]
+    assert all(torch.equal(image_set.of_class(i), images) for i, images in enumerate(classes.values()))
 
 
 def test_large_jpeg_is_decoded_at_a_part_of_its_size_and_looks_the_same(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,6 +18,15 @@ def test_classes_keep_their_order_and_their_images() -> None:
         assert torch.equal(SET.of_class(index), images(value, count))
 
 
+@pytest.mark.parametrize(("start", "stop"), [(0, 2), (1, 3), (2, 2), (0, 3)])
+def test_classes_between_two_are_a_view(start: int, stop: int) -> None:
+    part = SET.between(start, stop)
+    assert part.class_names == SET.class_names[start:stop] and part.counts.tolist() == SET.counts[start:stop].tolist()
+    for i in range(len(part)):
+        assert torch.equal(part.of_class(i), SET.of_class(start + i))
+    assert part.images.untyped_storage().data_ptr() == SET.images.untyped_storage().data_ptr()
+
+
 def test_small_classes_are_left_out_with_one_warning_that_names_them() -> None:
     with pytest.warns(UserWarning, match=r"1 of 3 classes of the val split .* 3 images .*a \(2\)") as caught:
         kept = SET.with_at_least(3, "val")

@@ -2,7 +2,14 @@ from itertools import chain
 
 import pytest
 
-from lightning_nsd.data.splits import CIFAR100_SUPERCLASSES, FC100_TEST, FC100_VAL, fc100_split, split_names
+from lightning_nsd.data.splits import (
+    CIFAR100_SUPERCLASSES,
+    FC100_TEST,
+    FC100_VAL,
+    fc100_split,
+    mixed_split,
+    split_names,
+)
 from lightning_nsd.errors import UserError
 
 NAMES = [f"class{i}" for i in range(20)]
@@ -27,6 +34,23 @@ def test_fc100_keeps_superclasses_together() -> None:
         assert where == ("val" if superclass in FC100_VAL else "test" if superclass in FC100_TEST else "train")
     assert {"whale", "bee", "skunk", "baby"} <= set(split["test"])
     assert {"wolf", "camel", "worm", "mouse"} <= set(split["val"])
+
+
+def test_mixed_classes_of_cifar100_are_60_20_and_20_whatever_their_superclasses() -> None:
+    split = mixed_split(seed=0)
+    assert {name: len(classes) for name, classes in split.items()} == {"train": 60, "val": 20, "test": 20}
+    assert sorted(chain(*split.values())) == sorted(chain(*CIFAR100_SUPERCLASSES.values()))
+    apart = [
+        name for name, members in CIFAR100_SUPERCLASSES.items() if set(members) & set(split["train"]) < set(members)
+    ]
+    assert len(apart) > 10
+
+
+def test_the_mixed_division_of_a_seed_is_the_same_on_every_machine() -> None:
+    assert mixed_split(seed=0) == mixed_split(seed=0) != mixed_split(seed=1)
+    assert mixed_split(seed=0)["test"][:3] == ["aquarium_fish", "bowl", "can"], (
+        "old runs would now be tested on their training classes"
+    )
 
 
 def test_random_split_is_disjoint_complete_and_of_the_asked_sizes() -> None:

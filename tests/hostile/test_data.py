@@ -274,7 +274,7 @@ def test_a_class_name_that_is_not_utf8_is_refused(root: Path, answer: Ask) -> No
     assert_refused(found, r"caf\xe9", "UTF-8")
 
 
-@pytest.mark.parametrize("data", [ClassFolder, Omniglot])
+@pytest.mark.parametrize("data", [CIFAR100, ClassFolder, Omniglot])
 def test_a_negative_split_seed_is_refused(data: type, tmp_path: Path) -> None:
     root = fill(tmp_path / "images_background", *(f"{name}/a" for name in CLASSES), grey=True)
     with pytest.raises(UserError, match=r"data\.split_seed is -1"):
