@@ -87,6 +87,7 @@ def fit(config: Config, root: Path, max_steps: int, resume: bool = False, params
                 model.context_noise_shape(images.shape[1]),
                 experiment.context_dropout,
                 philox(config.seed, Stream.TRAIN_NOISE, number),
+                model.context_noise_kind,
             )
             state, terms = train_step(state, jnp.asarray(images), draws)
             progress.update()

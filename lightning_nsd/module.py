@@ -66,13 +66,13 @@ class FewShotDiffusion(LightningModule):
         denoiser: DiT or UNet, made from (image_size, in_channels, out_channels, context_dim).
         encoder: SetViT, ViT or UNetEncoder, made from (image_size, channels, n_shot); null for the unconditional
             baseline.
-        context: DeterministicContext or VariationalContext, made from context_dim.
+        context: DeterministicContext, VariationalContext or DiscreteContext, made from context_dim.
         spatial_context: SpatialContext, made from channels: maps of an image's size, concatenated with x_t; null for
             none.
         diffusion: the process, and what the network predicts.
         sampler: how images are drawn in evaluation; DDIM in 50 steps where None.
         context_dropout: probability that a query sees the learned null context in training, for guidance.
-        kl_weight: weight of a variational context's KL.
+        kl_weight: weight of the KL of a variational or discrete context.
         optimizer: made from parameter groups.
         encoder_lr: rate of the encoder and the contexts; the optimiser's where None.
         denoiser_lr: rate of the denoiser; the optimiser's where None.
@@ -210,7 +210,8 @@ class FewShotDiffusion(LightningModule):
 
         Args:
             images: `(B, N, C, H, W)` in [-1, 1].
-            context_noise: `(B, N, D)` for a variational context; the mean is taken without.
+            context_noise: `(B, N, D)` for a variational context, whose mean is taken without; of [0, 1) and as long as
+                the codebook for a discrete one.
             t: `(B,)`, for a time-conditioned encoder.
 
         Returns:
@@ -240,12 +241,12 @@ class FewShotDiffusion(LightningModule):
             images: `(B, N, C, H, W)` in [-1, 1].
             t: `(B,)`, one timestep per episode.
             noise: `(B·N, C, H, W)`.
-            context_noise: `(B, N, D)` for a variational context.
+            context_noise: see `contexts`.
             dropped: `(B·N,)` bool, queries that see the null context.
 
         Returns:
-            `mse` `(B·N,)`; `vb` `(B·N,)` with a learned variance; `kl_context` `()` with a variational context;
-            `loss` `()` = mean(mse + vb) + kl_weight · kl_context.
+            `mse` `(B·N,)`; `vb` `(B·N,)` with a learned variance; `kl_context` `()` with a variational or discrete
+            context; `loss` `()` = mean(mse + vb) + kl_weight · kl_context.
         """
         draws = Draws(t, noise, context_noise, dropped)
         return batch_means(episode_loss(self.model, self.diffusion, images, draws, self.kl_weight))
@@ -373,7 +374,8 @@ class FewShotDiffusion(LightningModule):
             batch.images, seed, stream, batch.number, rank=self.global_rank, world_size=self.trainer.world_size
         )
         noise_shape = self.model.context_noise_shape(batch.images.shape[1]) if self.training else None
-        draws = draw(batch.images, self.diffusion.num_steps, noise_shape, context_dropout, source)
+        kind = self.model.context_noise_kind
+        draws = draw(batch.images, self.diffusion.num_steps, noise_shape, context_dropout, source, kind)
         return episode_loss(model, self.diffusion, batch.images, draws, self.kl_weight)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

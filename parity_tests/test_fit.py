@@ -23,6 +23,7 @@ from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.cli import main
 from lightning_nsd.data.transforms import to_unit_range
 from lightning_nsd.errors import UserError
+from lightning_nsd.model.context import Noise
 from lightning_nsd.random_source import NumPySource
 from lightning_nsd.rng import Stream, philox
 from lightning_nsd.training.draws import draw as torch_draw
@@ -129,10 +130,12 @@ def test_going_on_without_a_checkpoint_is_an_error(
     assert "there is no checkpoint" in capsys.readouterr().err
 
 
-def test_both_sides_draw_the_same_from_one_key() -> None:
+@pytest.mark.parametrize("kind", ["normal", "uniform"])
+def test_both_sides_draw_the_same_from_one_key(kind: Noise) -> None:
     images, key = np.zeros((2, 3, 3, 8, 8), np.float32), (3, Stream.TRAIN_NOISE, 7)
-    theirs = draw(images, 100, (4,), 0.5, philox(*key))
-    ours = torch_draw(torch.from_numpy(images), 100, (4,), 0.5, NumPySource(torch.from_numpy(images), *key))
+    theirs = draw(images, 100, (4,), 0.5, philox(*key), kind)
+    ours = torch_draw(torch.from_numpy(images), 100, (4,), 0.5, NumPySource(torch.from_numpy(images), *key), kind)
+    assert theirs.context_noise is not None and bool((theirs.context_noise >= 0).all()) == (kind == "uniform")
     for name, left, right in zip(theirs._fields, ours, theirs, strict=True):
         np.testing.assert_array_equal(to_numpy(left), right, name)
         assert to_numpy(left).dtype == to_numpy(right).dtype, name
@@ -161,15 +164,15 @@ def test_every_step_of_a_training_has_the_draws_that_the_torch_side_makes_for_it
     steps: list[Any] = []
 
     def recorded(images: Any, *given: Any) -> Any:
-        steps.append((torch.from_numpy(images), given[:-1], draw(images, *given)))
+        steps.append((torch.from_numpy(images), (*given[:3], given[4]), draw(images, *given)))
         return steps[-1][-1]
 
     monkeypatch.setattr("jax_reference.train.draw", recorded)
     read = read_config(str(config))
     fit(read, tmp_path, 2)
-    for number, (images, (num_steps, shape, dropout), theirs) in enumerate(steps):
+    for number, (images, (num_steps, shape, dropout, kind), theirs) in enumerate(steps):
         source = NumPySource(images, read.seed, Stream.TRAIN_NOISE, number)
-        ours = torch_draw(images, num_steps, shape, dropout, source)
+        ours = torch_draw(images, num_steps, shape, dropout, source, kind)
         assert same(tuple(map(to_numpy, ours[:2])), tuple(theirs[:2]))
     assert len(steps) == 2 and not same(steps[0][-1].noise, steps[1][-1].noise)
 

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from jax_reference.model.context import Context, ContextOutput, replace_by_null
+from jax_reference.model.context import Context, ContextOutput, Noise, replace_by_null
 from jax_reference.model.denoiser import Denoiser
 from jax_reference.model.set_encoder import SetEncoder
 from jax_reference.model.spatial_context import SpatialContext, zero_where
@@ -79,24 +79,31 @@ class FewShotDenoiser(nnx.Module):
         """Whether the context has to be computed anew at every sampling step."""
         return self.encoder is not None and self.encoder.time_conditioned
 
+    @property
+    def context_noise_kind(self) -> Noise | None:
+        """What a context's noise is drawn from; None where none is drawn."""
+        return None if self.encoder is None else self.context.noise
+
     def context_noise_shape(self, n_images: int) -> tuple[int, ...] | None:
         """Shape of the noise of one query's context in episodes of `n_images`; None where none is drawn."""
-        if self.encoder is None or not self.context.is_random:
+        if self.encoder is None or self.context.noise is None:
             return None
-        return self.encoder.context_shape(n_images - 1 if self.leave_one_out else n_images)
+        context_shape = self.encoder.context_shape(n_images - 1 if self.leave_one_out else n_images)
+        return self.context.noise_shape(context_shape)
 
     def episode_context(
         self,
         images: Float[Array, "B N C H W"],
         t: Int[Array, " B"] | None = None,
-        context_noise: Float[Array, "B N *L D_c"] | Float[Array, "B*N *L D_c"] | None = None,
+        context_noise: Float[Array, "B N *L D_n"] | Float[Array, "B*N *L D_n"] | None = None,
     ) -> ContextOutput | None:
         """The context of every image, from the others of its episode or from all.
 
         Args:
             images: episodes, in [-1, 1].
             t: one timestep per episode, for a time-conditioned encoder.
-            context_noise: xi of a variational context, one for each of the B·N contexts; None takes the mean.
+            context_noise: of a variational or discrete context, for each of the B·N; None takes the mean, or the
+                likeliest entry.
 
         Returns:
             Contexts and their KL; None without an encoder.
@@ -109,7 +116,9 @@ class FewShotDenoiser(nnx.Module):
             h = self.encoder(images, t)
             n = images.shape[1]
             h = jnp.repeat(h, n, axis=0)  # (B·N, …)
-        return self.context(h, None if context_noise is None else context_noise.reshape(h.shape))
+        if context_noise is not None:
+            context_noise = context_noise.reshape(*h.shape[:-1], -1)  # (B·N, …)
+        return self.context(h, context_noise)
 
     def episode_maps(self, images: Float[Array, "B N C H W"]) -> Float[Array, "B*N M H W"] | None:
         """The spatial context of every image of an episode; None without one."""
@@ -123,7 +132,7 @@ class FewShotDenoiser(nnx.Module):
     def support_context(
         self, support: Float[Array, "b n C H W"], t: Int[Array, " b"] | None = None
     ) -> Float[Array, "b *L D_c"] | None:
-        """The context of support sets, of a variational context the mean; None without an encoder."""
+        """The context of support sets: the mean, or the likeliest entry; None without an encoder."""
         if self.encoder is None:
             return None
         return self.context(self.encoder(support, t)).context
@@ -147,7 +156,7 @@ class FewShotDenoiser(nnx.Module):
         images: Float[Array, "B N C H W"],
         x_t: Float[Array, "B*N C H W"],
         t: Int[Array, " B"],
-        context_noise: Float[Array, "B N *L D_c"] | Float[Array, "B*N *L D_c"] | None = None,
+        context_noise: Float[Array, "B N *L D_n"] | Float[Array, "B*N *L D_n"] | None = None,
         dropped: Bool[Array, " B*N"] | None = None,
     ) -> FewShotOutput:
         """Denoise every image of an episode given the others.

@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from lightning_nsd.errors import UserError
-from lightning_nsd.model.context import Context, ContextOutput, replace_by_null
+from lightning_nsd.model.context import Context, ContextOutput, Noise, replace_by_null
 from lightning_nsd.model.denoiser import Denoiser
 from lightning_nsd.model.set_encoder import SetEncoder
 from lightning_nsd.model.spatial_context import SpatialContext, zero_where
@@ -85,24 +85,31 @@ class FewShotDenoiser(nn.Module):
         """Whether the context has to be computed anew at every sampling step."""
         return self.encoder is not None and self.encoder.time_conditioned
 
+    @property
+    def context_noise_kind(self) -> Noise | None:
+        """What a context's noise is drawn from; None where none is drawn."""
+        return None if self.encoder is None else self.context.noise
+
     def context_noise_shape(self, n_images: int) -> tuple[int, ...] | None:
         """Shape of the noise of one query's context in episodes of `n_images`; None where none is drawn."""
-        if self.encoder is None or not self.context.is_random:
+        if self.encoder is None or self.context.noise is None:
             return None
-        return self.encoder.context_shape(n_images - 1 if self.leave_one_out else n_images)
+        context_shape = self.encoder.context_shape(n_images - 1 if self.leave_one_out else n_images)
+        return self.context.noise_shape(context_shape)
 
     def episode_context(
         self,
         images: Float[Tensor, "B N C H W"],
         t: Int[Tensor, " B"] | None = None,
-        context_noise: Float[Tensor, "B N *L D_c"] | Float[Tensor, "B*N *L D_c"] | None = None,
+        context_noise: Float[Tensor, "B N *L D_n"] | Float[Tensor, "B*N *L D_n"] | None = None,
     ) -> ContextOutput | None:
         """The context of every image, from the others of its episode or from all, in one encoder call.
 
         Args:
             images: episodes, in [-1, 1].
             t: one timestep per episode, for a time-conditioned encoder.
-            context_noise: xi of a variational context, one for each of the B·N contexts; None takes the mean.
+            context_noise: of a variational or discrete context, for each of the B·N; None takes the mean, or the
+                likeliest entry.
 
         Returns:
             Contexts and their KL; None without an encoder.
@@ -115,7 +122,9 @@ class FewShotDenoiser(nn.Module):
             h = self.encoder(images, t)
             n = images.shape[1]
             h = h.repeat_interleave(n, dim=0)  # (B·N, …)
-        return self.context(h, None if context_noise is None else context_noise.reshape(h.shape))
+        if context_noise is not None:
+            context_noise = context_noise.reshape(*h.shape[:-1], -1)  # (B·N, …)
+        return self.context(h, context_noise)
 
     def episode_maps(self, images: Float[Tensor, "B N C H W"]) -> Float[Tensor, "B*N M H W"] | None:
         """The spatial context of every image of an episode; None without one."""
@@ -129,7 +138,7 @@ class FewShotDenoiser(nn.Module):
     def support_context(
         self, support: Float[Tensor, "b n C H W"], t: Int[Tensor, " b"] | None = None
     ) -> Float[Tensor, "b *L D_c"] | None:
-        """The context of support sets, of a variational context the mean; None without an encoder."""
+        """The context of support sets: the mean, or the likeliest entry; None without an encoder."""
         if self.encoder is None:
             return None
         return self.context(self.encoder(support, t)).context
@@ -153,7 +162,7 @@ class FewShotDenoiser(nn.Module):
         images: Float[Tensor, "B N C H W"],
         x_t: Float[Tensor, "B*N C H W"],
         t: Int[Tensor, " B"],
-        context_noise: Float[Tensor, "B N *L D_c"] | Float[Tensor, "B*N *L D_c"] | None = None,
+        context_noise: Float[Tensor, "B N *L D_n"] | Float[Tensor, "B*N *L D_n"] | None = None,
         dropped: Bool[Tensor, " B*N"] | None = None,
     ) -> FewShotOutput:
         """Denoise every image of an episode given the others.

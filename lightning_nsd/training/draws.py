@@ -5,6 +5,7 @@ from typing import NamedTuple
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lightning_nsd.model.context import Noise
 from lightning_nsd.random_source import RandomSource
 
 
@@ -14,13 +15,13 @@ class Draws(NamedTuple):
     Attributes:
         t: one timestep per episode.
         noise: eps of each image.
-        context_noise: xi of each leave-one-out context, for a variational context.
+        context_noise: of each leave-one-out context, for a variational or a discrete context.
         dropped: queries that see the null context, with context dropout.
     """
 
     t: Int[Tensor, " B"]
     noise: Float[Tensor, "B*N C H W"]
-    context_noise: Float[Tensor, "B*N *L D_c"] | None = None
+    context_noise: Float[Tensor, "B*N *L D_n"] | None = None
     dropped: Bool[Tensor, " B*N"] | None = None
 
 
@@ -30,6 +31,7 @@ def draw(
     context_noise_shape: tuple[int, ...] | None,
     context_dropout: float,
     source: RandomSource,
+    context_noise_kind: Noise | None = "normal",
 ) -> Draws:
     """The draws of a batch, in the order t, noise, context noise, dropped; those that are not needed are not drawn.
 
@@ -39,10 +41,14 @@ def draw(
         context_noise_shape: of one context; None for none.
         context_dropout: probability of the null context; 0 draws nothing.
         source: gives the numbers.
+        context_noise_kind: what contexts' noise is drawn from.
     """
     b, n, *shape = images.shape
     t = source.integers(num_steps, b)
     noise = source.normal(b * n, *shape)
-    context_noise = None if context_noise_shape is None else source.normal(b * n, *context_noise_shape)
+    context_noise = None
+    if context_noise_shape is not None:
+        numbers = source.uniform if context_noise_kind == "uniform" else source.normal
+        context_noise = numbers(b * n, *context_noise_shape).to(noise.dtype)
     dropped = source.uniform(b * n) < context_dropout if context_dropout > 0 else None
     return Draws(t, noise, context_noise, dropped)

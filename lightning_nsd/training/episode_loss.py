@@ -23,11 +23,11 @@ def episode_loss(
         diffusion: the process, and what the network predicts.
         images: episodes, in [-1, 1].
         draws: of the batch.
-        kl_weight: weight of a variational context's KL.
+        kl_weight: weight of the KL of a variational or discrete context.
 
     Returns:
-        `mse`, `vb` with a learned variance, `kl_context` with a variational context, and `loss` = mse + vb +
-        kl_weight · kl_context.
+        `mse`, `vb` with a learned variance, `kl_context` with a variational or discrete context, and
+        `loss` = mse + vb + kl_weight · kl_context.
     """
     n = images.shape[1]
     x_0 = images.flatten(0, 1)  # (B·N, C, H, W)

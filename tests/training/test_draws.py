@@ -9,9 +9,9 @@ from lightning_nsd.training.draws import Draws, draw
 SOURCES = [TorchSource, NumPySource]
 
 
-def drawn(source, episodes=2, dropout=0.25, context_shape=(5,), **process) -> Draws:
+def drawn(source, episodes=2, dropout=0.25, context_shape=(5,), kind="normal", **process) -> Draws:
     images = torch.zeros(episodes, 3, 1, 4, 6, dtype=torch.float64)
-    return draw(images, 10, context_shape, dropout, source(images, 7, 8, **process))
+    return draw(images, 10, context_shape, dropout, source(images, 7, 8, **process), kind)
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -27,6 +27,16 @@ def test_a_timestep_for_each_episode_and_noise_for_each_image(source):
     for numbers in (noise, context_noise):
         assert abs(numbers.mean()) < 0.1
         assert numbers.std() == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_discrete_contexts_noise_is_uniform(source):
+    uniform = drawn(source, episodes=200, context_shape=(4, 5), kind="uniform").context_noise
+    assert uniform.shape == (600, 4, 5)
+    assert uniform.dtype == torch.float64
+    assert 0 <= uniform.min() < 0.01
+    assert 0.99 < uniform.max() < 1
+    assert uniform.mean() == pytest.approx(0.5, abs=0.02)
 
 
 @pytest.mark.parametrize("source", SOURCES)
