@@ -15,6 +15,7 @@ from tqdm import tqdm
 from jax_reference import orbax_checkpoint
 from jax_reference.config import Config
 from jax_reference.experiment import build_model
+from jax_reference.model.class_embedding import ClassEmbedding
 from jax_reference.train_step import TrainState, make_train_step, split, start_training
 from jax_reference.training.draws import draw
 from jax_reference.written_out.adamw import adamw
@@ -56,11 +57,14 @@ def fit(config: Config, root: Path, max_steps: int, resume: bool = False, params
 
     Raises:
         ValueError: a loss that is not finite, or a checkpoint or parameters that do not fit.
+        UserError: data of another number of classes than a class embedding has.
     """
     experiment = build_model(config.model, nnx.Rngs(config.seed))
     settings = replace(experiment.optimizer, gradient_clip=config.gradient_clip, total_steps=float(max_steps))
     optimizer = adamw(settings)
     model, diffusion = experiment.model, experiment.diffusion
+    if isinstance(model.encoder, ClassEmbedding):
+        config.data.check_classes(model.encoder.num_classes)
     model.train()
     train_step = make_train_step(
         model, diffusion, optimizer, experiment.kl_weight, experiment.ema_decay, experiment.ema_warmup
@@ -80,7 +84,8 @@ def fit(config: Config, root: Path, max_steps: int, resume: bool = False, params
     forget_metrics_from(root / METRICS, start)
     with tqdm(total=max_steps, initial=start, unit="step") as progress:
         for number in range(start, max_steps):
-            images = to_unit_range(config.data.training_batch(number).images).numpy().astype(dtype)
+            batch = config.data.training_batch(number)
+            images = to_unit_range(batch.images).numpy().astype(dtype)
             draws = draw(
                 images,
                 diffusion.num_steps,
@@ -89,6 +94,8 @@ def fit(config: Config, root: Path, max_steps: int, resume: bool = False, params
                 philox(config.seed, Stream.TRAIN_NOISE, number),
                 model.context_noise_kind,
             )
+            if model.takes_classes:
+                draws = draws._replace(classes=jnp.asarray(batch.class_numbers().numpy()))
             state, terms = train_step(state, jnp.asarray(images), draws)
             progress.update()
             if (number + 1) % config.log_every == 0 or number == start:

@@ -21,6 +21,7 @@ from lightning_nsd.data.episodes import EpisodeBatch
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.sampler import DDIM, Sampler
 from lightning_nsd.errors import UserError
+from lightning_nsd.model.class_embedding import ClassEmbedding
 from lightning_nsd.model.context import DeterministicContext
 from lightning_nsd.model.few_shot_denoiser import (
     ContextFactory,
@@ -65,7 +66,7 @@ class FewShotDiffusion(LightningModule):
         n_shot: images of a support set; the data decides it.
         denoiser: DiT or UNet, made from (image_size, in_channels, out_channels, context_dim).
         encoder: SetViT, ViT or UNetEncoder, made from (image_size, channels, n_shot); null for the unconditional
-            baseline.
+            baseline, ClassEmbedding for the class-conditional one.
         context: DeterministicContext, VariationalContext or DiscreteContext, made from context_dim.
         spatial_context: SpatialContext, made from channels: maps of an image's size, concatenated with x_t; null for
             none.
@@ -205,7 +206,13 @@ class FewShotDiffusion(LightningModule):
         """Optimiser steps that the weights have taken: in this run, or before the checkpoint that was loaded."""
         return max(self.loaded_steps, self.trainer.global_step if self._trainer else 0)
 
-    def contexts(self, images: Tensor, context_noise: Tensor | None = None, t: Tensor | None = None) -> Tensor | None:
+    def contexts(
+        self,
+        images: Tensor,
+        context_noise: Tensor | None = None,
+        t: Tensor | None = None,
+        classes: Tensor | None = None,
+    ) -> Tensor | None:
         """The context of every image of some episodes, from the others or from all (see `leave_one_out`).
 
         Args:
@@ -213,11 +220,12 @@ class FewShotDiffusion(LightningModule):
             context_noise: `(B, N, D)` for a variational context, whose mean is taken without; of [0, 1) and as long as
                 the codebook for a discrete one.
             t: `(B,)`, for a time-conditioned encoder.
+            classes: `(B,)`, for a ClassEmbedding.
 
         Returns:
             `(B·N, D)` or `(B·N, L, D)`; None for the unconditional baseline.
         """
-        output = self.model.episode_context(images, t, context_noise)
+        output = self.model.episode_context(images, t, context_noise, classes)
         return output.context if output else None
 
     def denoise(self, x_t: Tensor, t: Tensor, context: Tensor | None, maps: Tensor | None = None) -> Tensor:
@@ -234,6 +242,7 @@ class FewShotDiffusion(LightningModule):
         noise: Tensor,
         context_noise: Tensor | None = None,
         dropped: Tensor | None = None,
+        classes: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """The loss of episodes and what it is made of, differentiable.
 
@@ -243,12 +252,13 @@ class FewShotDiffusion(LightningModule):
             noise: `(B·N, C, H, W)`.
             context_noise: see `contexts`.
             dropped: `(B·N,)` bool, queries that see the null context.
+            classes: `(B,)`, for a ClassEmbedding; below 0 where training sees nothing of it.
 
         Returns:
             `mse` `(B·N,)`; `vb` `(B·N,)` with a learned variance; `kl_context` `()` with a variational or discrete
             context; `loss` `()` = mean(mse + vb) + kl_weight · kl_context.
         """
-        draws = Draws(t, noise, context_noise, dropped)
+        draws = Draws(t, noise, context_noise, dropped, classes)
         return batch_means(episode_loss(self.model, self.diffusion, images, draws, self.kl_weight))
 
     def sample(
@@ -262,7 +272,7 @@ class FewShotDiffusion(LightningModule):
         """Draw images of the classes of some support sets, with the EMA weights.
 
         Args:
-            support: `(B, n_shot, C, H, W)` in [-1, 1].
+            support: `(B, n_shot, C, H, W)` in [-1, 1]; for a ClassEmbedding numbers of training's classes, `(B,)`.
             num: images for each support set.
             generator: where all noise comes from.
             sampler: instead of the model's own.
@@ -272,7 +282,8 @@ class FewShotDiffusion(LightningModule):
             `(B, num, C, H, W)` in [-1, 1].
 
         Raises:
-            UserError: weights of 16 bits, in whose type the schedule's tables and the times are too coarse.
+            UserError: weights of 16 bits, in whose type the schedule's tables and the times are too coarse; or a class
+                that training did not see.
         """
         return sample_images(
             self.evaluation_model, self.diffusion, sampler or self.sampler, support, num, generator, on_step
@@ -281,7 +292,7 @@ class FewShotDiffusion(LightningModule):
     # ---- Lightning ----
 
     def setup(self, stage: str) -> None:
-        """Raises UserError for a precision whose weights have 16 bits.
+        """Raises UserError for a precision whose weights have 16 bits, and for classes that the model does not know.
 
         Many steps of the optimiser and all of the moving average are smaller than the last bit of such a weight: they
         would be rounded away.
@@ -293,6 +304,15 @@ class FewShotDiffusion(LightningModule):
                 f"optimiser and of the moving average are lost. Use {precision.replace('true', 'mixed')}, whose layers "
                 "compute in 16 bits and whose weights keep 32, or 32-true."
             )
+        if isinstance(self.model.encoder, ClassEmbedding):
+            self._check_classes(stage, self.model.encoder)
+
+    def _check_classes(self, stage: str, encoder: ClassEmbedding) -> None:
+        if stage == "predict":
+            raise UserError(f"predict draws classes of the test split. {encoder.knows}")
+        if stage == "fit":
+            self.trainer.datamodule.check_classes(encoder.num_classes)  # type: ignore[attr-defined]
+        rank_zero_warn(f"{encoder.knows} The loss on held-out classes is that of the null context.")
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimiser, with the EMA update hooked into its step, and the rate's schedule by step."""
@@ -376,6 +396,8 @@ class FewShotDiffusion(LightningModule):
         noise_shape = self.model.context_noise_shape(batch.images.shape[1]) if self.training else None
         kind = self.model.context_noise_kind
         draws = draw(batch.images, self.diffusion.num_steps, noise_shape, context_dropout, source, kind)
+        if model.takes_classes:
+            draws = draws._replace(classes=batch.class_numbers())
         return episode_loss(model, self.diffusion, batch.images, draws, self.kl_weight)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

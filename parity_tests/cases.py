@@ -27,6 +27,7 @@ TOKEN_ENCODERS = (
     ("ViT", {**VIT, "pool": "mean_patch"}),
     ("UNetEncoder", {**UNET_ENCODER, "pool": "mean_patch"}),
 )
+CLASS_ENCODER = ("ClassEmbedding", {"num_classes": 3, "context_dim": 8})
 KNOW_THE_TIME = ("SetViT", "ViT", "UNetEncoder")
 """Encoders that can be time-conditioned."""
 DENOISERS: tuple[tuple[str, Settings], ...] = (
@@ -97,9 +98,10 @@ def with_maps() -> Iterator[tuple[str, Settings]]:
 
 
 def with_a_codebook() -> Iterator[tuple[str, Settings]]:
-    """A discrete context of a vector; of tokens among `EVERY_MODULE`."""
-    described = settings(VECTOR_ENCODERS[1], DENOISERS[0], "film", diffusion=DIFFUSIONS[0])
-    yield "SetViT-film-Discrete-DiT", {**described, "context": DISCRETE_CONTEXT}
+    """A discrete context of a vector, of images or of classes; of tokens among `EVERY_MODULE`."""
+    for encoder in (VECTOR_ENCODERS[1], CLASS_ENCODER):
+        described = settings(encoder, DENOISERS[0], "film", diffusion=DIFFUSIONS[0])
+        yield f"{encoder[0]}-film-Discrete-DiT", {**described, "context": DISCRETE_CONTEXT}
 
 
 def of_the_source() -> Iterator[tuple[str, Settings]]:
@@ -161,6 +163,7 @@ EVERY_MODULE = {
         "context": DISCRETE_CONTEXT,
     },
     "ViT-slots-joint-DiT": COMBINATIONS["ViT-slots-joint-Deterministic"],
+    "ClassEmbedding-DiT": settings(CLASS_ENCODER, DENOISERS[0], "film", diffusion=DIFFUSIONS[1]),
     "SetViT-SpatialContext-UNet": settings(
         VECTOR_ENCODERS[1], DENOISERS[1], "film", time_conditioned=True, spatial_context=SPATIAL_CONTEXT
     ),

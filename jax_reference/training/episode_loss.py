@@ -33,7 +33,7 @@ def episode_loss(
     x_0 = images.reshape(-1, *images.shape[2:])  # (B·N, C, H, W)
     t = jnp.repeat(draws.t, n)  # (B·N,)
     x_t = diffusion.q_sample(x_0, t, draws.noise)
-    output, kl_context = model(images, x_t, draws.t, draws.context_noise, draws.dropped)
+    output, kl_context = model(images, x_t, draws.t, draws.context_noise, draws.dropped, draws.classes)
     terms = diffusion_loss_terms(diffusion, output, x_0, x_t, t, draws.noise)
     loss = sum(terms.values(), start=jnp.zeros((), output.dtype))
     if kl_context is None:

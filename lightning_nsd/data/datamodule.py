@@ -19,6 +19,11 @@ Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
+def class_numbers(split: Split, classes: Tensor) -> Tensor:
+    """The numbers by which a model knows a split's classes, int64 `(B,)`: its own of training, −1 for all others."""
+    return classes if split == "train" else torch.full_like(classes, -1)
+
+
 class TrainingEpisodes:
     """One epoch of new episodes. Where it starts follows from the optimiser steps already taken.
 
@@ -142,6 +147,21 @@ class EpisodeDataModule(LightningDataModule):
         for split in needed.get(stage, SPLITS):
             self.image_set(split)
 
+    def check_classes(self, num_classes: int) -> None:
+        """Whether a model that knows so many classes by their numbers can be trained on this data.
+
+        Raises:
+            UserError: training has more or fewer classes, or turned ones, which have no number.
+        """
+        found = len(self.image_set("train"))
+        if found != num_classes:
+            raise UserError(
+                f"model.encoder.num_classes is {num_classes}, and the train split has {found} classes of at least "
+                f"{self.n_shot + 1} images. Set it to {found}."
+            )
+        if self.episode_symmetries:
+            raise UserError("data.episode_symmetries makes classes that have no number of their own. Set it to false.")
+
     # ---- episodes ----
 
     @property
@@ -170,7 +190,7 @@ class EpisodeDataModule(LightningDataModule):
         if self.episode_symmetries:
             which = torch.randint(8, (self.global_batch_size,), generator=rng)
             images = apply_symmetries(images, self._rows(which))
-        return EpisodeBatch(images, torch.ones(self.batch_size), number, self.global_batch_size)
+        return EpisodeBatch(images, torch.ones(self.batch_size), number, self.global_batch_size, self._rows(classes))
 
     def evaluation_episodes(self, split: Split) -> Tensor:
         """Indices into the split's images of all fixed episodes: int64 `(eval_episodes, N)`."""
@@ -181,8 +201,7 @@ class EpisodeDataModule(LightningDataModule):
     def evaluation_class_names(self, split: Split) -> list[str]:
         """The class of every fixed episode."""
         image_set = self.image_set(split)
-        firsts = self.evaluation_episodes(split)[:, 0].contiguous()  # (eval_episodes,)
-        numbers = torch.searchsorted(image_set.offsets, firsts, right=True) - 1
+        numbers = image_set.classes_of(self.evaluation_episodes(split)[:, 0])  # (eval_episodes,)
         return [image_set.class_names[number] for number in numbers.tolist()]
 
     def evaluation_batch(self, split: Split, number: int) -> EpisodeBatch:

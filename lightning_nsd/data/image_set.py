@@ -44,6 +44,10 @@ class ImageSet:
         start = int(self.offsets[index])
         return self.images[start : start + int(self.counts[index])]
 
+    def classes_of(self, images: Tensor) -> Tensor:
+        """The numbers of the classes that images, given by their indices, are of; int64, of the same shape."""
+        return torch.searchsorted(self.offsets, images.contiguous(), right=True) - 1
+
     def with_at_least(self, n_images: int, split: str) -> "ImageSet":
         """The same set without the classes that are too small for an episode of `n_images`.
 

@@ -1,5 +1,6 @@
 """Networks; the short names of encoders, contexts and denoisers are enough in a config's `class_path`."""
 
+from lightning_nsd.model.class_embedding import ClassEmbedding
 from lightning_nsd.model.context import DeterministicContext, VariationalContext
 from lightning_nsd.model.discrete_context import DiscreteContext
 from lightning_nsd.model.dit import DiT
@@ -10,6 +11,7 @@ from lightning_nsd.model.unet_encoder import UNetEncoder
 from lightning_nsd.model.vit import ViT
 
 __all__ = [
+    "ClassEmbedding",
     "DeterministicContext",
     "DiT",
     "DiscreteContext",

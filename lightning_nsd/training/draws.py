@@ -17,12 +17,15 @@ class Draws(NamedTuple):
         noise: eps of each image.
         context_noise: of each leave-one-out context, for a variational or a discrete context.
         dropped: queries that see the null context, with context dropout.
+        classes: of the episodes, for an encoder that takes them; below 0 where training sees none of it. Not drawn
+            here.
     """
 
     t: Int[Tensor, " B"]
     noise: Float[Tensor, "B*N C H W"]
     context_noise: Float[Tensor, "B*N *L D_n"] | None = None
     dropped: Bool[Tensor, " B*N"] | None = None
+    classes: Int[Tensor, " B"] | None = None
 
 
 def draw(

@@ -33,7 +33,7 @@ def episode_loss(
     x_0 = images.flatten(0, 1)  # (B·N, C, H, W)
     t = draws.t.repeat_interleave(n)  # (B·N,)
     x_t = diffusion.q_sample(x_0, t, draws.noise)
-    output, kl_context = model(images, x_t, draws.t, draws.context_noise, draws.dropped)
+    output, kl_context = model(images, x_t, draws.t, draws.context_noise, draws.dropped, draws.classes)
     terms = diffusion_loss_terms(diffusion, output, x_0, x_t, t, draws.noise)
     loss = terms["mse"] + terms["vb"] if "vb" in terms else terms["mse"]
     if kl_context is None:

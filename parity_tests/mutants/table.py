@@ -109,7 +109,7 @@ MUTANTS = (
     Mutant(DISCRETE, "(logits + gumbel(noise)) / self.temperature", "logits + gumbel(noise)", "context", (MODEL,)),
     Mutant(DISCRETE, "logits.argmax(dim=-1)", "logits.argmin(dim=-1)", "guidance", (MODEL,)),
     Mutant(DISCRETE, "(log_q.exp() * log_q).sum(", "(log_q.exp() * log_q).mean(", "context", (MODEL,)),
-    Mutant(DISCRETE, "kl.flatten(1).mean(dim=1)", "kl.flatten(1)[:, -1]", "context", (MODEL,)),
+    Mutant(DISCRETE, "kl.flatten(1).mean(dim=1)", "kl.flatten(1)[:, -1]", "context", (MODULE,)),
     Mutant("training/draws.py", 'context_noise_kind == "uniform"', 'context_noise_kind == "normal"', "", (FIT,)),
     Mutant("model/embeddings.py", "if self.is_odd else parts", "if not self.is_odd else parts", "", (OP, MODEL)),
     Mutant("model/set_encoder.py", "0, self.slots - n))", "self.slots - n, 0))", "encoder", (MODEL,)),

@@ -16,7 +16,7 @@ def drawn(source, episodes=2, dropout=0.25, context_shape=(5,), kind="normal", *
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_timestep_for_each_episode_and_noise_for_each_image(source):
-    t, noise, context_noise, dropped = drawn(source, episodes=200)
+    t, noise, context_noise, dropped, _ = drawn(source, episodes=200)
     assert t.shape == (200,)
     assert t.dtype == torch.int64
     assert set(t.tolist()) == set(range(10))
@@ -58,5 +58,5 @@ def test_what_is_not_needed_is_not_drawn_and_shifts_nothing(source):
 def test_processes_share_what_one_would_draw(source):
     whole = drawn(source, episodes=4)
     halves = [drawn(source, episodes=2, rank=rank, world_size=2) for rank in range(2)]
-    for of_whole, *of_halves in zip(whole, *halves, strict=True):
+    for of_whole, *of_halves in zip(whole[:4], *(half[:4] for half in halves), strict=True):
         assert torch.equal(of_whole, torch.cat(of_halves))
