@@ -11,12 +11,13 @@ import orbax.checkpoint as ocp
 import pytest
 import torch
 import yaml
+from flax import nnx
 from PIL import Image
 
 from jax_reference import command
 from jax_reference.config import read_config
 from jax_reference.diffusion.sampler import SAMPLERS
-from jax_reference.experiment import find
+from jax_reference.experiment import build_model, find
 from jax_reference.train import CHECKPOINT, METRICS, fit, forget_metrics_from, write_metrics
 from jax_reference.training.draws import draw
 from lightning_nsd.checkpoints.io import read_checkpoint
@@ -175,6 +176,22 @@ def test_every_step_of_a_training_has_the_draws_that_the_torch_side_makes_for_it
         ours = torch_draw(images, num_steps, shape, dropout, source, kind)
         assert same(tuple(map(to_numpy, ours[:2])), tuple(theirs[:2]))
     assert len(steps) == 2 and not same(steps[0][-1].noise, steps[1][-1].noise)
+
+
+def test_a_class_embedding_is_trained_by_the_classes_of_the_batches(config: Path, tmp_path: Path) -> None:
+    content = yaml.safe_load(config.read_text())
+    encoder = {"class_path": "ClassEmbedding", "init_args": {"num_classes": 3, "context_dim": 8}}
+    optimizer = {"class_path": "torch.optim.AdamW", "init_args": {"weight_decay": 0.0}}
+    model = {**content["model"], "encoder": encoder, "optimizer": optimizer}
+    config.write_text(yaml.safe_dump({**content, "model": model}))
+    with pytest.raises(UserError, match="num_classes is 3, and the train split has 459 classes"):
+        fit(read_config(str(config)), tmp_path, 1)
+    encoder["init_args"]["num_classes"] = 459
+    config.write_text(yaml.safe_dump({**content, "model": model}))
+    read = read_config(str(config))
+    start = np.asarray(build_model(read.model, nnx.Rngs(read.seed)).model.encoder.table[...])
+    moved = (np.asarray(fit(read, tmp_path, 1).params["encoder"]["table"]) != start).any(axis=1)
+    assert np.flatnonzero(moved).tolist() == sorted(set(read.data.training_batch(0).class_numbers().tolist()))
 
 
 def test_a_save_that_fails_or_is_killed_leaves_the_earlier_checkpoint(

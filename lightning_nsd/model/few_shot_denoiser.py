@@ -219,8 +219,8 @@ def check_parts(
         )
     if encoder is not None and encoder.takes_classes and not context_dropout:
         raise UserError(
-            f"model.context_dropout is 0, and {type(encoder).__name__} needs the null context for held-out classes. Set "
-            "it above 0 (0.1 is usual)."
+            f"model.context_dropout is 0, and {type(encoder).__name__} needs the null context for held-out classes. "
+            "Set it above 0 (0.1 is usual)."
         )
     if encoder is None and conditioning != "none":
         raise UserError(
