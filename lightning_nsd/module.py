@@ -206,13 +206,7 @@ class FewShotDiffusion(LightningModule):
         """Optimiser steps that the weights have taken: in this run, or before the checkpoint that was loaded."""
         return max(self.loaded_steps, self.trainer.global_step if self._trainer else 0)
 
-    def contexts(
-        self,
-        images: Tensor,
-        context_noise: Tensor | None = None,
-        t: Tensor | None = None,
-        classes: Tensor | None = None,
-    ) -> Tensor | None:
+    def contexts(self, images: Tensor, context_noise: Tensor | None = None, t: Tensor | None = None) -> Tensor | None:
         """The context of every image of some episodes, from the others or from all (see `leave_one_out`).
 
         Args:
@@ -220,12 +214,11 @@ class FewShotDiffusion(LightningModule):
             context_noise: `(B, N, D)` for a variational context, whose mean is taken without; of [0, 1) and as long as
                 the codebook for a discrete one.
             t: `(B,)`, for a time-conditioned encoder.
-            classes: `(B,)`, for a ClassEmbedding.
 
         Returns:
             `(B·N, D)` or `(B·N, L, D)`; None for the unconditional baseline.
         """
-        output = self.model.episode_context(images, t, context_noise, classes)
+        output = self.model.episode_context(images, t, context_noise)
         return output.context if output else None
 
     def denoise(self, x_t: Tensor, t: Tensor, context: Tensor | None, maps: Tensor | None = None) -> Tensor:
@@ -304,15 +297,12 @@ class FewShotDiffusion(LightningModule):
                 f"optimiser and of the moving average are lost. Use {precision.replace('true', 'mixed')}, whose layers "
                 "compute in 16 bits and whose weights keep 32, or 32-true."
             )
-        if isinstance(self.model.encoder, ClassEmbedding):
-            self._check_classes(stage, self.model.encoder)
-
-    def _check_classes(self, stage: str, encoder: ClassEmbedding) -> None:
-        if stage == "predict":
-            raise UserError(f"predict draws classes of the test split. {encoder.knows}")
-        if stage == "fit":
-            self.trainer.datamodule.check_classes(encoder.num_classes)  # type: ignore[attr-defined]
-        rank_zero_warn(f"{encoder.knows} The loss on held-out classes is that of the null context.")
+        if isinstance(encoder := self.model.encoder, ClassEmbedding):
+            if stage == "predict":
+                raise UserError(f"predict draws classes of the test split. {encoder.knows}")
+            if stage == "fit":
+                self.trainer.datamodule.check_classes(encoder.num_classes)  # type: ignore[attr-defined]
+            rank_zero_warn(f"{encoder.knows} The loss on held-out classes is that of the null context.")
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimiser, with the EMA update hooked into its step, and the rate's schedule by step."""
@@ -394,7 +384,7 @@ class FewShotDiffusion(LightningModule):
             batch.images, seed, stream, batch.number, rank=self.global_rank, world_size=self.trainer.world_size
         )
         noise_shape = self.model.context_noise_shape(batch.images.shape[1]) if self.training else None
-        kind = self.model.context_noise_kind
+        kind = model.context_noise_kind
         draws = draw(batch.images, self.diffusion.num_steps, noise_shape, context_dropout, source, kind)
         if model.takes_classes:
             draws = draws._replace(classes=batch.class_numbers())

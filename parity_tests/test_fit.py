@@ -180,7 +180,7 @@ def test_every_step_of_a_training_has_the_draws_that_the_torch_side_makes_for_it
 
 def test_a_class_embedding_is_trained_by_the_classes_of_the_batches(config: Path, tmp_path: Path) -> None:
     content = yaml.safe_load(config.read_text())
-    encoder = {"class_path": "ClassEmbedding", "init_args": {"num_classes": 3, "context_dim": 8}}
+    encoder: Any = {"class_path": "ClassEmbedding", "init_args": {"num_classes": 3, "context_dim": 8}}
     optimizer = {"class_path": "torch.optim.AdamW", "init_args": {"weight_decay": 0.0}}
     model = {**content["model"], "encoder": encoder, "optimizer": optimizer}
     config.write_text(yaml.safe_dump({**content, "model": model}))
@@ -189,7 +189,8 @@ def test_a_class_embedding_is_trained_by_the_classes_of_the_batches(config: Path
     encoder["init_args"]["num_classes"] = 459
     config.write_text(yaml.safe_dump({**content, "model": model}))
     read = read_config(str(config))
-    start = np.asarray(build_model(read.model, nnx.Rngs(read.seed)).model.encoder.table[...])
+    made: Any = build_model(read.model, nnx.Rngs(read.seed)).model.encoder
+    start = np.asarray(made.table[...])
     moved = (np.asarray(fit(read, tmp_path, 1).params["encoder"]["table"]) != start).any(axis=1)
     assert np.flatnonzero(moved).tolist() == sorted(set(read.data.training_batch(0).class_numbers().tolist()))
 

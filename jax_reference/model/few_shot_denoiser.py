@@ -118,10 +118,13 @@ class FewShotDenoiser(nnx.Module):
         """
         if self.encoder is None:
             return None
+        shown = classes if self.takes_classes else images
+        if shown is None:
+            raise ValueError(f"{type(self.encoder).__name__} sees no images: give the classes (B,)")
         if self.leave_one_out and not self.takes_classes:
             h = self.encoder.encode_leave_one_out(images, t)
         else:
-            h = self.encoder(classes if self.takes_classes else images, t)
+            h = self.encoder(shown, t)
             n = images.shape[1]
             h = jnp.repeat(h, n, axis=0)  # (B·N, …)
         if context_noise is not None:

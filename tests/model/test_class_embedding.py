@@ -55,6 +55,8 @@ def test_the_context_is_the_vector_of_the_class_whatever_the_images_are():
     for scale in (1.0, 0.0):
         found = model.episode_context(scale * images_of(2), None, None, torch.tensor([5, 2]))
         assert torch.equal(found.context, expected)
+    with pytest.raises(ValueError, match="ClassEmbedding sees no images: give the classes"):
+        model.episode_context(images_of(2))
 
 
 def test_the_loss_depends_on_the_class_and_of_a_held_out_one_it_is_that_of_the_null_context():
