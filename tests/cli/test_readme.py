@@ -148,7 +148,7 @@ def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 def shortened(arguments: Sequence[str]) -> list[str]:
     """Options that make a command short and its config's model small."""
-    without_encoder = "--model.encoder" in arguments  # the only one that the pages name is null
+    without_encoder = "unconditional.yaml" in arguments
     of_model = {key: value for word in arguments for key, value in SMALL.get(word, {}).items()}
     small = [f"--model.{key}={value}" for key, value in of_model.items() if not (without_encoder and "encoder" in key)]
     small += ["--extractor_args.image_size=32"] if "--extractor" in arguments else []
