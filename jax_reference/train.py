@@ -15,6 +15,7 @@ from tqdm import tqdm
 from jax_reference import orbax_checkpoint
 from jax_reference.config import Config
 from jax_reference.experiment import Shape, build_model
+from jax_reference.model.class_embedding import ClassEmbedding
 from jax_reference.train_step import TrainState, make_train_step, split, start_training
 from jax_reference.training.draws import draw
 from jax_reference.training.latents import sample_latents
@@ -57,12 +58,15 @@ def fit(config: Config, root: Path, max_steps: int, resume: bool = False, params
 
     Raises:
         ValueError: a loss that is not finite, or a checkpoint or parameters that do not fit.
+        UserError: data of another number of classes than a class embedding has.
     """
     space = config.space
     experiment = build_model(config.model, nnx.Rngs(config.seed), Shape(space.size, space.channels))
     settings = replace(experiment.optimizer, gradient_clip=config.gradient_clip, total_steps=float(max_steps))
     optimizer = adamw(settings)
     model, diffusion = experiment.model, experiment.diffusion
+    if isinstance(model.encoder, ClassEmbedding):
+        config.data.check_classes(model.encoder.num_classes)
     model.train()
     train_step = make_train_step(
         model, diffusion, optimizer, experiment.kl_weight, experiment.ema_decay, experiment.ema_warmup
@@ -94,8 +98,11 @@ def fit(config: Config, root: Path, max_steps: int, resume: bool = False, params
                 model.context_noise_shape(images.shape[1]),
                 experiment.context_dropout,
                 philox(config.seed, Stream.TRAIN_NOISE, number),
+                model.context_noise_kind,
                 batch.latents is not None,
             )
+            if model.takes_classes:
+                draws = draws._replace(classes=jnp.asarray(batch.class_numbers().numpy()))
             x = jnp.asarray(images)
             if draws.latent_noise is not None:
                 x = sample_latents(jnp.asarray(posterior), draws.latent_noise)

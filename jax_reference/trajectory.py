@@ -18,8 +18,8 @@ def make_sampler(
     """A compiled function that draws `num` images for each support set.
 
     Returns:
-        A function of the parameters, support sets `(b, n_shot, C, H, W)`, x_T `(b·num, C, H, W)` and each step's
-        noise `(S, b·num, C, H, W)`, to every x of the chain, `(S, b·num, C, H, W)`.
+        A function of the parameters, support sets `(b, n_shot, C, H, W)` or classes `(b,)`, x_T `(b·num, C, H, W)` and
+        each step's noise `(S, b·num, C, H, W)`, to every x of the chain, `(S, b·num, C, H, W)`.
     """
     graph, _, rest = train_step.split(model)
 

@@ -23,6 +23,7 @@ from lightning_nsd.diffusion.sampler import DDIM, Sampler
 from lightning_nsd.errors import UserError
 from lightning_nsd.latents.autoencoder import Autoencoder
 from lightning_nsd.latents.latent_space import EncoderInput, LatentSpace, check_latents
+from lightning_nsd.model.class_embedding import ClassEmbedding
 from lightning_nsd.model.context import DeterministicContext
 from lightning_nsd.model.few_shot_denoiser import (
     ContextFactory,
@@ -68,14 +69,14 @@ class FewShotDiffusion(LightningModule):
         n_shot: images of a support set; the data decides it.
         denoiser: DiT or UNet, made from (image_size, in_channels, out_channels, context_dim).
         encoder: SetViT, ViT or UNetEncoder, made from (image_size, channels, n_shot); null for the unconditional
-            baseline.
-        context: DeterministicContext or VariationalContext, made from context_dim.
+            baseline, ClassEmbedding for the class-conditional one.
+        context: DeterministicContext, VariationalContext or DiscreteContext, made from context_dim.
         spatial_context: SpatialContext, made from channels: maps of an image's size, concatenated with x_t; null for
             none.
         diffusion: the process, and what the network predicts.
         sampler: how images are drawn in evaluation; DDIM in 50 steps where None.
         context_dropout: probability that a query sees the learned null context in training, for guidance.
-        kl_weight: weight of a variational context's KL.
+        kl_weight: weight of the KL of a variational or discrete context.
         optimizer: made from parameter groups.
         encoder_lr: rate of the encoder and the contexts; the optimiser's where None.
         denoiser_lr: rate of the denoiser; the optimiser's where None.
@@ -224,7 +225,8 @@ class FewShotDiffusion(LightningModule):
 
         Args:
             images: `(B, N, C, H, W)` in [-1, 1].
-            context_noise: `(B, N, D)` for a variational context; the mean is taken without.
+            context_noise: `(B, N, D)` for a variational context, whose mean is taken without; of [0, 1) and as long as
+                the codebook for a discrete one.
             t: `(B,)`, for a time-conditioned encoder.
 
         Returns:
@@ -247,6 +249,7 @@ class FewShotDiffusion(LightningModule):
         noise: Tensor,
         context_noise: Tensor | None = None,
         dropped: Tensor | None = None,
+        classes: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """The loss of episodes and what it is made of, differentiable.
 
@@ -254,14 +257,15 @@ class FewShotDiffusion(LightningModule):
             images: `(B, N, C, H, W)` in [-1, 1].
             t: `(B,)`, one timestep per episode.
             noise: `(B·N, C, H, W)`.
-            context_noise: `(B, N, D)` for a variational context.
+            context_noise: see `contexts`.
             dropped: `(B·N,)` bool, queries that see the null context.
+            classes: `(B,)`, for a ClassEmbedding; below 0 where training sees nothing of it.
 
         Returns:
-            `mse` `(B·N,)`; `vb` `(B·N,)` with a learned variance; `kl_context` `()` with a variational context;
-            `loss` `()` = mean(mse + vb) + kl_weight · kl_context.
+            `mse` `(B·N,)`; `vb` `(B·N,)` with a learned variance; `kl_context` `()` with a variational or discrete
+            context; `loss` `()` = mean(mse + vb) + kl_weight · kl_context.
         """
-        draws = Draws(t, noise, context_noise, dropped)
+        draws = Draws(t, noise, context_noise, dropped, classes)
         return batch_means(episode_loss(self.model, self.diffusion, images, draws, self.kl_weight))
 
     def sample(
@@ -275,7 +279,7 @@ class FewShotDiffusion(LightningModule):
         """Draw images of the classes of some support sets, with the EMA weights.
 
         Args:
-            support: `(B, n_shot, C, H, W)` in [-1, 1].
+            support: `(B, n_shot, C, H, W)` in [-1, 1]; for a ClassEmbedding numbers of training's classes, `(B,)`.
             num: images for each support set.
             generator: where all noise comes from.
             sampler: instead of the model's own.
@@ -285,17 +289,18 @@ class FewShotDiffusion(LightningModule):
             `(B, num, C, H, W)` in [-1, 1].
 
         Raises:
-            UserError: weights of 16 bits, in whose type the schedule's tables and the times are too coarse.
+            UserError: weights of 16 bits, in whose type the schedule's tables and the times are too coarse; or a class
+                that training did not see.
         """
-        space, shown = self.space, self.space.shown(support)
-        chosen, shape = space.sampler(sampler or self.sampler), (space.channels, space.size, space.size)
-        network = self.evaluation_model
-        return sample_images(network, self.diffusion, chosen, shown, num, generator, on_step, shape, space.decode)
+        network, space = self.evaluation_model, self.space
+        shown = support if network.takes_classes else space.shown(support)
+        chosen = space.sampler(sampler or self.sampler)
+        return sample_images(network, self.diffusion, chosen, shown, num, generator, on_step, space.decode)
 
     # ---- Lightning ----
 
     def setup(self, stage: str) -> None:
-        """Raises UserError for a precision whose weights have 16 bits.
+        """Raises UserError for a precision whose weights have 16 bits, and for classes that the model does not know.
 
         Many steps of the optimiser and all of the moving average are smaller than the last bit of such a weight: they
         would be rounded away.
@@ -307,6 +312,12 @@ class FewShotDiffusion(LightningModule):
                 f"optimiser and of the moving average are lost. Use {precision.replace('true', 'mixed')}, whose layers "
                 "compute in 16 bits and whose weights keep 32, or 32-true."
             )
+        if isinstance(encoder := self.model.encoder, ClassEmbedding):
+            if stage == "predict":
+                raise UserError(f"predict draws classes of the test split. {encoder.knows}")
+            if stage == "fit":
+                self.trainer.datamodule.check_classes(encoder.num_classes)  # type: ignore[attr-defined]
+            rank_zero_warn(f"{encoder.knows} The loss on held-out classes is that of the null context.")
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimiser, with the EMA update hooked into its step, and the rate's schedule by step."""
@@ -390,7 +401,10 @@ class FewShotDiffusion(LightningModule):
             images, seed, stream, batch.number, rank=self.global_rank, world_size=self.trainer.world_size
         )
         noise_shape = self.model.context_noise_shape(images.shape[1]) if self.training else None
-        draws = draw(images, self.diffusion.num_steps, noise_shape, context_dropout, source, posterior is not None)
+        kind, latent = model.context_noise_kind, posterior is not None
+        draws = draw(images, self.diffusion.num_steps, noise_shape, context_dropout, source, kind, latent)
+        if model.takes_classes:
+            draws = draws._replace(classes=batch.class_numbers())
         if posterior is not None and draws.latent_noise is not None:
             images = sample_latents(posterior, draws.latent_noise)
         shown = batch.images if self.space.shows_images else images

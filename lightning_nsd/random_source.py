@@ -34,9 +34,9 @@ class RandomSource(ABC):
         """Standard normal numbers `(count, *shape)`."""
         return self._own_rows(self._normal(self.world_size * count, *shape))
 
-    def uniform(self, count: int) -> Tensor:
-        """Uniform in [0, 1), `(count,)`."""
-        return self._own_rows(self._uniform(self.world_size * count))
+    def uniform(self, count: int, *shape: int) -> Tensor:
+        """Uniform in [0, 1), `(count, *shape)`."""
+        return self._own_rows(self._uniform(self.world_size * count, *shape))
 
     def _own_rows(self, values: Tensor) -> Tensor:
         return rows_of_rank(values, self.rank, self.world_size)
@@ -48,7 +48,7 @@ class RandomSource(ABC):
     def _normal(self, *shape: int) -> Tensor: ...
 
     @abstractmethod
-    def _uniform(self, count: int) -> Tensor: ...
+    def _uniform(self, *shape: int) -> Tensor: ...
 
 
 class TorchSource(RandomSource):
@@ -64,8 +64,8 @@ class TorchSource(RandomSource):
     def _normal(self, *shape: int) -> Tensor:
         return torch.randn(shape, generator=self.generator, device=self.like.device, dtype=self.like.dtype)
 
-    def _uniform(self, count: int) -> Tensor:
-        return torch.rand(count, generator=self.generator, device=self.like.device)
+    def _uniform(self, *shape: int) -> Tensor:
+        return torch.rand(shape, generator=self.generator, device=self.like.device)
 
 
 class NumPySource(RandomSource):
@@ -81,8 +81,8 @@ class NumPySource(RandomSource):
     def _normal(self, *shape: int) -> Tensor:
         return self._to_device(self.generator.standard_normal(shape)).to(self.like.dtype)
 
-    def _uniform(self, count: int) -> Tensor:
-        return self._to_device(self.generator.random(count))
+    def _uniform(self, *shape: int) -> Tensor:
+        return self._to_device(self.generator.random(shape))
 
     def _to_device(self, values: np.ndarray) -> Tensor:
         return torch.from_numpy(values).to(self.like.device)

@@ -1,6 +1,6 @@
 """From support sets to new images of their classes."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -9,6 +9,7 @@ from torch import Tensor
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.sampler import Sampler
 from lightning_nsd.errors import UserError
+from lightning_nsd.model.class_embedding import ClassEmbedding
 from lightning_nsd.model.few_shot_denoiser import FewShotDenoiser
 from lightning_nsd.model.guidance import guided_network
 
@@ -22,7 +23,6 @@ def sample_images(
     num: int,
     generator: torch.Generator | None = None,
     on_step: Callable[[], object] | None = None,
-    shape: Sequence[int] | None = None,
     decode: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     """New images of the classes of some support sets.
@@ -31,18 +31,19 @@ def sample_images(
         model: the network.
         diffusion: the process it was trained for.
         sampler: how images come from noise, and how much guidance there is.
-        support: `(B, n_shot, C, H, W)` in [-1, 1], or latents.
+        support: `(B, n_shot, C, H, W)` in [-1, 1], or latents; for a ClassEmbedding numbers of training's classes,
+            `(B,)`.
         num: images for each support set.
         generator: where all noise comes from; torch's own state where None.
         on_step: called after every step of the sampler.
-        shape: of one of what the network draws; that of a support image where None.
-        decode: makes images of what it draws `(B·num, *shape)`; nothing where None.
+        decode: makes images of what the network draws, `(B·num, …)`; these are the images where None.
 
     Returns:
         `(B, num, C, H, W)` in [-1, 1].
 
     Raises:
-        UserError: weights of 16 bits, in whose type the schedule's tables and the times are too coarse.
+        UserError: weights of 16 bits, in whose type the schedule's tables and the times are too coarse; or a class that
+            training did not see.
     """
     dtype = next(model.parameters()).dtype
     if dtype.itemsize < 4:
@@ -50,9 +51,12 @@ def sample_images(
             f"The model's weights are {dtype}: the noise schedule would be rounded to them, to no noise at all for "
             "small t. Keep them in float32 and sample under torch.autocast."
         )
-    support = support.to(dtype)
-    b, shape = len(support), support.shape[2:] if shape is None else shape
-    on: dict[str, Any] = {"device": support.device, "dtype": support.dtype, "generator": generator}
+    if isinstance(model.encoder, ClassEmbedding):
+        check_classes(support, model.encoder)
+    else:
+        support = support.to(dtype)
+    b, shape = len(support), model.image_shape
+    on: dict[str, Any] = {"device": support.device, "dtype": dtype, "generator": generator}
     network = guided_network(model, support, num, sampler.guidance, sampler.guidance_interval)
     x_T = torch.randn(b * num, *shape, **on)
     images = x_T
@@ -63,3 +67,13 @@ def sample_images(
     if decode is not None:
         images = decode(images)
     return images.clamp(-1.0, 1.0).unflatten(0, (b, num))
+
+
+def check_classes(classes: Tensor, encoder: ClassEmbedding) -> None:
+    """Whether numbers are of classes that a model was trained on.
+
+    Raises:
+        UserError: they are none: images, or a class of another split.
+    """
+    if classes.dtype != torch.int64 or not bool(((classes >= 0) & (classes < encoder.num_classes)).all()):
+        raise UserError(f"{encoder.knows} It draws from their numbers, 0 to {encoder.num_classes - 1}.")

@@ -27,6 +27,7 @@ TOKEN_ENCODERS = (
     ("ViT", {**VIT, "pool": "mean_patch"}),
     ("UNetEncoder", {**UNET_ENCODER, "pool": "mean_patch"}),
 )
+CLASS_ENCODER = ("ClassEmbedding", {"num_classes": 3, "context_dim": 8})
 KNOW_THE_TIME = ("SetViT", "ViT", "UNetEncoder")
 """Encoders that can be time-conditioned."""
 DENOISERS: tuple[tuple[str, Settings], ...] = (
@@ -43,6 +44,10 @@ DENOISERS: tuple[tuple[str, Settings], ...] = (
     ),
 )
 CONTEXTS = ("DeterministicContext", "VariationalContext")
+DISCRETE_CONTEXT: Settings = {
+    "class_path": "DiscreteContext",
+    "init_args": {"codebook_size": 5, "temperature": 0.7},
+}
 SPATIAL_CONTEXT: Settings = {"class_path": "SpatialContext", "init_args": {"model_channels": 8, "num_res_blocks": 1}}
 DIFFUSIONS: tuple[Settings, ...] = (
     {"num_steps": 100, "schedule": "linear", "prediction": "eps", "variance": "learned"},
@@ -92,6 +97,13 @@ def with_maps() -> Iterator[tuple[str, Settings]]:
         )
 
 
+def with_a_codebook() -> Iterator[tuple[str, Settings]]:
+    """A discrete context of a vector, of images or of classes; of tokens among `EVERY_MODULE`."""
+    for encoder in (VECTOR_ENCODERS[1], CLASS_ENCODER):
+        described = settings(encoder, DENOISERS[0], "film", diffusion=DIFFUSIONS[0])
+        yield f"{encoder[0]}-film-Discrete-DiT", {**described, "context": DISCRETE_CONTEXT}
+
+
 def of_the_source() -> Iterator[tuple[str, Settings]]:
     """What later versions of the JAX source have: slots, other tokens and heads, contexts with the query in them.
 
@@ -137,7 +149,7 @@ def combinations() -> Iterator[tuple[str, Settings]]:
         yield f"no-encoder-{denoiser[0]}", settings(None, denoiser, "none")
 
 
-COMBINATIONS = {**dict(with_maps()), **dict(of_the_source()), **dict(combinations())}
+COMBINATIONS = {**dict(with_maps()), **dict(with_a_codebook()), **dict(of_the_source()), **dict(combinations())}
 
 SMALL_DIT = settings(VECTOR_ENCODERS[0], DENOISERS[0], "film", "VariationalContext", diffusion=DIFFUSIONS[0])
 SMALL_UNET = settings(
@@ -146,10 +158,12 @@ SMALL_UNET = settings(
 EVERY_MODULE = {
     "SetViT-DiT": SMALL_DIT,
     "UNetEncoder-UNet": SMALL_UNET,
-    "ViT-DiT": settings(
-        TOKEN_ENCODERS[2], DENOISERS[0], "cross_attention", time_conditioned=True, diffusion=DIFFUSIONS[2]
-    ),
+    "ViT-DiT": {
+        **settings(TOKEN_ENCODERS[2], DENOISERS[0], "cross_attention", time_conditioned=True, diffusion=DIFFUSIONS[2]),
+        "context": DISCRETE_CONTEXT,
+    },
     "ViT-slots-joint-DiT": COMBINATIONS["ViT-slots-joint-Deterministic"],
+    "ClassEmbedding-DiT": settings(CLASS_ENCODER, DENOISERS[0], "film", diffusion=DIFFUSIONS[1]),
     "SetViT-SpatialContext-UNet": settings(
         VECTOR_ENCODERS[1], DENOISERS[1], "film", time_conditioned=True, spatial_context=SPATIAL_CONTEXT
     ),

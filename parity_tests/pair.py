@@ -52,6 +52,7 @@ class Inputs(NamedTuple):
     noise: np.ndarray
     context_noise: np.ndarray | None
     dropped: np.ndarray | None
+    classes: np.ndarray | None
 
 
 def to_jax(value: Any) -> Any:
@@ -139,13 +140,27 @@ class Pair:
             t[0], t[-1] = first, diffusion.num_steps - 1
         shape = model.context_noise_shape(n)
         cast = np.dtype(self.dtype)
+        noise = random.standard_normal((batch * n, channels, size, size))
         return Inputs(
             (pixels / 127.5 - 1).astype(cast),
             t,
-            random.standard_normal((batch * n, channels, size, size)).astype(cast),
-            random.standard_normal((batch * n, *shape)).astype(cast) if shape else None,
+            noise.astype(cast),
+            self._context_noise(random, (batch * n, *shape)).astype(cast) if shape else None,
             np.arange(batch * n) % 4 == 1 if model.null_context is not None else None,
+            np.array([2, -1, 0, 1])[np.arange(batch) % 4] if model.takes_classes else None,
         )
+
+    def _context_noise(self, random: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
+        """What a context's noise is drawn from; uniform numbers with the ends of their interval."""
+        if self.ours.model.context_noise_kind == "normal":
+            return random.standard_normal(shape)
+        uniform = random.random(shape)
+        uniform.flat[0], uniform.flat[-1] = 0.0, 1.0
+        return uniform
+
+    def support(self, inputs: Inputs) -> np.ndarray:
+        """What images are drawn from: support sets, or classes that training sees."""
+        return inputs.images[:, 1:] if inputs.classes is None else np.abs(inputs.classes)
 
     def on_device(self, value: np.ndarray | None) -> Any:
         """A NumPy array as a tensor where torch computes."""

@@ -11,18 +11,20 @@ import orbax.checkpoint as ocp
 import pytest
 import torch
 import yaml
+from flax import nnx
 from PIL import Image
 
 from jax_reference import command
 from jax_reference.config import read_config
 from jax_reference.diffusion.sampler import SAMPLERS
-from jax_reference.experiment import find
+from jax_reference.experiment import build_model, find
 from jax_reference.train import CHECKPOINT, METRICS, fit, forget_metrics_from, write_metrics
 from jax_reference.training.draws import draw
 from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.cli import main
 from lightning_nsd.data.transforms import to_unit_range
 from lightning_nsd.errors import UserError
+from lightning_nsd.model.context import Noise
 from lightning_nsd.random_source import NumPySource
 from lightning_nsd.rng import Stream, philox
 from lightning_nsd.training.draws import draw as torch_draw
@@ -129,10 +131,13 @@ def test_going_on_without_a_checkpoint_is_an_error(
     assert "there is no checkpoint" in capsys.readouterr().err
 
 
-def test_both_sides_draw_the_same_from_one_key() -> None:
+@pytest.mark.parametrize("kind", ["normal", "uniform"])
+def test_both_sides_draw_the_same_from_one_key(kind: Noise) -> None:
     images, key = np.zeros((2, 3, 3, 8, 8), np.float32), (3, Stream.TRAIN_NOISE, 7)
-    theirs = draw(images, 100, (4,), 0.5, philox(*key), True)
-    ours = torch_draw(torch.from_numpy(images), 100, (4,), 0.5, NumPySource(torch.from_numpy(images), *key), True)
+    theirs = draw(images, 100, (4,), 0.5, philox(*key), kind, True)
+    source = NumPySource(torch.from_numpy(images), *key)
+    ours = torch_draw(torch.from_numpy(images), 100, (4,), 0.5, source, kind, True)
+    assert theirs.context_noise is not None and bool((theirs.context_noise >= 0).all()) == (kind == "uniform")
     for name, left, right in zip(theirs._fields, ours, theirs, strict=True):
         np.testing.assert_array_equal(to_numpy(left), right, name)
         assert to_numpy(left).dtype == to_numpy(right).dtype, name
@@ -161,17 +166,34 @@ def test_every_step_of_a_training_has_the_draws_that_the_torch_side_makes_for_it
     steps: list[Any] = []
 
     def recorded(images: Any, *given: Any) -> Any:
-        steps.append((torch.from_numpy(images), given[:-1], draw(images, *given)))
+        steps.append((torch.from_numpy(images), (*given[:3], given[4]), draw(images, *given)))
         return steps[-1][-1]
 
     monkeypatch.setattr("jax_reference.train.draw", recorded)
     read = read_config(str(config))
     fit(read, tmp_path, 2)
-    for number, (images, (num_steps, shape, dropout, *_), theirs) in enumerate(steps):
+    for number, (images, (num_steps, shape, dropout, kind), theirs) in enumerate(steps):
         source = NumPySource(images, read.seed, Stream.TRAIN_NOISE, number)
-        ours = torch_draw(images, num_steps, shape, dropout, source)
+        ours = torch_draw(images, num_steps, shape, dropout, source, kind)
         assert same(tuple(map(to_numpy, ours[:2])), tuple(theirs[:2]))
     assert len(steps) == 2 and not same(steps[0][-1].noise, steps[1][-1].noise)
+
+
+def test_a_class_embedding_is_trained_by_the_classes_of_the_batches(config: Path, tmp_path: Path) -> None:
+    content = yaml.safe_load(config.read_text())
+    encoder: Any = {"class_path": "ClassEmbedding", "init_args": {"num_classes": 3, "context_dim": 8}}
+    optimizer = {"class_path": "torch.optim.AdamW", "init_args": {"weight_decay": 0.0}}
+    model = {**content["model"], "encoder": encoder, "optimizer": optimizer}
+    config.write_text(yaml.safe_dump({**content, "model": model}))
+    with pytest.raises(UserError, match="num_classes is 3, and the train split has 459 classes"):
+        fit(read_config(str(config)), tmp_path, 1)
+    encoder["init_args"]["num_classes"] = 459
+    config.write_text(yaml.safe_dump({**content, "model": model}))
+    read = read_config(str(config))
+    made: Any = build_model(read.model, nnx.Rngs(read.seed)).model.encoder
+    start = np.asarray(made.table[...])
+    moved = (np.asarray(fit(read, tmp_path, 1).params["encoder"]["table"]) != start).any(axis=1)
+    assert np.flatnonzero(moved).tolist() == sorted(set(read.data.training_batch(0).class_numbers().tolist()))
 
 
 def test_a_save_that_fails_or_is_killed_leaves_the_earlier_checkpoint(

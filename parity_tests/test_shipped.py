@@ -8,7 +8,9 @@ from lightning_nsd.settings.config_files import shipped_folder
 from parity_tests.ladder import Ladder, Options
 
 WITH_A_MODEL = sorted(
-    path.name for path in shipped_folder().glob("*.yaml") if "model" in yaml.safe_load(path.read_text("utf-8"))
+    path.name
+    for path in shipped_folder().glob("*.yaml")
+    if {"model", "data"} <= yaml.safe_load(path.read_text("utf-8")).keys()
 )
 
 

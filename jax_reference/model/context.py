@@ -1,7 +1,7 @@
 """From a set encoder's output to the context: as it is, or a Gaussian around it."""
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
 from flax import nnx
@@ -9,13 +9,15 @@ from jaxtyping import Array, Bool, Float
 
 from jax_reference.written_out.layers import Linear, silu
 
+Noise = Literal["normal", "uniform"]
+
 
 class ContextOutput(NamedTuple):
     """A context and what it costs.
 
     Attributes:
         context: vectors or tokens: `*L` in a shape is the axis of tokens, if there is one.
-        kl: KL to the prior in bits, averaged over a context's dimensions; None for a deterministic context.
+        kl: KL to the prior in bits, averaged over a context's dimensions or tokens; None for a deterministic context.
     """
 
     context: Float[Array, "b *L D_c"]
@@ -26,22 +28,26 @@ class Context(nnx.Module):
     """Turns the encoder's output h into a context.
 
     Attributes:
-        is_random: whether training draws noise for it.
+        noise: what training draws for it: numbers of N(0, 1), or of [0, 1); None where it draws none.
     """
 
-    is_random = False
+    noise: Noise | None = None
 
     def __init__(self, context_dim: int, *, rngs: nnx.Rngs) -> None:
         self.context_dim = context_dim
 
-    def __call__(self, h: Float[Array, "b *L D_c"], noise: Float[Array, "b *L D_c"] | None = None) -> ContextOutput:
+    def __call__(self, h: Float[Array, "b *L D_c"], noise: Float[Array, "b *L D_n"] | None = None) -> ContextOutput:
         raise NotImplementedError
+
+    def noise_shape(self, context_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of one context's noise, `(D_n,)` or `(L, D_n)`, given that of the context."""
+        return context_shape
 
 
 class DeterministicContext(Context):
     """c = h."""
 
-    def __call__(self, h: Float[Array, "b *L D_c"], noise: Float[Array, "b *L D_c"] | None = None) -> ContextOutput:
+    def __call__(self, h: Float[Array, "b *L D_c"], noise: Float[Array, "b *L D_n"] | None = None) -> ContextOutput:
         """h, unchanged; there is no noise to use."""
         return ContextOutput(h, None)
 
@@ -49,7 +55,7 @@ class DeterministicContext(Context):
 class VariationalContext(Context):
     """c = mu + exp(log var / 2) · xi, with (mu, log var) = Linear(SiLU(Linear(h))) and prior N(0, I)."""
 
-    is_random = True
+    noise = "normal"
 
     def __init__(self, context_dim: int, *, rngs: nnx.Rngs) -> None:
         super().__init__(context_dim, rngs=rngs)

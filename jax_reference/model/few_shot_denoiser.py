@@ -7,7 +7,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Bool, Float, Int
 
-from jax_reference.model.context import Context, ContextOutput, replace_by_null
+from jax_reference.model.context import Context, ContextOutput, Noise, replace_by_null
 from jax_reference.model.denoiser import Denoiser
 from jax_reference.model.set_encoder import SetEncoder
 from jax_reference.model.spatial_context import SpatialContext, zero_where
@@ -61,6 +61,7 @@ class FewShotDenoiser(nnx.Module):
     ) -> None:
         if not 0.0 <= context_dropout < 1.0:
             raise ValueError(f"context_dropout is {context_dropout}; it must lie in [0, 1).")
+        self.image_shape = (channels, image_size, image_size)
         self.leave_one_out = leave_one_out
         self.encoder = encoder(image_size, channels, n_shot, rngs=rngs) if encoder else None
         context_dim = self.encoder.context_dim if self.encoder else 0
@@ -69,7 +70,7 @@ class FewShotDenoiser(nnx.Module):
         self.spatial_context = spatial_context(channels, rngs=rngs) if spatial_context else None
         in_channels = channels + (self.spatial_context.out_channels if self.spatial_context else 0)
         self.denoiser = denoiser(image_size, in_channels, out_channels, context_dim, rngs=rngs)
-        check_parts(self.encoder, self.spatial_context, self.denoiser)
+        check_parts(self.encoder, self.spatial_context, self.denoiser, context_dropout)
         if not leave_one_out and self.encoder is not None and not self.encoder.takes(n_shot + 1):
             raise ValueError(f"leave_one_out is false, and {type(self.encoder).__name__} takes {n_shot} images alone.")
         self.null_context = nnx.Param(jnp.zeros(context_dim, jnp.float32)) if context_dropout and self.encoder else None
@@ -79,37 +80,56 @@ class FewShotDenoiser(nnx.Module):
         """Whether the context has to be computed anew at every sampling step."""
         return self.encoder is not None and self.encoder.time_conditioned
 
+    @property
+    def takes_classes(self) -> bool:
+        """Whether contexts are of classes, by their numbers, and not of images."""
+        return self.encoder is not None and self.encoder.takes_classes
+
+    @property
+    def context_noise_kind(self) -> Noise | None:
+        """What a context's noise is drawn from; None where none is drawn."""
+        return None if self.encoder is None else self.context.noise
+
     def context_noise_shape(self, n_images: int) -> tuple[int, ...] | None:
         """Shape of the noise of one query's context in episodes of `n_images`; None where none is drawn."""
-        if self.encoder is None or not self.context.is_random:
+        if self.encoder is None or self.context.noise is None:
             return None
-        return self.encoder.context_shape(n_images - 1 if self.leave_one_out else n_images)
+        context_shape = self.encoder.context_shape(n_images - 1 if self.leave_one_out else n_images)
+        return self.context.noise_shape(context_shape)
 
     def episode_context(
         self,
         images: Float[Array, "B N C H W"],
         t: Int[Array, " B"] | None = None,
-        context_noise: Float[Array, "B N *L D_c"] | Float[Array, "B*N *L D_c"] | None = None,
+        context_noise: Float[Array, "B N *L D_n"] | Float[Array, "B*N *L D_n"] | None = None,
+        classes: Int[Array, " B"] | None = None,
     ) -> ContextOutput | None:
         """The context of every image, from the others of its episode or from all.
 
         Args:
             images: episodes, in [-1, 1].
             t: one timestep per episode, for a time-conditioned encoder.
-            context_noise: xi of a variational context, one for each of the B·N contexts; None takes the mean.
+            context_noise: of a variational or discrete context, for each of the B·N; None takes the mean, or the
+                likeliest entry.
+            classes: of the episodes, for an encoder that takes them.
 
         Returns:
             Contexts and their KL; None without an encoder.
         """
         if self.encoder is None:
             return None
-        if self.leave_one_out:
+        shown = classes if self.takes_classes else images
+        if shown is None:
+            raise ValueError(f"{type(self.encoder).__name__} sees no images: give the classes (B,)")
+        if self.leave_one_out and not self.takes_classes:
             h = self.encoder.encode_leave_one_out(images, t)
         else:
-            h = self.encoder(images, t)
+            h = self.encoder(shown, t)
             n = images.shape[1]
             h = jnp.repeat(h, n, axis=0)  # (B·N, …)
-        return self.context(h, None if context_noise is None else context_noise.reshape(h.shape))
+        if context_noise is not None:
+            context_noise = context_noise.reshape(*h.shape[:-1], -1)  # (B·N, …)
+        return self.context(h, context_noise)
 
     def episode_maps(self, images: Float[Array, "B N C H W"]) -> Float[Array, "B*N M H W"] | None:
         """The spatial context of every image of an episode; None without one."""
@@ -121,14 +141,14 @@ class FewShotDenoiser(nnx.Module):
         return jnp.repeat(maps, n, axis=0)
 
     def support_context(
-        self, support: Float[Array, "b n C H W"], t: Int[Array, " b"] | None = None
+        self, support: Float[Array, "b n C H W"] | Int[Array, " b"], t: Int[Array, " b"] | None = None
     ) -> Float[Array, "b *L D_c"] | None:
-        """The context of support sets, of a variational context the mean; None without an encoder."""
+        """The context of support sets, or of classes: the mean, or the likeliest entry; None without an encoder."""
         if self.encoder is None:
             return None
         return self.context(self.encoder(support, t)).context
 
-    def support_maps(self, support: Float[Array, "b n C H W"]) -> Float[Array, "b M H W"] | None:
+    def support_maps(self, support: Float[Array, "b n C H W"] | Int[Array, " b"]) -> Float[Array, "b M H W"] | None:
         """The spatial context of support sets; None without one."""
         return None if self.spatial_context is None else self.spatial_context(support)
 
@@ -147,8 +167,9 @@ class FewShotDenoiser(nnx.Module):
         images: Float[Array, "B N C H W"],
         x_t: Float[Array, "B*N C_x H_x W_x"],
         t: Int[Array, " B"],
-        context_noise: Float[Array, "B N *L D_c"] | Float[Array, "B*N *L D_c"] | None = None,
+        context_noise: Float[Array, "B N *L D_n"] | Float[Array, "B*N *L D_n"] | None = None,
         dropped: Bool[Array, " B*N"] | None = None,
+        classes: Int[Array, " B"] | None = None,
     ) -> FewShotOutput:
         """Denoise every image of an episode given the others.
 
@@ -158,9 +179,14 @@ class FewShotDenoiser(nnx.Module):
             t: one timestep per episode.
             context_noise: see `episode_context`.
             dropped: queries whose contexts are replaced by the null contexts.
+            classes: of the episodes, for an encoder that takes them. Of a class below 0 training sees nothing, and the
+                null contexts are its own.
         """
-        context_output = self.episode_context(images, t if self.time_conditioned else None, context_noise)
+        context_output = self.episode_context(images, t if self.time_conditioned else None, context_noise, classes)
         context = context_output.context if context_output else None
+        if classes is not None:
+            unseen = jnp.repeat(classes < 0, images.shape[1])  # (B·N,)
+            dropped = unseen if dropped is None else dropped | unseen
         if dropped is not None and self.null_context is not None and context is not None:
             context = replace_by_null(context, self.null_context[...], dropped)
         maps = self.episode_maps(images)
@@ -170,7 +196,9 @@ class FewShotDenoiser(nnx.Module):
         return FewShotOutput(output, context_output.kl if context_output else None)
 
 
-def check_parts(encoder: SetEncoder | None, spatial_context: SpatialContext | None, denoiser: Denoiser) -> None:
+def check_parts(
+    encoder: SetEncoder | None, spatial_context: SpatialContext | None, denoiser: Denoiser, context_dropout: float
+) -> None:
     """Whether the encoder's output is what the denoiser's conditioning takes.
 
     Raises:
@@ -179,6 +207,8 @@ def check_parts(encoder: SetEncoder | None, spatial_context: SpatialContext | No
     conditioning = denoiser.conditioning
     if encoder is None and spatial_context is not None:
         raise ValueError("a spatial context stands beside an encoder's, and there is no encoder.")
+    if encoder is not None and encoder.takes_classes and (spatial_context is not None or not context_dropout):
+        raise ValueError(f"{type(encoder).__name__} needs context_dropout above 0, and sees no images for maps.")
     if (encoder is None) != (conditioning == "none"):
         raise ValueError(f"conditioning is {conditioning}, and the encoder is {type(encoder).__name__}.")
     if encoder is not None and encoder.gives_tokens and conditioning == "film":

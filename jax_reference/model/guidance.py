@@ -25,12 +25,12 @@ def check_guidance(guidance: float, has_null_context: bool, option: str = "sampl
 
 def guided_network(
     model: FewShotDenoiser,
-    support: Float[Array, "b n C_s H_s W_s"],
+    support: Float[Array, "b n C_s H_s W_s"] | Int[Array, " b"],
     num: int,
     guidance: float,
     guidance_interval: Sequence[int] | None = None,
 ) -> Callable[[Float[Array, "b*num C H W"], Int[Array, " b*num"]], Float[Array, "b*num C_out H W"]]:
-    """A function from x_t and t to the network's output, given support sets.
+    """A function from x_t and t to the network's output, given support sets, or numbers of classes.
 
     With guidance w ≠ 1 the prediction is null + w·(conditional − null)
     (Ho & Salimans 2022, arXiv 2207.12598, equation 6). A learned variance is the conditional network's: its v is a

@@ -25,10 +25,12 @@ class SetEncoder(nnx.Module):
         time_conditioned: whether the context depends on the timestep; then it is computed anew at every
             sampling step.
         any_set_size: whether sets may have another size than `n_shot`.
+        takes_classes: whether it is given the numbers of classes, `(b,)`, instead of support sets.
         slots: images that every set is filled up to with zero images, behind its own; None where sets stay as they are.
     """
 
     any_set_size = False
+    takes_classes = False
 
     def __init__(
         self, n_shot: int, context_dim: int, gives_tokens: bool, time_conditioned: bool, slots: int | None = None

@@ -6,6 +6,8 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
+from jax_reference.model.context import Noise
+
 
 class Draws(NamedTuple):
     """What a loss needs besides the images.
@@ -13,15 +15,18 @@ class Draws(NamedTuple):
     Attributes:
         t: one timestep per episode.
         noise: eps of each image.
-        context_noise: xi of each leave-one-out context, for a variational context.
+        context_noise: of each leave-one-out context, for a variational or a discrete context.
         dropped: queries that see the null context, with context dropout.
+        classes: of the episodes, for an encoder that takes them; below 0 where training sees none of it. Not drawn
+            here.
         latent_noise: of the posterior of each latent, for latent diffusion.
     """
 
     t: Int[Array, " B"]
     noise: Float[Array, "B*N C H W"]
-    context_noise: Float[Array, "B*N *L D_c"] | None = None
+    context_noise: Float[Array, "B*N *L D_n"] | None = None
     dropped: Bool[Array, " B*N"] | None = None
+    classes: Int[Array, " B"] | None = None
     latent_noise: Float[Array, "B N C H W"] | None = None
 
 
@@ -31,6 +36,7 @@ def draw(
     context_noise_shape: tuple[int, ...] | None,
     context_dropout: float,
     source: np.random.Generator,
+    context_noise_kind: Noise | None = "normal",
     latents: bool = False,
 ) -> Draws:
     """The draws of a batch, in the order of `Draws`; those that are not needed are not drawn.
@@ -41,6 +47,7 @@ def draw(
         context_noise_shape: of one context; None for none.
         context_dropout: probability of the null context; 0 draws nothing.
         source: gives the numbers.
+        context_noise_kind: what contexts' noise is drawn from.
         latents: whether these are latents, which are drawn from their posteriors.
     """
     b, n, *shape = images.shape
@@ -48,9 +55,10 @@ def draw(
     noise = jnp.asarray(source.standard_normal((b * n, *shape)).astype(images.dtype))
     context_noise, dropped, latent_noise = None, None, None
     if context_noise_shape is not None:
-        context_noise = jnp.asarray(source.standard_normal((b * n, *context_noise_shape)).astype(images.dtype))
+        numbers = source.random if context_noise_kind == "uniform" else source.standard_normal
+        context_noise = jnp.asarray(numbers((b * n, *context_noise_shape)).astype(images.dtype))
     if context_dropout > 0:
         dropped = jnp.asarray(source.random(b * n) < context_dropout)
     if latents:
         latent_noise = jnp.asarray(source.standard_normal(images.shape).astype(images.dtype))
-    return Draws(t, noise, context_noise, dropped, latent_noise)
+    return Draws(t, noise, context_noise, dropped, latent_noise=latent_noise)

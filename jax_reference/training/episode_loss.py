@@ -24,18 +24,19 @@ def episode_loss(
         diffusion: the process, and what the network predicts.
         images: episodes, in [-1, 1], or their latents.
         draws: of the batch.
-        kl_weight: weight of a variational context's KL.
+        kl_weight: weight of the KL of a variational or discrete context.
         shown: what the encoder sees, where it is not `images`.
 
     Returns:
-        `mse`, `vb` with a learned variance, `kl_context` with a variational context, and `loss` = mse + vb +
-        kl_weight · kl_context.
+        `mse`, `vb` with a learned variance, `kl_context` with a variational or discrete context, and
+        `loss` = mse + vb + kl_weight · kl_context.
     """
     n = images.shape[1]
     x_0 = images.reshape(-1, *images.shape[2:])  # (B·N, C, H, W)
     t = jnp.repeat(draws.t, n)  # (B·N,)
     x_t = diffusion.q_sample(x_0, t, draws.noise)
-    output, kl_context = model(images if shown is None else shown, x_t, draws.t, draws.context_noise, draws.dropped)
+    seen = images if shown is None else shown
+    output, kl_context = model(seen, x_t, draws.t, draws.context_noise, draws.dropped, draws.classes)
     terms = diffusion_loss_terms(diffusion, output, x_0, x_t, t, draws.noise)
     loss = sum(terms.values(), start=jnp.zeros((), output.dtype))
     if kl_context is None:

@@ -64,7 +64,7 @@ class PerClassFID(Callback):
         self._evaluated = False
         if self.when == "never":
             return
-        self.evaluator.check(trainer.lightning_module)  # type: ignore[arg-type]
+        self.evaluator.check(trainer.lightning_module, self.splits)  # type: ignore[arg-type]
         if not trainer.enable_validation:
             return
         for split in self.splits:

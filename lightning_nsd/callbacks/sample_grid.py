@@ -8,7 +8,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
 
-from lightning_nsd.data.datamodule import SPLITS, EpisodeDataModule, Split
+from lightning_nsd.data.datamodule import SPLITS, EpisodeDataModule, Split, class_numbers
 from lightning_nsd.data.episodes import sample_episodes, spread_classes
 from lightning_nsd.data.transforms import to_unit_range
 from lightning_nsd.module import FewShotDiffusion
@@ -68,5 +68,7 @@ class SampleGrid(Callback):
         classes = spread_classes(len(image_set), min(self.num_classes, len(image_set)), choose).sort().values
         episodes = sample_episodes(image_set, classes, data.n_shot, choose)
         support = to_unit_range(image_set.images[episodes]).to(module.device)  # (k, n_shot, C, H, W)
-        samples = module.sample(support, self.num_images, device_generator(module.device, *key))
+        numbers = class_numbers(split, classes).to(module.device)
+        drawn_from = numbers if module.model.takes_classes else support
+        samples = module.sample(drawn_from, self.num_images, device_generator(module.device, *key))
         return grid(list(torch.cat([support, samples], dim=1).cpu()), rule_after=data.n_shot)

@@ -115,7 +115,7 @@ def _of_checkpoint(
             write_tables(folder_of(root, report), report)
 
     evaluator = Evaluator(settings, on_row=write_partial)
-    evaluator.check(module)
+    evaluator.check(module, [split])
     evaluator.comparison.extractor()  # one that cannot be loaded is an error here, before anything is generated
     return root, evaluator.run(module, data, split, module.trained_steps, Processes())
 

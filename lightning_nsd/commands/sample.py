@@ -20,6 +20,7 @@ from lightning_nsd.data.regular_file import read_regular
 from lightning_nsd.data.transforms import to_unit_range
 from lightning_nsd.diffusion.sampler import SAMPLERS, Sampler
 from lightning_nsd.errors import UserError
+from lightning_nsd.model.class_embedding import ClassEmbedding
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.rng import Stream, device_generator
 from lightning_nsd.settings.numbers import Guidance, Images, Seed, Timestep, Timesteps
@@ -67,6 +68,11 @@ def sample(
     """
     check_places(out)
     model = load_checkpoint(ckpt_path, as_names(allow), autoencoder).to("cuda" if torch.cuda.is_available() else "cpu")
+    if isinstance(model.model.encoder, ClassEmbedding):
+        raise UserError(
+            f"{model.model.encoder.knows} It draws from numbers of classes, and not from pictures: in Python, "
+            "lightning_nsd.load(...).sample(torch.tensor([0]), num)."
+        )
     chosen = choose_sampler(model, sampler, steps, guidance, guidance_interval)
     images = read_support(support, model.image_size, model.channels).to(model.device)  # (n, C, H, W)
     write_samples(images, new_images(model, images, num, chosen, seed), out)

@@ -19,6 +19,11 @@ Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
 
 
+def class_numbers(split: Split, classes: Tensor) -> Tensor:
+    """The numbers by which a model knows a split's classes, int64 `(B,)`: its own of training, −1 for all others."""
+    return classes if split == "train" else torch.full_like(classes, -1)
+
+
 class TrainingEpisodes:
     """One epoch of new episodes. Where it starts follows from the optimiser steps already taken.
 
@@ -144,6 +149,21 @@ class EpisodeDataModule(LightningDataModule):
         for split in needed.get(stage, SPLITS):
             self.image_set(split)
 
+    def check_classes(self, num_classes: int) -> None:
+        """Whether a model that knows so many classes by their numbers can be trained on this data.
+
+        Raises:
+            UserError: training has more or fewer classes, or turned ones, which have no number.
+        """
+        found = len(self.image_set("train"))
+        if found != num_classes:
+            raise UserError(
+                f"model.encoder.num_classes is {num_classes}, and the train split has {found} classes of at least "
+                f"{self.n_shot + 1} images. Set it to {found}."
+            )
+        if self.episode_symmetries:
+            raise UserError("data.episode_symmetries makes classes that have no number of their own. Set it to false.")
+
     # ---- latents ----
 
     def use_latents(self, encode: Callable[[Tensor, str], Tensor]) -> None:
@@ -210,7 +230,8 @@ class EpisodeDataModule(LightningDataModule):
             which = torch.randint(8, (self.global_batch_size,), generator=rng)
             images = apply_symmetries(images, self._rows(which))
         latents = self._gather_latents("train", index, flipped_symmetry(which[:, None], flipped))
-        return EpisodeBatch(images, torch.ones(self.batch_size), number, self.global_batch_size, latents)
+        total, numbers = self.global_batch_size, self._rows(classes)
+        return EpisodeBatch(images, torch.ones(self.batch_size), number, total, numbers, latents)
 
     def evaluation_episodes(self, split: Split) -> Tensor:
         """Indices into the split's images of all fixed episodes: int64 `(eval_episodes, N)`."""
@@ -221,8 +242,7 @@ class EpisodeDataModule(LightningDataModule):
     def evaluation_class_names(self, split: Split) -> list[str]:
         """The class of every fixed episode."""
         image_set = self.image_set(split)
-        firsts = self.evaluation_episodes(split)[:, 0].contiguous()  # (eval_episodes,)
-        numbers = torch.searchsorted(image_set.offsets, firsts, right=True) - 1
+        numbers = image_set.classes_of(self.evaluation_episodes(split)[:, 0])  # (eval_episodes,)
         return [image_set.class_names[number] for number in numbers.tolist()]
 
     def evaluation_batch(self, split: Split, number: int) -> EpisodeBatch:
@@ -233,7 +253,7 @@ class EpisodeDataModule(LightningDataModule):
         counts = rows < self.eval_episodes
         index = episodes[rows % self.eval_episodes]
         images, latents = self._gather(image_set, index), self._gather_latents(split, index, torch.zeros_like(index))
-        return EpisodeBatch(images, self._rows(counts.float()), number, int(counts.sum()), latents)
+        return EpisodeBatch(images, self._rows(counts.float()), number, int(counts.sum()), latents=latents)
 
     def _rows(self, values: Tensor) -> Tensor:
         return rows_of_rank(values, self.rank, self.world_size)

@@ -16,6 +16,7 @@ class EpisodeBatch(NamedTuple):
         mask: `(B,)` float32, 1 for an episode that counts and 0 for one that only fills the batch.
         number: number of the batch in its stream; the key of every random number used with it.
         n_valid: how many episodes count, over all processes; at least one.
+        classes: numbers of the episodes' classes in the training split, int64 `(B,)`; None in other splits.
         latents: of the images, `(B, N, 2, C_z, h, w)`, mean and standard deviation; None where the data has none.
     """
 
@@ -23,7 +24,12 @@ class EpisodeBatch(NamedTuple):
     mask: Tensor
     number: int
     n_valid: int
+    classes: Tensor | None = None
     latents: Tensor | None = None
+
+    def class_numbers(self) -> Tensor:
+        """The class of training that each episode is of, int64 `(B,)`; −1 for those that training does not see."""
+        return torch.full_like(self.mask, -1, dtype=torch.int64) if self.classes is None else self.classes
 
     def mean(self, values: Tensor, world_size: int) -> Tensor:
         """The part of one process in the mean over the episodes that count, `()`.

@@ -50,6 +50,10 @@ class ImageSet:
         last = first + int(self.counts[start:stop].sum())
         return ImageSet(self.images[first:last], self.class_names[start:stop], self.counts[start:stop])
 
+    def classes_of(self, images: Tensor) -> Tensor:
+        """The numbers of the classes that images, given by their indices, are of; int64, of the same shape."""
+        return torch.searchsorted(self.offsets, images.contiguous(), right=True) - 1
+
     def with_at_least(self, n_images: int, split: str) -> "ImageSet":
         """The same set without the classes that are too small for an episode of `n_images`.
 

@@ -24,6 +24,7 @@ from lightning_nsd.evaluation.report import Report
 from lightning_nsd.evaluation.row import Row
 from lightning_nsd.evaluation.settings import EvaluationSettings
 from lightning_nsd.evaluation.support_sets import SupportSets, choose_support_sets
+from lightning_nsd.model.class_embedding import ClassEmbedding
 from lightning_nsd.model.guidance import check_guidance
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.processes.group import Processes
@@ -85,12 +86,16 @@ class Evaluator:
         chosen = choose_classes(names, self.settings.classes, data.eval_seed, split, others)
         return class_populations(image_set, left_out, chosen, self.settings, data.n_shot)
 
-    def check(self, module: FewShotDiffusion) -> None:
-        """Whether the model can be sampled from as the settings ask.
+    def check(self, module: FewShotDiffusion, splits: Sequence[Split]) -> None:
+        """Whether the model can be sampled from as the settings ask, for classes of some splits.
 
         Raises:
-            UserError: impossible steps, or guidance for a model without a null context.
+            UserError: impossible steps, guidance for a model without a null context, or classes that are held out for
+                one that knows those of training alone.
         """
+        encoder = module.model.encoder
+        if isinstance(encoder, ClassEmbedding) and set(splits) != {"train"}:
+            raise UserError(f"{encoder.knows} Distances are of the train split (fid.splits, or evaluate's --split).")
         if self.settings.sampler is not None:
             has_null_context = module.model.null_context is not None
             check_guidance(self.settings.sampler.guidance, has_null_context, "fid.sampler.guidance")
@@ -106,7 +111,7 @@ class Evaluator:
             UserError: a class asked for is in no split, or none of them in this one; or see `check`.
             EvaluationError: something failed, and `strict`.
         """
-        self.check(module)
+        self.check(module, [split])
         populations = self.populations(data, split)
         report = self.comparison.report(
             split, step, sampler=describe(self.settings.sampler or module.sampler), n_shot=module.n_shot,

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from lightning_nsd.data.datamodule import SPLITS, Split
+from lightning_nsd.data.datamodule import SPLITS, Split, class_numbers
 from lightning_nsd.data.image_set import ImageSet
 from lightning_nsd.data.transforms import to_bytes, to_unit_range
 from lightning_nsd.diffusion.sampler import Sampler
@@ -117,10 +117,10 @@ class ImageGenerator:
         useful = int((rows < total).sum())
         self.on_batch(sets.population[rows[:useful]].unique().tolist())
         images_a_step = useful * module.n_shot / len(self.sampler.chain(module.diffusion))
-        support = image_set.images[sets.images[rows % total]]
+        chosen = sets.images[rows % total]
         try:
             images = module.sample(
-                to_unit_range(support.to(module.device)),
+                self._drawn_from(image_set, chosen, split),
                 module.n_shot,
                 device_generator(module.device, self.seed, Stream.EVAL_IMAGES, SPLITS.index(split), number),
                 self.sampler,
@@ -131,3 +131,9 @@ class ImageGenerator:
         except Exception as error:
             return nothing, self.failures.note(error, "Images could not be drawn for the distance.")
         return to_bytes(images), ""
+
+    def _drawn_from(self, image_set: ImageSet, chosen: Tensor, split: Split) -> Tensor:
+        """Support sets `(b, n_shot, C, H, W)`, or for a model that takes them their classes `(b,)`, on the device."""
+        if self.module.model.takes_classes:
+            return class_numbers(split, image_set.classes_of(chosen[:, 0])).to(self.module.device)
+        return to_unit_range(image_set.images[chosen].to(self.module.device))

@@ -1,11 +1,13 @@
 """From a set encoder's output to the context: as it is, or a Gaussian around it."""
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import torch
 from jaxtyping import Bool, Float
 from torch import Tensor, nn
+
+Noise = Literal["normal", "uniform"]
 
 
 class ContextOutput(NamedTuple):
@@ -13,7 +15,7 @@ class ContextOutput(NamedTuple):
 
     Attributes:
         context: vectors or tokens: `*L` in a shape is the axis of tokens, if there is one.
-        kl: KL to the prior in bits, averaged over a context's dimensions; None for a deterministic context.
+        kl: KL to the prior in bits, averaged over a context's dimensions or tokens; None for a deterministic context.
     """
 
     context: Float[Tensor, "b *L D_c"]
@@ -24,23 +26,27 @@ class Context(nn.Module):
     """Turns the encoder's output h into a context.
 
     Attributes:
-        is_random: whether training draws noise for it.
+        noise: what training draws for it: numbers of N(0, 1), or of [0, 1); None where it draws none.
     """
 
-    is_random = False
+    noise: Noise | None = None
 
     def __init__(self, context_dim: int) -> None:
         super().__init__()
         self.context_dim = context_dim
 
-    def forward(self, h: Float[Tensor, "b *L D_c"], noise: Float[Tensor, "b *L D_c"] | None = None) -> ContextOutput:
+    def forward(self, h: Float[Tensor, "b *L D_c"], noise: Float[Tensor, "b *L D_n"] | None = None) -> ContextOutput:
         raise NotImplementedError
+
+    def noise_shape(self, context_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Shape of one context's noise, `(D_n,)` or `(L, D_n)`, given that of the context."""
+        return context_shape
 
 
 class DeterministicContext(Context):
     """c = h."""
 
-    def forward(self, h: Float[Tensor, "b *L D_c"], noise: Float[Tensor, "b *L D_c"] | None = None) -> ContextOutput:
+    def forward(self, h: Float[Tensor, "b *L D_c"], noise: Float[Tensor, "b *L D_n"] | None = None) -> ContextOutput:
         """h, unchanged; there is no noise to use."""
         return ContextOutput(h, None)
 
@@ -48,7 +54,7 @@ class DeterministicContext(Context):
 class VariationalContext(Context):
     """c = mu + exp(log var / 2) · xi, with (mu, log var) = Linear(SiLU(Linear(h))) and prior N(0, I)."""
 
-    is_random = True
+    noise = "normal"
 
     def __init__(self, context_dim: int) -> None:
         super().__init__(context_dim)

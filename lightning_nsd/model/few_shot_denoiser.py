@@ -8,7 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from lightning_nsd.errors import UserError
-from lightning_nsd.model.context import Context, ContextOutput, replace_by_null
+from lightning_nsd.model.context import Context, ContextOutput, Noise, replace_by_null
 from lightning_nsd.model.denoiser import Denoiser
 from lightning_nsd.model.set_encoder import SetEncoder
 from lightning_nsd.model.spatial_context import SpatialContext, zero_where
@@ -64,6 +64,7 @@ class FewShotDenoiser(nn.Module):
         leave_one_out: bool = True,
     ) -> None:
         super().__init__()
+        self.image_shape = (channels, image_size, image_size)
         self.leave_one_out = leave_one_out
         self.encoder = encoder(image_size, channels, n_shot) if encoder else None
         context_dim = self.encoder.context_dim if self.encoder else 0
@@ -72,7 +73,7 @@ class FewShotDenoiser(nn.Module):
         self.spatial_context = spatial_context(channels) if spatial_context else None
         in_channels = channels + (self.spatial_context.out_channels if self.spatial_context else 0)
         self.denoiser = denoiser(image_size, in_channels, out_channels, context_dim)
-        check_parts(self.encoder, self.spatial_context, self.denoiser)
+        check_parts(self.encoder, self.spatial_context, self.denoiser, context_dropout)
         if not leave_one_out and self.encoder is not None and not self.encoder.takes(n_shot + 1):
             raise UserError(
                 f"model.leave_one_out is false, which shows the encoder all {n_shot + 1} images of an episode, and "
@@ -85,37 +86,56 @@ class FewShotDenoiser(nn.Module):
         """Whether the context has to be computed anew at every sampling step."""
         return self.encoder is not None and self.encoder.time_conditioned
 
+    @property
+    def takes_classes(self) -> bool:
+        """Whether contexts are of classes, by their numbers, and not of images."""
+        return self.encoder is not None and self.encoder.takes_classes
+
+    @property
+    def context_noise_kind(self) -> Noise | None:
+        """What a context's noise is drawn from; None where none is drawn."""
+        return None if self.encoder is None else self.context.noise
+
     def context_noise_shape(self, n_images: int) -> tuple[int, ...] | None:
         """Shape of the noise of one query's context in episodes of `n_images`; None where none is drawn."""
-        if self.encoder is None or not self.context.is_random:
+        if self.encoder is None or self.context.noise is None:
             return None
-        return self.encoder.context_shape(n_images - 1 if self.leave_one_out else n_images)
+        context_shape = self.encoder.context_shape(n_images - 1 if self.leave_one_out else n_images)
+        return self.context.noise_shape(context_shape)
 
     def episode_context(
         self,
         images: Float[Tensor, "B N C H W"],
         t: Int[Tensor, " B"] | None = None,
-        context_noise: Float[Tensor, "B N *L D_c"] | Float[Tensor, "B*N *L D_c"] | None = None,
+        context_noise: Float[Tensor, "B N *L D_n"] | Float[Tensor, "B*N *L D_n"] | None = None,
+        classes: Int[Tensor, " B"] | None = None,
     ) -> ContextOutput | None:
         """The context of every image, from the others of its episode or from all, in one encoder call.
 
         Args:
             images: episodes, in [-1, 1].
             t: one timestep per episode, for a time-conditioned encoder.
-            context_noise: xi of a variational context, one for each of the B·N contexts; None takes the mean.
+            context_noise: of a variational or discrete context, for each of the B·N; None takes the mean, or the
+                likeliest entry.
+            classes: of the episodes, for an encoder that takes them.
 
         Returns:
             Contexts and their KL; None without an encoder.
         """
         if self.encoder is None:
             return None
-        if self.leave_one_out:
+        shown = classes if self.takes_classes else images
+        if shown is None:
+            raise ValueError(f"{type(self.encoder).__name__} sees no images: give the classes (B,)")
+        if self.leave_one_out and not self.takes_classes:
             h = self.encoder.encode_leave_one_out(images, t)
         else:
-            h = self.encoder(images, t)
+            h = self.encoder(shown, t)
             n = images.shape[1]
             h = h.repeat_interleave(n, dim=0)  # (B·N, …)
-        return self.context(h, None if context_noise is None else context_noise.reshape(h.shape))
+        if context_noise is not None:
+            context_noise = context_noise.reshape(*h.shape[:-1], -1)  # (B·N, …)
+        return self.context(h, context_noise)
 
     def episode_maps(self, images: Float[Tensor, "B N C H W"]) -> Float[Tensor, "B*N M H W"] | None:
         """The spatial context of every image of an episode; None without one."""
@@ -127,14 +147,14 @@ class FewShotDenoiser(nn.Module):
         return maps.repeat_interleave(n, dim=0)
 
     def support_context(
-        self, support: Float[Tensor, "b n C H W"], t: Int[Tensor, " b"] | None = None
+        self, support: Float[Tensor, "b n C H W"] | Int[Tensor, " b"], t: Int[Tensor, " b"] | None = None
     ) -> Float[Tensor, "b *L D_c"] | None:
-        """The context of support sets, of a variational context the mean; None without an encoder."""
+        """The context of support sets, or of classes: the mean, or the likeliest entry; None without an encoder."""
         if self.encoder is None:
             return None
         return self.context(self.encoder(support, t)).context
 
-    def support_maps(self, support: Float[Tensor, "b n C H W"]) -> Float[Tensor, "b M H W"] | None:
+    def support_maps(self, support: Float[Tensor, "b n C H W"] | Int[Tensor, " b"]) -> Float[Tensor, "b M H W"] | None:
         """The spatial context of support sets; None without one."""
         return None if self.spatial_context is None else self.spatial_context(support)
 
@@ -153,8 +173,9 @@ class FewShotDenoiser(nn.Module):
         images: Float[Tensor, "B N C H W"],
         x_t: Float[Tensor, "B*N C_x H_x W_x"],
         t: Int[Tensor, " B"],
-        context_noise: Float[Tensor, "B N *L D_c"] | Float[Tensor, "B*N *L D_c"] | None = None,
+        context_noise: Float[Tensor, "B N *L D_n"] | Float[Tensor, "B*N *L D_n"] | None = None,
         dropped: Bool[Tensor, " B*N"] | None = None,
+        classes: Int[Tensor, " B"] | None = None,
     ) -> FewShotOutput:
         """Denoise every image of an episode given the others.
 
@@ -164,9 +185,14 @@ class FewShotDenoiser(nn.Module):
             t: one timestep per episode.
             context_noise: see `episode_context`.
             dropped: queries whose contexts are replaced by the null contexts.
+            classes: of the episodes, for an encoder that takes them. Of a class below 0 training sees nothing, and the
+                null contexts are its own.
         """
-        context_output = self.episode_context(images, t if self.time_conditioned else None, context_noise)
+        context_output = self.episode_context(images, t if self.time_conditioned else None, context_noise, classes)
         context = context_output.context if context_output else None
+        if classes is not None:
+            unseen = (classes < 0).repeat_interleave(images.shape[1])  # (B·N,)
+            dropped = unseen if dropped is None else dropped | unseen
         if dropped is not None and self.null_context is not None and context is not None:
             context = replace_by_null(context, self.null_context, dropped)
         maps = self.episode_maps(images)
@@ -176,7 +202,9 @@ class FewShotDenoiser(nn.Module):
         return FewShotOutput(output, context_output.kl if context_output else None)
 
 
-def check_parts(encoder: SetEncoder | None, spatial_context: SpatialContext | None, denoiser: Denoiser) -> None:
+def check_parts(
+    encoder: SetEncoder | None, spatial_context: SpatialContext | None, denoiser: Denoiser, context_dropout: float
+) -> None:
     """Whether the encoder's output is what the denoiser's conditioning takes.
 
     Raises:
@@ -187,6 +215,15 @@ def check_parts(encoder: SetEncoder | None, spatial_context: SpatialContext | No
         raise UserError(
             "model.spatial_context stands beside the context of model.encoder, and there is no encoder. Name one, or "
             "set spatial_context to null."
+        )
+    if encoder is not None and encoder.takes_classes and spatial_context is not None:
+        raise UserError(
+            f"model.spatial_context is of example images, and {type(encoder).__name__} has none. Set it to null."
+        )
+    if encoder is not None and encoder.takes_classes and not context_dropout:
+        raise UserError(
+            f"model.context_dropout is 0, and {type(encoder).__name__} needs the null context for held-out classes. "
+            "Set it above 0 (0.1 is usual)."
         )
     if encoder is None and conditioning != "none":
         raise UserError(

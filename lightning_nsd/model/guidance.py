@@ -30,12 +30,12 @@ def check_guidance(guidance: float, has_null_context: bool, option: str = "sampl
 
 def guided_network(
     model: FewShotDenoiser,
-    support: Float[Tensor, "b n C_s H_s W_s"],
+    support: Float[Tensor, "b n C_s H_s W_s"] | Int[Tensor, " b"],
     num: int,
     guidance: float,
     guidance_interval: Sequence[int] | None = None,
 ) -> Callable[[Float[Tensor, "b*num C H W"], Int[Tensor, " b*num"]], Float[Tensor, "b*num C_out H W"]]:
-    """A function from x_t and t to the network's output, given support sets.
+    """A function from x_t and t to the network's output, given support sets, or numbers of classes.
 
     With guidance w ≠ 1 the prediction is null + w·(conditional − null), from one doubled batch
     (Ho & Salimans 2022, arXiv 2207.12598, equation 6). A learned variance is the conditional network's: its v is a
@@ -61,7 +61,8 @@ def guided_network(
             return guidance
         first, last = guidance_interval
         is_guided = (t >= first) & (t <= last)
-        return torch.where(is_guided, guidance, support.new_ones(len(t)))[:, None, None, None]
+        ones = model.null_context.new_ones(len(t))  # type: ignore[union-attr]
+        return torch.where(is_guided, guidance, ones)[:, None, None, None]
 
     def network(x_t: Float[Tensor, "b C H W"], t: Int[Tensor, " b"]) -> Float[Tensor, "b C_out H W"]:
         context = model.support_context(support, t[::num]) if model.time_conditioned else fixed

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
+from lightning_nsd.model.context import Noise
 from lightning_nsd.random_source import RandomSource
 
 
@@ -14,15 +15,18 @@ class Draws(NamedTuple):
     Attributes:
         t: one timestep per episode.
         noise: eps of each image.
-        context_noise: xi of each leave-one-out context, for a variational context.
+        context_noise: of each leave-one-out context, for a variational or a discrete context.
         dropped: queries that see the null context, with context dropout.
+        classes: of the episodes, for an encoder that takes them; below 0 where training sees none of it. Not drawn
+            here.
         latent_noise: of the posterior of each latent, for latent diffusion.
     """
 
     t: Int[Tensor, " B"]
     noise: Float[Tensor, "B*N C H W"]
-    context_noise: Float[Tensor, "B*N *L D_c"] | None = None
+    context_noise: Float[Tensor, "B*N *L D_n"] | None = None
     dropped: Bool[Tensor, " B*N"] | None = None
+    classes: Int[Tensor, " B"] | None = None
     latent_noise: Float[Tensor, "B N C H W"] | None = None
 
 
@@ -32,6 +36,7 @@ def draw(
     context_noise_shape: tuple[int, ...] | None,
     context_dropout: float,
     source: RandomSource,
+    context_noise_kind: Noise | None = "normal",
     latents: bool = False,
 ) -> Draws:
     """The draws of a batch, in the order of `Draws`; those that are not needed are not drawn.
@@ -42,12 +47,16 @@ def draw(
         context_noise_shape: of one context; None for none.
         context_dropout: probability of the null context; 0 draws nothing.
         source: gives the numbers.
+        context_noise_kind: what contexts' noise is drawn from.
         latents: whether these are latents, which are drawn from their posteriors.
     """
     b, n, *shape = images.shape
     t = source.integers(num_steps, b)
     noise = source.normal(b * n, *shape)
-    context_noise = None if context_noise_shape is None else source.normal(b * n, *context_noise_shape)
+    context_noise = None
+    if context_noise_shape is not None:
+        numbers = source.uniform if context_noise_kind == "uniform" else source.normal
+        context_noise = numbers(b * n, *context_noise_shape).to(noise.dtype)
     dropped = source.uniform(b * n) < context_dropout if context_dropout > 0 else None
     latent_noise = source.normal(b * n, *shape).unflatten(0, (b, n)) if latents else None
-    return Draws(t, noise, context_noise, dropped, latent_noise)
+    return Draws(t, noise, context_noise, dropped, latent_noise=latent_noise)

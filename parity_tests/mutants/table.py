@@ -34,6 +34,7 @@ class Mutant:
 
 
 ATTENTION, BLOCKS, DIT = "model/attention.py", "model/unet_blocks.py", "model/dit.py"
+DISCRETE = "model/discrete_context.py"
 SPATIAL, FEW_SHOT, GUIDANCE = "model/spatial_context.py", "model/few_shot_denoiser.py", "model/guidance.py"
 GAUSSIAN, LOSS, SCHEDULES, SAMPLERS, SPACING = (
     "diffusion/gaussian.py",
@@ -101,6 +102,18 @@ MUTANTS = (
         "null",
         (OP,),
     ),
+    Mutant(DISCRETE, "uniform.clamp(EDGE, 1 - EDGE)", "uniform", "gumbel", (OP,)),
+    Mutant(
+        DISCRETE, "-(-uniform.clamp(EDGE, 1 - EDGE).log()).log()", "-uniform.clamp(EDGE, 1 - EDGE).log()", "", (OP,)
+    ),
+    Mutant(DISCRETE, "(logits + gumbel(noise)) / self.temperature", "logits + gumbel(noise)", "context", (MODEL,)),
+    Mutant(DISCRETE, "logits.argmax(dim=-1)", "logits.argmin(dim=-1)", "guidance", (MODEL,)),
+    Mutant(DISCRETE, "(log_q.exp() * log_q).sum(", "(log_q.exp() * log_q).mean(", "context", (MODEL,)),
+    Mutant(DISCRETE, "kl.flatten(1).mean(dim=1)", "kl.flatten(1)[:, -1]", "context", (MODULE,)),
+    Mutant("model/class_embedding.py", "support.clamp(min=0)", "support.clamp(min=1)", "encoder", (MODEL,)),
+    Mutant(FEW_SHOT, "(classes < 0).repeat_interleave(", "(classes < 0).repeat(", "denoiser", (MODEL,)),
+    Mutant(FEW_SHOT, "else dropped | unseen", "else dropped & unseen", "denoiser", (MODEL,)),
+    Mutant("training/draws.py", 'context_noise_kind == "uniform"', 'context_noise_kind == "normal"', "", (FIT,)),
     Mutant("model/embeddings.py", "if self.is_odd else parts", "if not self.is_odd else parts", "", (OP, MODEL)),
     Mutant("model/set_encoder.py", "0, self.slots - n))", "self.slots - n, 0))", "encoder", (MODEL,)),
     Mutant("model/set_vit.py", "support.shape[:2]).mean(dim=1)", "support.shape[:2]).sum(dim=1)", "encoder", (MODEL,)),

@@ -16,18 +16,18 @@ from parity_tests.record import Call, arrays_in, record_jax, record_torch
 
 def our_calls(pair: Pair, inputs: Inputs) -> dict[str, Call]:
     """One training forward pass of the torch side, every module's call recorded."""
-    images, t, x_t, context_noise, dropped = inputs
+    images, t, x_t, *others = inputs
     with torch.no_grad(), record_torch(pair.ours.model) as calls:
-        pair.ours.model(*(pair.on_device(value) for value in (images, x_t, t, context_noise, dropped)))
+        pair.ours.model(*(pair.on_device(value) for value in (images, x_t, t, *others)))
         run_recorded(pair.device)
     return calls
 
 
 def their_calls(pair: Pair, inputs: Inputs) -> dict[str, Call]:
     """The same of the JAX side."""
-    images, t, x_t, context_noise, dropped = inputs
+    images, t, x_t, *others = inputs
     with record_jax(pair.theirs) as calls:
-        pair.theirs(*(to_jax(value) for value in (images, x_t, t, context_noise, dropped)))
+        pair.theirs(*(to_jax(value) for value in (images, x_t, t, *others)))
     return calls
 
 
@@ -50,7 +50,7 @@ def sampling_outputs(pair: Pair, inputs: Inputs) -> tuple[dict[str, Any], dict[s
     As many queries each as an episode has images: what is compiled for training's forward pass serves again. The
     interval is the first of the timesteps, so that it begins and ends with one that is guided.
     """
-    support, t = inputs.images[:, 1:], inputs.t
+    support, t = pair.support(inputs), inputs.t
     queries = inputs.images.shape[1]
     timesteps = t.repeat(queries)
     left: dict[str, Any] = {}

@@ -26,9 +26,8 @@ WHOLE_NETWORKS = ("", "encoder", "denoiser")  # the next rung
 def forward_calls(pair: Pair, inputs: Inputs) -> dict[str, Call]:
     """What every torch module is given in one forward pass, support contexts and maps included."""
     with torch.no_grad(), record_torch(pair.ours.model) as calls:
-        images = pair.on_device(inputs.images)
-        pair.ours.model.support_context(images[:, 1:], pair.on_device(inputs.t))
-        pair.ours.model.support_maps(images[:, 1:])
+        pair.ours.model.support_context(pair.on_device(pair.support(inputs)), pair.on_device(inputs.t))
+        pair.ours.model.support_maps(pair.on_device(inputs.images[:, 1:]))
         pair.ours.loss_terms(*(pair.on_device(value) for value in inputs))
     return calls
 

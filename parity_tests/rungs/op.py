@@ -13,6 +13,7 @@ from jax_reference.diffusion import gaussian as their_gaussian
 from jax_reference.diffusion import loss as their_loss
 from jax_reference.model import attention as their_attention
 from jax_reference.model import context as their_context
+from jax_reference.model import discrete_context as their_discrete_context
 from jax_reference.model import dit as their_dit
 from jax_reference.model import embeddings as their_embeddings
 from jax_reference.model import patches as their_patches
@@ -25,6 +26,7 @@ from lightning_nsd.diffusion import gaussian as our_gaussian
 from lightning_nsd.diffusion import loss as our_loss
 from lightning_nsd.model import attention as our_attention
 from lightning_nsd.model import context as our_context
+from lightning_nsd.model import discrete_context as our_discrete_context
 from lightning_nsd.model import dit as our_dit
 from lightning_nsd.model import embeddings as our_embeddings
 from lightning_nsd.model import patches as our_patches
@@ -86,6 +88,8 @@ def tokens_and_images(dtype: Dtype) -> Iterator[Check]:
     null = our_context.replace_by_null, their_context.replace_by_null
     for context in (normal(2, 5), normal(2, 3, 5)):
         yield compare(f"null context, {context.ndim} axes", dtype, *null, context, normal(5, seed=2), dropped)
+    uniform = np.append(philox(4, 0).random(100), [0.0, 1e-7, 1.0 - 1e-7, 1.0])
+    yield compare("gumbel", dtype, our_discrete_context.gumbel, their_discrete_context.gumbel, uniform)
     zero = our_spatial_context.zero_where, their_spatial_context.zero_where
     yield compare("null maps", dtype, *zero, normal(2, 5, 4, 4), dropped)
 

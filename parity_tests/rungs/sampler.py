@@ -83,7 +83,7 @@ def check(pair: Pair, name: str, num: int = 2, batch: int = 2, **arguments: Any)
     """
     our_sampler, their_sampler = titled(name, **arguments)
     chain = our_sampler.chain(pair.ours.diffusion)
-    support = pair.inputs(batch).images[:, 1:]
+    support = pair.support(pair.inputs(batch))
 
     def left(x_T: np.ndarray, noise: np.ndarray) -> list[torch.Tensor]:
         network = guided_network(

@@ -18,6 +18,8 @@ from tests.latents.make_autoencoder import make_autoencoder
 
 SHIPPED = sorted(path.name for path in shipped_folder().glob("*.yaml"))
 OVERLAYS = {"wandb.yaml", "tpu.yaml", "xla_cpu.yaml", "xla_spmd.yaml"}
+OVER_GLYPHS = {"glyphs_class_conditional.yaml", "glyphs_one_image.yaml", "unconditional.yaml"}
+"""Overlays that make another model of glyphs.yaml."""
 
 
 def make_cifar100(root: Path) -> None:
@@ -71,17 +73,18 @@ def test_a_config_says_what_it_is_where_it_is_from_how_to_run_it_and_what_to_exp
 
 @pytest.mark.parametrize("name", [name for name in SHIPPED if name not in OVERLAYS])
 def test_a_config_trains_two_steps(name, nsd, tmp_path):
-    family = name.split(".")[0].split("_")[0]
+    family = "glyphs" if name in OVER_GLYPHS else name.split(".")[0].split("_")[0]
     data = ["--data.image_size=8"] if family == "glyphs" else []
+    below = ["--config=glyphs.yaml"] if name in OVER_GLYPHS else []
     if family in WRITERS:
         WRITERS[family](tmp_path / family)
         data = [f"--data.root={tmp_path / family}"]
     if name == "folder_latent.yaml":
         data += [f"--model.autoencoder.path={make_autoencoder(tmp_path / 'autoencoder')}", "--data.image_size=32"]
     status, said = nsd(
-        "fit", "--config", name, *data, "--data.batch_size=1", "--data.eval_episodes=1", "--trainer.max_steps=2",
-        "--trainer.limit_val_batches=0", "--trainer.num_sanity_val_steps=0", "--trainer.default_root_dir=run",
-        "--trainer.accelerator=cpu",
+        "fit", *below, "--config", name, *data, "--data.batch_size=1", "--data.eval_episodes=1",
+        "--trainer.max_steps=2", "--trainer.limit_val_batches=0", "--trainer.num_sanity_val_steps=0",
+        "--trainer.default_root_dir=run", "--trainer.accelerator=cpu",
     )  # fmt: skip
     assert status == 0, said
     assert "finished after 2 steps" in said

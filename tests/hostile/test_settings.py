@@ -36,7 +36,7 @@ SET_VIT = ["--model.encoder=SetViT", "--model.encoder.patch_size=4", "--model.en
            "--model.denoiser.num_heads=2", "--model.context=VariationalContext", "--model.sampler=DPMSolverPP",
            "--model.sampler.num_steps=5", "--model.optimizer=torch.optim.SGD", "--model.optimizer.lr=0.1"]  # fmt: skip
 VIT = [*SET_VIT, "--model.encoder=ViT", "--model.encoder.context_dim=8", "--model.encoder.depth=1",
-       "--model.sampler=DDPM"]  # fmt: skip
+       "--model.sampler=DDPM", "--model.context=DiscreteContext"]  # fmt: skip
 PARTS = {"unet": [], "set_vit": SET_VIT, "vit": VIT}
 
 

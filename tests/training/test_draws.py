@@ -9,14 +9,14 @@ from lightning_nsd.training.draws import Draws, draw
 SOURCES = [TorchSource, NumPySource]
 
 
-def drawn(source, episodes=2, dropout=0.25, context_shape=(5,), latents=True, **process) -> Draws:
+def drawn(source, episodes=2, dropout=0.25, context_shape=(5,), kind="normal", latents=True, **process) -> Draws:
     images = torch.zeros(episodes, 3, 1, 4, 6, dtype=torch.float64)
-    return draw(images, 10, context_shape, dropout, source(images, 7, 8, **process), latents)
+    return draw(images, 10, context_shape, dropout, source(images, 7, 8, **process), kind, latents)
 
 
 @pytest.mark.parametrize("source", SOURCES)
 def test_a_timestep_for_each_episode_and_noise_for_each_image(source):
-    t, noise, context_noise, dropped, _ = drawn(source, episodes=200)
+    t, noise, context_noise, dropped, *_ = drawn(source, episodes=200)
     assert t.shape == (200,)
     assert t.dtype == torch.int64
     assert set(t.tolist()) == set(range(10))
@@ -27,6 +27,16 @@ def test_a_timestep_for_each_episode_and_noise_for_each_image(source):
     for numbers in (noise, context_noise):
         assert abs(numbers.mean()) < 0.1
         assert numbers.std() == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_a_discrete_contexts_noise_is_uniform(source):
+    uniform = drawn(source, episodes=200, context_shape=(4, 5), kind="uniform").context_noise
+    assert uniform.shape == (600, 4, 5)
+    assert uniform.dtype == torch.float64
+    assert 0 <= uniform.min() < 0.01
+    assert 0.99 < uniform.max() < 1
+    assert uniform.mean() == pytest.approx(0.5, abs=0.02)
 
 
 @pytest.mark.parametrize("source", SOURCES)
@@ -50,5 +60,5 @@ def test_what_is_not_needed_is_not_drawn_and_shifts_nothing(source):
 def test_processes_share_what_one_would_draw(source):
     whole = drawn(source, episodes=4)
     halves = [drawn(source, episodes=2, rank=rank, world_size=2) for rank in range(2)]
-    for of_whole, *of_halves in zip(whole, *halves, strict=True):
-        assert torch.equal(of_whole, torch.cat(of_halves))
+    for name in ("t", "noise", "context_noise", "dropped", "latent_noise"):
+        assert torch.equal(getattr(whole, name), torch.cat([getattr(half, name) for half in halves])), name
