@@ -89,12 +89,13 @@ class Evaluator:
         """Whether the model can be sampled from as the settings ask.
 
         Raises:
-            UserError: impossible steps, or guidance for a model without a null context.
+            UserError: impossible steps, guidance for a model without a null context, or an ILVR that does not fit.
         """
         if self.settings.sampler is not None:
             has_null_context = module.model.null_context is not None
             check_guidance(self.settings.sampler.guidance, has_null_context, "fid.sampler.guidance")
             self.settings.sampler.chain(module.diffusion)  # impossible steps are an error at once
+            self.settings.sampler.check_image_size(module.image_size)
 
     @torch.no_grad()
     def run(
