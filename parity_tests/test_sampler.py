@@ -2,7 +2,7 @@
 
 import importlib
 import pkgutil
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any, get_args
 
 import jax
@@ -15,6 +15,7 @@ from jax_reference import diffusion as their_package
 from jax_reference.diffusion import ilvr as their_ilvr
 from jax_reference.diffusion import sampler as theirs
 from jax_reference.diffusion.gaussian import GaussianDiffusion as TheirDiffusion
+from jax_reference.experiment import build_model
 from lightning_nsd import diffusion as our_package
 from lightning_nsd.diffusion import ilvr as our_ilvr
 from lightning_nsd.diffusion import sampler as ours
@@ -22,9 +23,12 @@ from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.schedule import ScheduleName
 from lightning_nsd.diffusion.spacing import Spacing
 from parity_tests import cases
-from parity_tests.check import Check
+from parity_tests.check import RUNGS, Check
+from parity_tests.ladder import Ladder, Options
 from parity_tests.pair import Pair
+from parity_tests.run.samples import sample_both
 from parity_tests.rungs import sampler
+from parity_tests.tolerances import TOLERANCES
 
 SHAPE = (2, 3, 4, 4)
 CHAINS: dict[str, dict[str, Any]] = {
@@ -132,6 +136,30 @@ def test_trajectories_of_a_time_conditioned_network_agree() -> None:
 def test_trajectories_of_a_network_held_to_its_support_sets_agree() -> None:
     for check in sampler.check(Pair(cases.SMALL_DIT), "DDPM", num=3, num_steps=6, ilvr_factor=4, ilvr_until=40):
         check.require()
+
+
+def test_what_a_config_s_sampler_draws_with_references_agrees() -> None:
+    of_ilvr = {"class_path": "DDIM", "init_args": {"num_steps": 3, "ilvr_factor": 4}}
+    pair = Pair({**cases.COMBINATIONS["no-encoder-DiT"], "sampler": of_ilvr})
+    support = pair.inputs().images[:, 1:]
+    drawn = sample_both(pair.ours, build_model(pair.settings), pair.params, support, 3, "float64")
+    np.testing.assert_allclose(drawn.ours, drawn.theirs, rtol=0, atol=TOLERANCES["sampler"]["float64"])
+
+
+def test_the_ladder_compares_the_ilvr_of_a_config(monkeypatch: pytest.MonkeyPatch) -> None:
+    of_ilvr = {"ilvr_factor": 2, "ilvr_until": 9}
+    settings = {**cases.SMALL_DIT, "sampler": {"class_path": "DDPM", "init_args": of_ilvr}}
+    checked: list[tuple[str, dict[str, Any]]] = []
+
+    def check(pair: Pair, name: str, *_: int, **arguments: Any) -> tuple[()]:
+        checked.append((name, arguments))
+        return ()
+
+    monkeypatch.setattr(sampler, "check", check)
+    config: Any = SimpleNamespace(model=settings)
+    assert not list(Ladder(config, Options(sampler_steps=4)).rung(RUNGS.index("sampler")))
+    held = [(name, arguments) for name, arguments in checked if "ilvr_factor" in arguments]
+    assert held == [(name, {"num_steps": 4, **of_ilvr}) for name in sampler.WITH_ILVR]
 
 
 def test_trajectories_agree_in_single_precision() -> None:

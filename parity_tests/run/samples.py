@@ -10,12 +10,11 @@ from jax_reference.trajectory import make_sampler
 from lightning_nsd.data.datamodule import SPLITS, EpisodeDataModule, Split
 from lightning_nsd.data.episodes import sample_episodes, spread_classes
 from lightning_nsd.data.transforms import to_unit_range
-from lightning_nsd.diffusion.ilvr import Reference, reference_images
 from lightning_nsd.model.guidance import guided_network
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.rng import Stream, generator
 from parity_tests.pair import to_jax, to_numpy
-from parity_tests.rungs.sampler import reference_noise, start_and_noise
+from parity_tests.rungs.sampler import reference_noise, references, start_and_noise
 from parity_tests.tolerances import Dtype
 
 HELD_OUT: Split = "val"
@@ -57,10 +56,7 @@ def sample_both(
     shape, steps = (k * num, *image), len(ours.sampler.chain(ours.diffusion))
     x_T, noise = start_and_noise(shape, steps, dtype)
     of_reference = None if ours.sampler.ilvr_factor is None else reference_noise(shape, steps, dtype)
-    reference = None
-    if of_reference is not None:
-        images = reference_images(torch.from_numpy(support), num)
-        reference = Reference(images, lambda step: torch.from_numpy(of_reference[step]))
+    reference = references(torch.from_numpy(support), num, of_reference)
     with torch.no_grad():
         network = guided_network(
             ours.evaluation_model, torch.from_numpy(support), num, ours.sampler.guidance, ours.sampler.guidance_interval

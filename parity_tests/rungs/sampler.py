@@ -64,6 +64,13 @@ def reference_noise(shape: tuple[int, ...], steps: int, dtype: Dtype) -> np.ndar
     return philox(6, steps).standard_normal((steps, *shape)).astype(dtype)
 
 
+def references(support: torch.Tensor, num: int, noise: np.ndarray | None) -> Reference | None:
+    """The torch side's references of `num` queries of each support set, with ILVR's noise of every step; or none."""
+    if noise is None:
+        return None
+    return Reference(reference_images(support, num), lambda k: torch.from_numpy(noise[k]).to(support.device))
+
+
 def steps_of(trajectory: Any) -> dict[str, np.ndarray]:
     """Every x of a chain, named by its step."""
     return {f"step {k + 1}": to_numpy(x) for k, x in enumerate(trajectory)}
@@ -100,10 +107,7 @@ def check(pair: Pair, name: str, num: int = 2, batch: int = 2, **arguments: Any)
             pair.ours.model, pair.on_device(support), num, our_sampler.guidance, our_sampler.guidance_interval
         )
         fresh = lambda k: pair.on_device(noise[k])  # noqa: E731
-        reference = None
-        if of_reference is not None:
-            images = reference_images(pair.on_device(support), num)
-            reference = Reference(images, lambda k: pair.on_device(of_reference[k]))
+        reference = references(pair.on_device(support), num, of_reference)
         return list(our_sampler.trajectory(pair.ours.diffusion, network, pair.on_device(x_T), fresh, reference))
 
     def right(x_T: np.ndarray, noise: np.ndarray) -> Any:

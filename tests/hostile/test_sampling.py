@@ -31,8 +31,8 @@ INTERVALS = ("[]", "[5]", "5", "[3,1]", "[1,2,3]", "[-1,5]", "[.nan,2]", "[0,1e1
         *(("timesteps", value) for value in ("[3,3]", "[-1,5]", "[0.5]", "[1000]", "[]")),
         *(("guidance_interval", value) for value in INTERVALS),
         *(("spacing", value) for value in ("karras", "1", "[linspace]")),
-        *(("ilvr_factor", value) for value in ("1", "nan", "much", "3")),
-        *(("ilvr_until", value) for value in ("-1", "much", "5")),
+        *(("ilvr_factor", value) for value in ("1", "3")),
+        *(("ilvr_until", value) for value in ("-1", "5")),
     ],
 )
 def test_settings_of_a_sampler_that_cannot_be_meant_name_the_setting(place, name, value, answer):
