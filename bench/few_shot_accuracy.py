@@ -16,7 +16,7 @@ from torch import Tensor
 from tqdm import trange
 
 import lightning_nsd
-from lightning_nsd.commands.sample import choose_sampler
+from lightning_nsd.commands.sampler_options import choose_sampler
 from lightning_nsd.data.episodes import sample_positions
 from lightning_nsd.data.glyphs import Glyphs
 from lightning_nsd.data.image_set import ImageSet

@@ -28,7 +28,7 @@ from rich.table import Table
 from tqdm import tqdm
 
 import lightning_nsd
-from lightning_nsd.commands.sample import choose_sampler
+from lightning_nsd.commands.sampler_options import choose_sampler
 from lightning_nsd.data.glyphs import Glyphs, Script
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.sampler import SAMPLERS, Sampler

@@ -135,6 +135,7 @@ class FewShotDiffusion(LightningModule):
         self.diffusion = diffusion
         self.sampler = sampler or DDIM(min(50, diffusion.num_steps))
         self.sampler.chain(diffusion)  # impossible steps are an error at once
+        self.sampler.check_image_size(image_size)
         has_null_context = context_dropout > 0 and encoder is not None
         check_guidance(self.sampler.guidance, has_null_context, "model.sampler.guidance")
         self.context_dropout = context_dropout

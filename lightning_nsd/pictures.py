@@ -1,4 +1,4 @@
-"""Grids of images, as pictures."""
+"""Grids of images, as pictures, and many images in one file."""
 
 from pathlib import Path
 
@@ -7,6 +7,7 @@ from PIL import Image
 from torch import Tensor
 
 from lightning_nsd.data.transforms import to_bytes
+from lightning_nsd.files.array_file import write_arrays
 from lightning_nsd.files.whole_file import whole_file
 
 GAP = 1
@@ -53,3 +54,19 @@ def write_picture(path: Path, picture: Image.Image) -> None:
     """
     with whole_file(path) as file:
         picture.save(file, format="png")
+
+
+def write_npz(path: Path, images: Tensor, labels: Tensor | None = None) -> None:
+    """Write images as guided-diffusion's scripts do, and with them the code of Few-Shot Diffusion Models, whole.
+
+    Args:
+        images: bytes `(n, C, H, W)`; `arr_0` of the file is `(n, H, W, C)`.
+        labels: the number of each image's class, int64 `(n,)`: `arr_1`; none where None.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    arrays = {"arr_0": images.permute(0, 2, 3, 1).cpu().numpy()}  # (n, H, W, C)
+    if labels is not None:
+        arrays["arr_1"] = labels.numpy()
+    write_arrays(path, **arrays)

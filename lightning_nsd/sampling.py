@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
+from lightning_nsd.diffusion.ilvr import Reference, reference_images
 from lightning_nsd.diffusion.sampler import Sampler
 from lightning_nsd.errors import UserError
 from lightning_nsd.model.class_embedding import ClassEmbedding
@@ -30,9 +31,9 @@ def sample_images(
     Args:
         model: the network.
         diffusion: the process it was trained for.
-        sampler: how images come from noise, and how much guidance there is.
+        sampler: how images come from noise, how much guidance there is, and ILVR.
         support: `(B, n_shot, C, H, W)` in [-1, 1], or latents; for a ClassEmbedding numbers of training's classes,
-            `(B,)`.
+            `(B,)`. With ILVR its images are the references, in turn.
         num: images for each support set.
         generator: where all noise comes from; torch's own state where None.
         on_step: called after every step of the sampler.
@@ -58,9 +59,20 @@ def sample_images(
     b, shape = len(support), model.image_shape
     on: dict[str, Any] = {"device": support.device, "dtype": dtype, "generator": generator}
     network = guided_network(model, support, num, sampler.guidance, sampler.guidance_interval)
+
+    def noise(step: int) -> Tensor:
+        return torch.randn(b * num, *shape, **on)
+
     x_T = torch.randn(b * num, *shape, **on)
+    reference = None
+    if sampler.ilvr_factor is not None:
+        if support.shape[2:] != shape:
+            raise UserError(
+                "sampler.ilvr_factor: ILVR holds what is drawn to examples, and this model is shown others."
+            )
+        reference = Reference(reference_images(support, num), noise)
     images = x_T
-    for following in sampler.trajectory(diffusion, network, x_T, lambda step: torch.randn(b * num, *shape, **on)):
+    for following in sampler.trajectory(diffusion, network, x_T, noise, reference):
         images = following
         if on_step is not None:
             on_step()

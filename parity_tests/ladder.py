@@ -87,6 +87,10 @@ class Ladder:
         with torch.no_grad():
             for name in sampler.SAMPLERS:
                 yield from sampler.check(self.pair, name, 1, self.options.batch, num_steps=steps, **guidance)
+            if own.ilvr_factor is not None:
+                of_ilvr = {"ilvr_factor": own.ilvr_factor, "ilvr_until": own.ilvr_until}
+                for name in sampler.WITH_ILVR:
+                    yield from sampler.check(self.pair, name, 1, self.options.batch, num_steps=steps, **of_ilvr)
 
     def _metric(self) -> Iterator[Check]:
         size, channels = self.config.model["image_size"], self.config.model["channels"]

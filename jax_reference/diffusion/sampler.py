@@ -11,6 +11,7 @@ import numpy as np
 from jaxtyping import Array, Float, Float64, Int, Int64
 
 from jax_reference.diffusion.gaussian import GaussianDiffusion, learned_log_variance
+from jax_reference.diffusion.ilvr import Reference, refine
 from jax_reference.diffusion.schedule import Schedule
 from jax_reference.diffusion.spacing import Spacing, spaced_timesteps
 
@@ -47,10 +48,13 @@ class Sampler:
             evenly in log signal-to-noise ratio (`log_snr`).
         guidance_interval: the first and the last timestep that are guided, both included; all where None. Guidance at
             much noise costs variety, and at little noise does nothing (Kynkäänniemi et al. 2024, arXiv 2404.07724).
+        ilvr_factor: N of ILVR, which holds what is drawn to a reference image: after every step the means of blocks of
+            N × N pixels are those of the reference, noised as far (Choi et al. 2021, arXiv 2108.02938). None: no ILVR.
+        ilvr_until: the last timestep after whose step that is done; 0: after all.
 
     Raises:
         ValueError: both or impossible `num_steps` and `timesteps`, guidance that is not finite, an unknown spacing,
-            a guidance_interval that is none.
+            a guidance_interval that is none, an ilvr_factor below 2, ilvr_until without it.
     """
 
     def __init__(
@@ -61,6 +65,8 @@ class Sampler:
         clip: bool = True,
         spacing: Spacing = "linspace",
         guidance_interval: Sequence[int] | None = None,
+        ilvr_factor: int | None = None,
+        ilvr_until: int = 0,
     ) -> None:
         if num_steps is not None and timesteps is not None:
             raise ValueError("give num_steps or timesteps, not both.")
@@ -76,19 +82,32 @@ class Sampler:
             len(guidance_interval) != 2 or guidance_interval[0] > guidance_interval[1]
         ):
             raise ValueError(f"guidance_interval is {list(guidance_interval)}; it must be two timesteps, increasing.")
+        if ilvr_factor is not None and (ilvr_factor != int(ilvr_factor) or ilvr_factor < 2):
+            raise ValueError(f"ilvr_factor is {ilvr_factor}; it must be a whole number of at least 2.")
+        if ilvr_until and ilvr_factor is None:
+            raise ValueError(f"ilvr_until is {ilvr_until}, but there is no ILVR without ilvr_factor.")
         self.num_steps = num_steps
         self.timesteps = timesteps
         self.guidance = guidance
         self.clip = clip
         self.spacing = spacing
         self.guidance_interval = guidance_interval
+        self.ilvr_factor = ilvr_factor
+        self.ilvr_until = ilvr_until
 
     def chain(self, diffusion: GaussianDiffusion) -> Int64[np.ndarray, " S"]:
         """The timesteps of the diffusion that are visited, increasing.
 
         Raises:
-            ValueError: more steps than there are, or timesteps out of order or range.
+            ValueError: more steps than there are, timesteps out of order or range, or an `ilvr_until` after all of
+                them.
         """
+        chain = self._chain(diffusion)
+        if self.ilvr_until > chain[-1]:
+            raise ValueError(f"ilvr_until is {self.ilvr_until}, but the chain starts at timestep {chain[-1]}.")
+        return chain
+
+    def _chain(self, diffusion: GaussianDiffusion) -> Int64[np.ndarray, " S"]:
         total = diffusion.num_steps
         if self.timesteps is not None:
             chain = np.array(self.timesteps, np.int64)
@@ -99,6 +118,15 @@ class Sampler:
         if count > total:
             raise ValueError(f"num_steps is {count}, but the diffusion has only {total}.")
         return spaced_timesteps(self.spacing, diffusion.tables, count)
+
+    def check_image_size(self, image_size: int) -> None:
+        """Whether images of a size can be drawn.
+
+        Raises:
+            ValueError: their side is no multiple of `ilvr_factor`.
+        """
+        if self.ilvr_factor is not None and image_size % self.ilvr_factor:
+            raise ValueError(f"ilvr_factor is {self.ilvr_factor}; it must divide {image_size} pixels.")
 
     @abstractmethod
     def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> dict[str, Float64[np.ndarray, " S"]]:
@@ -114,6 +142,7 @@ class Sampler:
         network: Network,
         x_T: Float[Array, "b C H W"],
         noise: Float[Array, "S b C H W"],
+        reference: Reference | None = None,
     ) -> Float[Array, "S b C H W"]:
         """Every x of the chain after `x_T`, in order; the last is the sample. One `lax.scan`.
 
@@ -121,24 +150,37 @@ class Sampler:
             network: x_t and t to the output, guidance included.
             x_T: where the chain starts.
             noise: of every step, the noisiest first.
+            reference: of ILVR, where there is an `ilvr_factor`.
+
+        Raises:
+            ValueError: an `ilvr_factor` that does not divide the images, or is without reference; and see `chain`.
         """
         chain = self.chain(diffusion)
+        self.check_image_size(x_T.shape[-1])
+        if self.ilvr_factor is not None and reference is None:
+            raise ValueError("ilvr_factor needs reference images, and there are none.")
         schedule = diffusion.tables.subset(chain)
-        tables = {"alpha_bar": schedule.alpha_bar, **self.table(schedule, diffusion)}
+        alpha_bars = {"alpha_bar": schedule.alpha_bar, "alpha_bar_prev": schedule.alpha_bar_prev}
+        tables = {**alpha_bars, **self.table(schedule, diffusion)}
         backwards = {name: jnp.asarray(table[::-1].copy(), x_T.dtype) for name, table in tables.items()}
 
         def body(carry: tuple[jax.Array, jax.Array], inputs: Any) -> tuple[tuple[jax.Array, jax.Array], jax.Array]:
             x, x_0_before = carry
-            t, at, fresh = inputs
+            t, at, fresh, of_reference = inputs
             prediction, v = diffusion.split(network(x, jnp.broadcast_to(t, (len(x),))))
             x_0 = diffusion.predict_x_0(x, prediction, at["alpha_bar"])
             if self.clip:
                 x_0 = jnp.clip(x_0, -1.0, 1.0)
             following = self._next_x(at, _Step(x, x_0, x_0_before, v, fresh))
+            if reference is not None and self.ilvr_factor is not None:
+                signal, rest = jnp.sqrt(at["alpha_bar_prev"]), jnp.sqrt(1 - at["alpha_bar_prev"])
+                refined = refine(following, signal * reference.images + rest * of_reference, self.ilvr_factor)
+                following = jnp.where(t >= self.ilvr_until, refined, following)
             return (following, x_0), following
 
         start = (x_T, jnp.zeros_like(x_T))
-        return jax.lax.scan(body, start, (jnp.asarray(chain[::-1].copy()), backwards, noise))[1]
+        times = jnp.asarray(chain[::-1].copy())
+        return jax.lax.scan(body, start, (times, backwards, noise, reference and reference.noise))[1]
 
     def sample(
         self,
@@ -146,9 +188,10 @@ class Sampler:
         network: Network,
         x_T: Float[Array, "b C H W"],
         noise: Float[Array, "S b C H W"],
+        reference: Reference | None = None,
     ) -> Float[Array, "b C H W"]:
         """The last x of `trajectory`."""
-        return self.trajectory(diffusion, network, x_T, noise)[-1]
+        return self.trajectory(diffusion, network, x_T, noise, reference)[-1]
 
 
 class DDPM(Sampler):
@@ -186,6 +229,8 @@ class DDIM(Sampler):
         clip: clip the predicted x_0 to [-1, 1] at every step.
         spacing: which timesteps `num_steps` are: `linspace`, `trailing` or `log_snr`.
         guidance_interval: the first and the last timestep that are guided, both included; all where None.
+        ilvr_factor: N of ILVR; no ILVR where None.
+        ilvr_until: the last timestep after whose step an image is held to its reference; 0: after all.
     """
 
     def __init__(
@@ -197,9 +242,12 @@ class DDIM(Sampler):
         clip: bool = True,
         spacing: Spacing = "linspace",
         guidance_interval: Sequence[int] | None = None,
+        ilvr_factor: int | None = None,
+        ilvr_until: int = 0,
     ) -> None:
+        of_ilvr = (ilvr_factor, ilvr_until)
         super().__init__(
-            num_steps if timesteps is None else None, timesteps, guidance, clip, spacing, guidance_interval
+            num_steps if timesteps is None else None, timesteps, guidance, clip, spacing, guidance_interval, *of_ilvr
         )
         if not 0.0 <= eta <= 1.0:
             raise ValueError(f"eta is {eta}; it must lie in [0, 1].")
@@ -208,7 +256,7 @@ class DDIM(Sampler):
     def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> dict[str, Float64[np.ndarray, " S"]]:
         ratio = (1 - schedule.alpha_bar_prev) / (1 - schedule.alpha_bar)
         sigma = self.eta * np.sqrt(ratio * (1 - schedule.alpha_bar / schedule.alpha_bar_prev))  # equation 16
-        return {"alpha_bar_prev": schedule.alpha_bar_prev, "sigma": sigma}
+        return {"sigma": sigma}
 
     def _next_x(self, at: Any, step: _Step) -> Float[Array, "b C H W"]:
         """x = √abar' x_0 + √(1 − abar' − σ²) eps + σ z, with eps = (x_t − √abar x_0) / √(1 − abar)."""
@@ -220,7 +268,7 @@ class DDIM(Sampler):
 class DPMSolverPP(Sampler):
     """DPM-Solver++(2M), the multistep solver of second order (Lu et al. 2022, arXiv 2211.01095, algorithm 2).
 
-    The first and the last step are of first order.
+    The first and the last step are of first order. There is no ILVR: it would extrapolate over what that has changed.
 
     Args:
         num_steps: how many timesteps to visit; all of them where None.

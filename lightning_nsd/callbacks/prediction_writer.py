@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info
@@ -14,10 +13,9 @@ from lightning_nsd.data.datamodule import EpisodeDataModule
 from lightning_nsd.data.episodes import EpisodeBatch
 from lightning_nsd.data.transforms import to_bytes
 from lightning_nsd.errors import UserError
-from lightning_nsd.files.whole_file import whole_file
 from lightning_nsd.messages import reason
 from lightning_nsd.module import FewShotDiffusion
-from lightning_nsd.pictures import to_image, write_picture
+from lightning_nsd.pictures import to_image, write_npz, write_picture
 from lightning_nsd.processes.group import Processes
 from lightning_nsd.runs.folder import PREDICTION_FOLDER
 
@@ -69,7 +67,10 @@ class PredictionWriter(Callback):
     def on_predict_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         processes = Processes(trainer.strategy)
         if self.npz and self._drawn:
-            self._together(processes, lambda: write_npz(self._folder, torch.cat(self._drawn)))
+            images = torch.cat(self._drawn)  # (n, C, H, W)
+            n, channels, height, width = images.shape
+            path = self._folder / f"samples_{n}x{height}x{width}x{channels}.npz"
+            self._together(processes, lambda: write_npz(path, images))
         number = sum(len(images) for images in self._drawn)
         rank_zero_info(f"{number} images, one of each episode's class: {self._folder}")
 
@@ -89,17 +90,6 @@ class PredictionWriter(Callback):
         for found in processes.gather_objects(message):
             if found:
                 raise UserError(found)
-
-
-def write_npz(folder: Path, images: Tensor) -> None:
-    """Bytes `(n, C, H, W)` as guided-diffusion's file.
-
-    Raises:
-        OSError: it cannot be written.
-    """
-    array = images.permute(0, 2, 3, 1).numpy()  # (n, H, W, C)
-    with whole_file(folder / f"samples_{'x'.join(map(str, array.shape))}.npz") as file:
-        np.savez(file, array)
 
 
 def unused(folder: Path) -> Path:

@@ -1,36 +1,30 @@
 """`python -m lightning_nsd sample`: a few pictures of anything in, new ones of the same kind out."""
 
-import inspect
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
 
 import torch
 from torch import Tensor
 from tqdm import tqdm
 
 from lightning_nsd.checkpoints.loading import load_checkpoint
-from lightning_nsd.checkpoints.settings import describe
 from lightning_nsd.checkpoints.trusted_classes import as_names
 from lightning_nsd.commands.function_cli import run_function
+from lightning_nsd.commands.npz_option import check_npz_place, write_npz_option
 from lightning_nsd.commands.sample_files import check_places, write_samples
+from lightning_nsd.commands.sampler_options import SamplerName, choose_sampler
 from lightning_nsd.data.decoding import decode_image, named, size_of
 from lightning_nsd.data.image_tree import SUFFIXES
 from lightning_nsd.data.regular_file import read_regular
-from lightning_nsd.data.transforms import to_unit_range
-from lightning_nsd.diffusion.sampler import SAMPLERS, Sampler
+from lightning_nsd.data.transforms import to_bytes, to_unit_range
+from lightning_nsd.diffusion.sampler import Sampler
 from lightning_nsd.errors import UserError
 from lightning_nsd.model.class_embedding import ClassEmbedding
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.rng import Stream, device_generator
-from lightning_nsd.settings.numbers import Guidance, Images, Seed, Timestep, Timesteps
+from lightning_nsd.settings.numbers import Factor, Guidance, Images, Seed, Timestep, Timesteps
 
 IMAGES_AT_ONCE = 64
-
-if TYPE_CHECKING:
-    SamplerName = str
-else:
-    SamplerName = Literal[tuple(SAMPLERS)]  # the command line's choices
 
 
 def sample(
@@ -42,6 +36,9 @@ def sample(
     steps: Timesteps | None = None,
     guidance: Guidance | None = None,
     guidance_interval: list[Timestep] | None = None,
+    ilvr_factor: Factor | None = None,
+    ilvr_until: Timestep | None = None,
+    npz: Path | None = None,
     seed: Seed = 0,
     allow: str | list[str] | None = None,
     autoencoder: Path | None = None,
@@ -59,6 +56,11 @@ def sample(
         guidance: scale w of classifier-free guidance, instead of that of the model's sampler.
         guidance_interval: the first and the last timestep that are guided, such as [200, 800], instead of those of
             the model's sampler.
+        ilvr_factor: N of ILVR: what is drawn has the means of blocks of N × N pixels of the pictures, one after the
+            other; a model without encoder draws from examples so.
+        ilvr_until: the last timestep after whose step that is seen to.
+        npz: also write the images to this file, `arr_0` uint8 `(num, H, W, C)` and `arr_1` the number of their class,
+            0, as guided-diffusion's scripts do. A file that is there already is not touched.
         seed: of all noise.
         allow: class paths that the checkpoint may name beside this package's own.
         autoencoder: folder of the autoencoder of a model of latents, if it is not where it was in training.
@@ -67,44 +69,19 @@ def sample(
         UserError: something that cannot be read, or that does not go with the model.
     """
     check_places(out)
+    check_npz_place(npz)
     model = load_checkpoint(ckpt_path, as_names(allow), autoencoder).to("cuda" if torch.cuda.is_available() else "cpu")
     if isinstance(model.model.encoder, ClassEmbedding):
         raise UserError(
             f"{model.model.encoder.knows} It draws from numbers of classes, and not from pictures: in Python, "
             "lightning_nsd.load(...).sample(torch.tensor([0]), num)."
         )
-    chosen = choose_sampler(model, sampler, steps, guidance, guidance_interval)
+    chosen = choose_sampler(model, sampler, steps, guidance, guidance_interval, ilvr_factor, ilvr_until)
     images = read_support(support, model.image_size, model.channels).to(model.device)  # (n, C, H, W)
-    write_samples(images, new_images(model, images, num, chosen, seed), out)
-
-
-def choose_sampler(
-    model: FewShotDiffusion,
-    name: str | None,
-    steps: int | None,
-    guidance: float | None,
-    guidance_interval: Sequence[int] | None = None,
-) -> Sampler:
-    """The model's own sampler, changed where something else is asked for.
-
-    Raises:
-        UserError: more steps than the model's diffusion has, or an interval that is none.
-    """
-    own = model.sampler
-    kind = type(own) if name is None else SAMPLERS[name]
-    settings = describe(own)["init_args"]
-    if kind is not type(own):  # which timesteps suit it is another question for another sampler
-        settings.pop("spacing", None)
-        settings = {key: value for key, value in settings.items() if key in inspect.signature(kind).parameters}
-    if steps is not None:
-        settings.update(num_steps=steps, timesteps=None)
-    if guidance is not None:
-        settings["guidance"] = guidance
-    if guidance_interval is not None:
-        settings["guidance_interval"] = guidance_interval
-    chosen = kind(**settings)
-    chosen.chain(model.diffusion)
-    return chosen
+    samples = new_images(model, images, num, chosen, seed)
+    write_samples(images, samples, out)
+    if npz is not None:
+        write_npz_option(npz, to_bytes(samples), torch.zeros(num, dtype=torch.int64))
 
 
 def read_support(folder: Path, image_size: int, channels: int) -> Tensor:

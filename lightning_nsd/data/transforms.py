@@ -1,7 +1,12 @@
-"""Image arithmetic on whole batches: value ranges, flips, and the eight symmetries of the square."""
+"""Image arithmetic on whole batches: value ranges, sizes and colours, flips, and the eight symmetries of the square."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
+
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of red, green and blue in grey (ITU-R BT.601), as Pillow has them."""
+_FITTED_AT_ONCE = 1024  # as floats an image takes four times its memory
 
 
 def to_unit_range(images: Tensor) -> Tensor:
@@ -12,6 +17,32 @@ def to_unit_range(images: Tensor) -> Tensor:
 def to_bytes(images: Tensor) -> Tensor:
     """Float -1…1 → uint8 0…255, clipped and rounded (not truncated), same shape."""
     return ((images.clamp(-1.0, 1.0) + 1.0) * 127.5).round().to(torch.uint8)
+
+
+def fit_images(images: Tensor, image_size: int, channels: int) -> Tensor:
+    """Square images in another size and other channels.
+
+    Resized by bicubic interpolation, which averages where it makes an image smaller. Grey becomes RGB by repeating it,
+    RGB becomes grey by its luma.
+
+    Args:
+        images: uint8 `(M, C, H, W)`, grey or RGB.
+        image_size: of the result.
+        channels: of the result, 1 or 3.
+
+    Returns:
+        uint8 `(M, channels, image_size, image_size)`.
+    """
+    return torch.cat([_fit(part, image_size, channels) for part in images.split(_FITTED_AT_ONCE)])
+
+
+def _fit(images: Tensor, image_size: int, channels: int) -> Tensor:
+    values = images.float()
+    if values.shape[1] > channels:
+        values = (values * torch.tensor(LUMA)[:, None, None]).sum(dim=1, keepdim=True)  # (m, 1, H, W)
+    if values.shape[-1] != image_size:
+        values = F.interpolate(values, (image_size, image_size), mode="bicubic", antialias=True)  # (m, C, size, size)
+    return values.round().clamp(0, 255).to(torch.uint8).expand(-1, channels, -1, -1)
 
 
 def flip_horizontally(images: Tensor, flipped: Tensor) -> Tensor:

@@ -16,10 +16,11 @@ from jaxtyping import Float, Int, Int64
 from torch import Tensor
 
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion, learned_log_variance
+from lightning_nsd.diffusion.ilvr import Reference, refine
 from lightning_nsd.diffusion.schedule import Schedule
 from lightning_nsd.diffusion.spacing import Spacing, spaced_timesteps
 from lightning_nsd.errors import UserError
-from lightning_nsd.settings.numbers import Fraction, Guidance, Timestep, Timesteps, bounded, shown
+from lightning_nsd.settings.numbers import Factor, Fraction, Guidance, Timestep, Timesteps, bounded, shown
 from lightning_nsd.tables.step_table import StepTable
 from lightning_nsd.xla.device import run_recorded
 
@@ -39,10 +40,13 @@ class Sampler:
             evenly in log signal-to-noise ratio (`log_snr`).
         guidance_interval: the first and the last timestep that are guided, both included; all where None. Guidance at
             much noise costs variety, and at little noise does nothing (Kynkäänniemi et al. 2024, arXiv 2404.07724).
+        ilvr_factor: N of ILVR, which holds what is drawn to a reference image: after every step the means of blocks of
+            N × N pixels are those of the reference, noised as far (Choi et al. 2021, arXiv 2108.02938). None: no ILVR.
+        ilvr_until: the last timestep after whose step that is done; 0: after all.
 
     Raises:
         UserError: both or impossible `num_steps` and `timesteps`, a number out of its bounds, an unknown spacing,
-            a guidance_interval that is none.
+            a guidance_interval that is none, ilvr_until without ilvr_factor.
     """
 
     _takes_learned_variance = False  # a network's own, in place of the table's noise
@@ -55,6 +59,8 @@ class Sampler:
         clip: bool = True,
         spacing: Spacing = "linspace",
         guidance_interval: Sequence[Timestep] | None = None,
+        ilvr_factor: Factor | None = None,
+        ilvr_until: Timestep = 0,
     ) -> None:
         if num_steps is not None and timesteps is not None:
             raise UserError("sampler: give num_steps or timesteps, not both.")
@@ -65,19 +71,32 @@ class Sampler:
                 f"sampler.guidance_interval is {shown(guidance_interval)}; it must be two timesteps, the first and the "
                 "last that are guided, such as [200, 800]."
             )
+        if ilvr_until and ilvr_factor is None:
+            raise UserError(f"sampler.ilvr_until is {ilvr_until}, but there is no ILVR without sampler.ilvr_factor.")
         self.num_steps = num_steps
         self.timesteps = timesteps
         self.guidance = guidance
         self.clip = clip
         self.spacing = spacing
         self.guidance_interval = guidance_interval
+        self.ilvr_factor = ilvr_factor
+        self.ilvr_until = ilvr_until
 
     def chain(self, diffusion: GaussianDiffusion) -> Int64[np.ndarray, " S"]:
         """The timesteps of the diffusion that are visited, increasing.
 
         Raises:
-            UserError: more steps than there are, or timesteps out of order or range.
+            UserError: more steps than there are, timesteps out of order or range, or an `ilvr_until` after all of them.
         """
+        chain = self._chain(diffusion)
+        if self.ilvr_until > chain[-1]:
+            raise UserError(
+                f"sampler.ilvr_until is {self.ilvr_until}, but the chain starts at timestep {chain[-1]}: no step would "
+                "be held to the reference."
+            )
+        return chain
+
+    def _chain(self, diffusion: GaussianDiffusion) -> Int64[np.ndarray, " S"]:
         total = diffusion.num_steps
         if self.timesteps is not None:
             chain = np.asarray(self.timesteps, dtype=np.int64)
@@ -89,6 +108,17 @@ class Sampler:
             raise UserError(f"sampler.num_steps is {num_steps}, but the diffusion has only {total} (num_steps).")
         return spaced_timesteps(self.spacing, diffusion.tables.schedule, num_steps)
 
+    def check_image_size(self, image_size: int) -> None:
+        """Whether images of a size can be drawn.
+
+        Raises:
+            UserError: their side is no multiple of `ilvr_factor`.
+        """
+        if self.ilvr_factor is not None and image_size % self.ilvr_factor:
+            raise UserError(
+                f"sampler.ilvr_factor is {self.ilvr_factor}; it must divide the {image_size} pixels of an image's side."
+            )
+
     @abstractmethod
     def table(self, schedule: Schedule, diffusion: GaussianDiffusion) -> StepTable:
         """The weights of every step, over the schedule of the visited timesteps."""
@@ -99,6 +129,7 @@ class Sampler:
         network: Network,
         x_T: Float[Tensor, "b C H W"],
         noise: Callable[[int], Float[Tensor, "b C H W"]],
+        reference: Reference | None = None,
     ) -> Iterator[Float[Tensor, "b C H W"]]:
         """Every x of the chain after `x_T`, in order; the last is the sample, in about [-1, 1].
 
@@ -106,14 +137,21 @@ class Sampler:
             network: x_t and t to the output, guidance included.
             x_T: where the chain starts.
             noise: gives the noise of step k; asked for only where it has a weight.
+            reference: of ILVR, where there is an `ilvr_factor`.
+
+        Raises:
+            UserError: an `ilvr_factor` that does not divide the images, or is without reference; and see `chain`.
         """
         chain = self.chain(diffusion)
+        self.check_image_size(x_T.shape[-1])
+        if self.ilvr_factor is not None and reference is None:
+            raise UserError("sampler.ilvr_factor needs reference images, and there are none.")
         schedule = diffusion.tables.schedule.subset(chain)
         table = self.table(schedule, diffusion)
-        columns = [*table, schedule.alpha_bar[::-1]]
+        columns = [*table, schedule.alpha_bar[::-1], schedule.alpha_bar_prev[::-1]]
         if self._takes_learned_variance and diffusion.variance == "learned":
             columns += [schedule.log_betas[::-1], schedule.posterior_log_variance_clipped[::-1]]
-        numbers = torch.from_numpy(np.stack(columns, axis=1)).to(x_T.dtype)  # (S, 5 or 7)
+        numbers = torch.from_numpy(np.stack(columns, axis=1)).to(x_T.dtype)  # (S, 6 or 8)
         times = torch.from_numpy(chain[::-1].copy())  # (S,)
         x, x_0_before = x_T, torch.zeros_like(x_T)
         run_recorded(x.device)
@@ -121,7 +159,9 @@ class Sampler:
             with torch.no_grad():
                 # A step's numbers cross to the device one step at a time, and as vectors: under XLA a row taken out of
                 # a table there is another graph for every row, and so is a scalar that is 0 or 1.
-                by_x, by_x_0, by_before, by_noise, alpha_bar, *log_variances = numbers[k].to(x.device).unbind()
+                by_x, by_x_0, by_before, by_noise, alpha_bar, next_alpha_bar, *log_variances = (
+                    numbers[k].to(x.device).unbind()
+                )
                 output = network(x, times[k : k + 1].to(x.device).expand(len(x)))
                 prediction, v = diffusion.split(output)
                 x_0 = diffusion.predict_x_0(x, prediction, alpha_bar)
@@ -132,6 +172,11 @@ class Sampler:
                     if log_variances:
                         by_noise = (0.5 * learned_log_variance(v, *log_variances)).exp()  # type: ignore[arg-type]
                     following = following + by_noise * noise(k)
+                if reference is not None and self.ilvr_factor is not None and times[k] >= self.ilvr_until:
+                    y = next_alpha_bar.sqrt() * reference.images
+                    if k + 1 < len(chain):
+                        y = y + (1 - next_alpha_bar).sqrt() * reference.noise(k)
+                    following = refine(following, y, self.ilvr_factor)
                 x, x_0_before = following, x_0
                 run_recorded(x.device)
             yield x
@@ -142,9 +187,10 @@ class Sampler:
         network: Network,
         x_T: Float[Tensor, "b C H W"],
         noise: Callable[[int], Float[Tensor, "b C H W"]],
+        reference: Reference | None = None,
     ) -> Float[Tensor, "b C H W"]:
         """The last x of `trajectory`."""
-        return deque(self.trajectory(diffusion, network, x_T, noise), maxlen=1).pop()
+        return deque(self.trajectory(diffusion, network, x_T, noise, reference), maxlen=1).pop()
 
 
 def _is_interval(value: object) -> bool:
@@ -179,6 +225,8 @@ class DDIM(Sampler):
         clip: clip the predicted x_0 to [-1, 1] at every step.
         spacing: which timesteps `num_steps` are: `linspace`, `trailing` or `log_snr`.
         guidance_interval: the first and the last timestep that are guided, both included; all where None.
+        ilvr_factor: N of ILVR; no ILVR where None.
+        ilvr_until: the last timestep after whose step an image is held to its reference; 0: after all.
     """
 
     def __init__(
@@ -190,9 +238,12 @@ class DDIM(Sampler):
         clip: bool = True,
         spacing: Spacing = "linspace",
         guidance_interval: Sequence[Timestep] | None = None,
+        ilvr_factor: Factor | None = None,
+        ilvr_until: Timestep = 0,
     ) -> None:
+        of_ilvr = (ilvr_factor, ilvr_until)
         super().__init__(
-            num_steps if timesteps is None else None, timesteps, guidance, clip, spacing, guidance_interval
+            num_steps if timesteps is None else None, timesteps, guidance, clip, spacing, guidance_interval, *of_ilvr
         )
         self.eta = eta
 
@@ -212,7 +263,7 @@ class DPMSolverPP(Sampler):
 
     The first and the last step are of first order. The others extrapolate over the step before them, which is far off
     where a step is much longer in log signal-to-noise ratio than the one before it: so `log_snr`, where all are
-    equally long, is the default.
+    equally long, is the default. It would extrapolate over what ILVR has changed: there is none.
 
     Args:
         num_steps: how many timesteps to visit; all of them where None.

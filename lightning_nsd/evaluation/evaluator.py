@@ -56,6 +56,8 @@ class Evaluator:
         settings: see there.
         on_round: called before every round of batches, by all processes; may raise to stop the evaluation.
         on_row: called on rank 0 with the report after every class.
+        on_images: called on rank 0 with the number of a class in the report's table, and its images as bytes
+            `(n, C, H, W)`, once they are drawn; not where any of them could not be.
     """
 
     def __init__(
@@ -63,11 +65,13 @@ class Evaluator:
         settings: EvaluationSettings,
         on_round: Callable[[], object] = lambda: None,
         on_row: Callable[[Report], object] = lambda report: None,
+        on_images: Callable[[int, torch.Tensor], object] = lambda number, images: None,
     ) -> None:
         self.settings = settings
         self.comparison = Comparison(settings)
         self.on_round = on_round
         self.on_row = on_row
+        self.on_images = on_images
         self.show_progress = True
         self._said: set[str] = set()
 
@@ -90,8 +94,8 @@ class Evaluator:
         """Whether the model can be sampled from as the settings ask, for classes of some splits.
 
         Raises:
-            UserError: impossible steps, guidance for a model without a null context, or classes that are held out for
-                one that knows those of training alone.
+            UserError: impossible steps, guidance for a model without a null context, an ILVR that does not fit, or
+                classes that are held out for one that knows those of training alone.
         """
         encoder = module.model.encoder
         if isinstance(encoder, ClassEmbedding) and set(splits) != {"train"}:
@@ -100,6 +104,7 @@ class Evaluator:
             has_null_context = module.model.null_context is not None
             check_guidance(self.settings.sampler.guidance, has_null_context, "fid.sampler.guidance")
             self.settings.sampler.chain(module.diffusion)  # impossible steps are an error at once
+            self.settings.sampler.check_image_size(module.image_size)
 
     @torch.no_grad()
     def run(
@@ -170,12 +175,19 @@ class Evaluator:
             left = sum(population.n > 0 for population in populations)
             for completed in generator.generate(image_set, populations, sets, split, processes):
                 waiting += completed
+                self._hand_over(part, completed)
                 while len(waiting) >= processes.size or (waiting and len(waiting) == left):
                     now, waiting = waiting[: processes.size], waiting[processes.size :]
                     left -= len(now)
                     rows += self._rows(part, now, sets, means)
                     if processes.rank == 0:
                         self.on_row(report)
+
+    def _hand_over(self, part: _Part, generated: Sequence[GeneratedImages]) -> None:
+        for each in generated:
+            is_class = len(part.populations[each.population].classes) == 1  # and no mixture
+            if part.processes.rank == 0 and is_class and not each.error:
+                self.on_images(each.population, each.images)
 
     def _class_means(self, part: _Part) -> dict[int, torch.Tensor]:
         """Each class's mean feature, by the number of its population; the processes share the work."""

@@ -43,6 +43,7 @@ GAUSSIAN, LOSS, SCHEDULES, SAMPLERS, SPACING = (
     "diffusion/sampler.py",
     "diffusion/spacing.py",
 )
+ILVR = "diffusion/ilvr.py"
 FRECHET, KERNEL = "metrics/frechet.py", "metrics/kernel.py"
 ORIGINALITY, RECOGNISABILITY = "metrics/originality.py", "metrics/recognisability.py"
 CONFIDENCE = "metrics/confidence.py"
@@ -269,6 +270,11 @@ MUTANTS = (
     Mutant(SAMPLERS, "if self.clip:", "if not self.clip:", "step", (SAMPLER,)),
     Mutant(SAMPLERS, 'spacing: Spacing = "log_snr"', 'spacing: Spacing = "linspace"', "DPM-Solver++", (TRUTH,)),
     Mutant(SAMPLERS, "half_inverse_r[1:-1] = h", "half_inverse_r[1:-1] = 0 * h", "DPM-Solver++", (TRUTH,)),
+    Mutant(ILVR, "unflatten(3, (-1, factor))", "unflatten(3, (factor, -1))", "ilvr", (SAMPLER,)),
+    Mutant(ILVR, "x - low_pass(x, factor) + low_pass(y", "x + low_pass(y", "ilvr", (SAMPLER,)),
+    Mutant(ILVR, "query % n", "query // n", "ilvr", (SAMPLER,)),
+    Mutant(SAMPLERS, "schedule.alpha_bar_prev[::-1]]", "schedule.alpha_bar[::-1]]", "ilvr", (SAMPLER,)),
+    Mutant(SAMPLERS, ">= self.ilvr_until", "> self.ilvr_until", "ilvr", (SAMPLER,)),
     Mutant(SPACING, "total / count * np", "(total - 1) / count * np", "step", (SAMPLER,)),
     Mutant(SPACING, "min(falling[-1], -FIRST_LEVEL)", "falling[-1]", "step", (SAMPLER,)),
     Mutant(SPACING, "np.maximum.accumulate(nearest - rank) + rank", "nearest", "increase", (SAMPLER,)),

@@ -2,7 +2,6 @@
 
 from typing import Any, NamedTuple
 
-import jax.numpy as jnp
 import numpy as np
 import torch
 
@@ -14,8 +13,8 @@ from lightning_nsd.data.transforms import to_unit_range
 from lightning_nsd.model.guidance import guided_network
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.rng import Stream, generator
-from parity_tests.pair import to_numpy
-from parity_tests.rungs.sampler import start_and_noise
+from parity_tests.pair import to_jax, to_numpy
+from parity_tests.rungs.sampler import reference_noise, references, start_and_noise
 from parity_tests.tolerances import Dtype
 
 HELD_OUT: Split = "val"
@@ -54,15 +53,18 @@ def sample_both(
 ) -> Samples:
     """`num` images of each support set `(k, n_shot, C, H, W)`, with the config's sampler and the moving averages."""
     k, _, *image = support.shape
-    x_T, noise = start_and_noise((k * num, *image), len(ours.sampler.chain(ours.diffusion)), dtype)
+    shape, steps = (k * num, *image), len(ours.sampler.chain(ours.diffusion))
+    x_T, noise = start_and_noise(shape, steps, dtype)
+    of_reference = None if ours.sampler.ilvr_factor is None else reference_noise(shape, steps, dtype)
+    reference = references(torch.from_numpy(support), num, of_reference)
     with torch.no_grad():
         network = guided_network(
             ours.evaluation_model, torch.from_numpy(support), num, ours.sampler.guidance, ours.sampler.guidance_interval
         )
         left = ours.sampler.sample(
-            ours.diffusion, network, torch.from_numpy(x_T), lambda step: torch.from_numpy(noise[step])
+            ours.diffusion, network, torch.from_numpy(x_T), lambda step: torch.from_numpy(noise[step]), reference
         )
     theirs.model.eval()
     trajectory = make_sampler(theirs.model, theirs.diffusion, theirs.sampler, num)
-    right = trajectory(ema_params, jnp.asarray(support), jnp.asarray(x_T), jnp.asarray(noise))[-1]
+    right = trajectory(ema_params, *map(to_jax, (support, x_T, noise, of_reference)))[-1]
     return Samples(*(to_numpy(side).reshape(k, num, *image) for side in (left, right)))

@@ -3,7 +3,9 @@
 import csv
 import json
 
+import numpy as np
 import pytest
+import yaml
 
 from lightning_nsd.commands.evaluate import evaluate
 from tests.cli.conftest import TINY
@@ -20,6 +22,18 @@ def trained(nsd, tmp_path):
     assert "fd_glyphnet of 2 classes (test) at step 2" in said
     assert "val/fd_glyphnet/mean" in said
     return tmp_path / "run"
+
+
+@pytest.fixture
+def unconditional(nsd, tmp_path):
+    """A checkpoint of a model without encoder, and the run's folder is its own."""
+    status, said = nsd("fit", *TINY, "--trainer.max_steps=1", "--trainer.limit_val_batches=0",
+                       "--trainer.num_sanity_val_steps=0", "--trainer.default_root_dir=free", "--model.encoder=null",
+                       "--model.spatial_context=null", "--model.denoiser.conditioning=none",
+                       "--model.context_dropout=0", "--model.sampler.guidance=1",
+                       "--fid.sampler.guidance=1")  # fmt: skip
+    assert status == 0, said
+    return tmp_path / "free" / "last.ckpt"
 
 
 def table(root, split):
@@ -41,6 +55,41 @@ def test_options_come_before_those_of_the_run(trained, nsd, tmp_path):
     found = table(tmp_path / "other", "test")
     assert found["distance"] == "fd_means"
     assert [row["n"] for row in found["classes"]] == [7, 7, 7]
+
+
+def test_a_model_without_encoder_is_held_to_support_sets_by_the_options_that_sample_has(unconditional, nsd, tmp_path):
+    drawn = {}
+    for name, options in (("free", []), ("held", ["--ilvr-factor=4", "--ilvr-until=0"])):
+        status, said = nsd("evaluate", "--ckpt_path", unconditional, "--out", name, "--npz", f"{name}.npz", "--steps=3",
+                           "--sampler=ddpm", *options)  # fmt: skip
+        assert status == 0, said
+        with np.load(tmp_path / f"{name}.npz", allow_pickle=False) as found:
+            drawn[name], labels = found["arr_0"], found["arr_1"]
+        assert drawn[name].dtype == np.uint8 and drawn[name].shape == (8, 8, 8, 1)
+        assert labels.tolist() == [0] * 4 + [1] * 4
+    settings = [table(tmp_path / name, "test")["sampler"] for name in drawn]
+    assert [each["class_path"].rpartition(".")[2] for each in settings] == ["DDPM", "DDPM"]
+    assert [each["init_args"]["num_steps"] for each in settings] == [3, 3]
+    assert [each["init_args"]["ilvr_factor"] for each in settings] == [None, 4]
+    assert drawn["held"].mean() > drawn["free"].mean() + 20  # letters are mostly paper, and nothing has been learnt
+
+
+def test_classes_of_another_data_set_are_drawn_in_the_size_and_colours_of_the_model(unconditional, nsd, tmp_path):
+    make_classes(tmp_path / "photos", {"a": 6, "b": 6, "c": 6})
+    arguments = {"root": str(tmp_path / "photos"), "image_size": 12, "channels": 3, "n_shot": 3, "val_fraction": 0.3,
+                 "test_fraction": 0.4}  # fmt: skip
+    other = {"data": {"class_path": "ClassFolder", "init_args": arguments}, "fid": {"extractor": "glyphnet"}}
+    (tmp_path / "other.yaml").write_text(yaml.safe_dump(other))
+    with pytest.warns(UserWarning, match="8 pixels and 1 channels, .*other.yaml reads images of 12 and 3: ") as warned:
+        status, said = nsd("evaluate", "--ckpt_path", unconditional, "--config=other.yaml", "--out=moved", "--steps=2",
+                           "--num-samples=5", "--npz=moved.npz")  # fmt: skip
+    assert status == 0, said
+    assert len([each for each in warned if "reads images" in str(each.message)]) == 1
+    rows = table(tmp_path / "moved", "test")["classes"]
+    assert {row["class"] for row in rows} < {"a", "b", "c"}
+    assert all(row["n"] == 5 and row["fd_glyphnet"] > 0 for row in rows)
+    with np.load(tmp_path / "moved.npz", allow_pickle=False) as found:
+        assert found["arr_0"].shape == (5 * len(rows), 8, 8, 1)
 
 
 def test_the_command_line_evaluates_the_split_of_its_command(trained, nsd, tmp_path):

@@ -140,6 +140,12 @@ def checkpoint(made: Path, nsd: Run) -> None:
         shutil.copy(made / "runs" / "glyphs" / "last.ckpt", made / "last.ckpt")
 
 
+def unconditional() -> Command:
+    """The command that trains the unconditional model."""
+    (command,) = (c for c in starting_with("python", "-m", "lightning_nsd", "fit") if "unconditional.yaml" in c.words)
+    return command
+
+
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Small configs under the names of shipped ones, for commands without options for the model. Undoes exactness."""
@@ -171,6 +177,10 @@ def shortened(arguments: Sequence[str]) -> list[str]:
 @pytest.mark.usefixtures("checkpoint")
 def test_a_command_of_the_package_runs(command: Command, nsd: Run) -> None:
     arguments = command.words[3:]
+    if "runs/unconditional/last.ckpt" in arguments:
+        fit = unconditional().words[3:]
+        status, said = nsd(*fit, *shortened(fit))
+        assert status == 0, said
     if command.notebook or command.environment:  # on a TPU, or compiled for a minute: see tests/xla
         status, said = nsd(*arguments, "--print_config")
         assert "default_root_dir: " in said
@@ -316,8 +326,7 @@ def test_the_readme_is_short_and_links_to_every_other_page() -> None:
 
 
 def test_the_unconditional_baseline_has_distances(nsd: Run) -> None:
-    (command,) = (c for c in starting_with("python", "-m", "lightning_nsd", "fit") if "unconditional.yaml" in c.words)
-    status, said = nsd(*command.words[3:], "--trainer.max_steps=1", "--trainer.val_check_interval=1",
+    status, said = nsd(*unconditional().words[3:], "--trainer.max_steps=1", "--trainer.val_check_interval=1",
                        "--trainer.callbacks=null", "--data.batch_size=1", "--data.eval_episodes=1",
                        "--data.image_size=8", "--fid.num_samples=4", "--fid.classes=1", "--fid.splits=[val]",
                        "--fid.sampler.num_steps=2", "--model.denoiser.model_channels=8",

@@ -1,6 +1,15 @@
+import numpy as np
 import torch
+from PIL import Image
 
-from lightning_nsd.data.transforms import apply_symmetries, flip_horizontally, symmetry_table, to_bytes, to_unit_range
+from lightning_nsd.data.transforms import (
+    apply_symmetries,
+    fit_images,
+    flip_horizontally,
+    symmetry_table,
+    to_bytes,
+    to_unit_range,
+)
 
 
 def test_bytes_survive_the_way_to_floats_and_back() -> None:
@@ -13,6 +22,24 @@ def test_bytes_survive_the_way_to_floats_and_back() -> None:
 def test_to_bytes_rounds_and_clips() -> None:
     levels = torch.tensor([10.4, 10.6, -3.0, 300.0])
     assert to_bytes(levels / 127.5 - 1).tolist() == [10, 11, 0, 255]
+
+
+def test_colours_become_grey_as_pillow_does_it_and_grey_is_repeated() -> None:
+    colours = torch.randint(256, (5, 3, 6, 6), generator=torch.Generator().manual_seed(0)).to(torch.uint8)
+    grey = fit_images(colours, 6, 1)
+    for image, found in zip(colours, grey, strict=True):
+        expected = np.asarray(Image.fromarray(image.permute(1, 2, 0).numpy()).convert("L"), np.int16)
+        assert np.abs(found[0].numpy() - expected).max() <= 1
+    assert torch.equal(fit_images(grey, 6, 3), grey.expand(-1, 3, -1, -1))
+    assert torch.equal(fit_images(colours, 6, 3), colours)
+
+
+def test_images_are_resized_and_averaged_where_they_become_smaller() -> None:
+    stripes = torch.tensor([0, 255], dtype=torch.uint8).repeat(1, 1, 32, 16)  # (1, 1, 32, 32)
+    assert (fit_images(stripes, 8, 1)[..., 2:-2].float() - 127.5).abs().max() < 10
+    for size in (5, 48):
+        assert torch.equal(fit_images(torch.full((2, 1, 16, 16), 77, dtype=torch.uint8), size, 3),
+                           torch.full((2, 3, size, size), 77, dtype=torch.uint8))  # fmt: skip
 
 
 def test_symmetries_are_eight_different_permutations_and_the_first_changes_nothing() -> None:

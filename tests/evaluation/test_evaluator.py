@@ -166,6 +166,16 @@ def test_the_classes_may_be_a_list_or_a_seeded_number():
     assert chosen[0] == chosen[1] != chosen[2]
 
 
+def test_the_images_of_classes_are_handed_over_by_their_row_and_those_of_mixtures_are_not():
+    evaluator, handed = make_evaluator(mixture_samples=20), {}
+    evaluator.on_images = handed.__setitem__
+    report = run(evaluator, {"a": 12, "alone": 1, "b": 5})
+    assert {number: (report.rows[number].name, len(images)) for number, images in handed.items()} == {
+        0: ("a", 12), 2: ("b", 5),
+    }  # fmt: skip
+    assert all(torch.equal(report.rows[number].strip, images[:8]) for number, images in handed.items())
+
+
 def test_mixtures_are_of_the_training_and_of_the_held_out_classes():
     report = run(make_evaluator(mixture_samples=20), {"a": 12, "b": 16})
     assert [(row.name, row.available, row.n) for row in report.mixture] == [

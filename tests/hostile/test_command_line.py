@@ -11,7 +11,7 @@ from PIL import Image
 
 from lightning_nsd import cli
 from lightning_nsd.checkpoints.io import read_checkpoint, write_atomically
-from lightning_nsd.commands.sample import choose_sampler
+from lightning_nsd.commands.sampler_options import choose_sampler
 from lightning_nsd.diffusion.sampler import DDIM, SAMPLERS
 from tests.cli.conftest import TINY
 from tests.conftest import make_model
@@ -48,6 +48,7 @@ def here(tmp_path, run):
         write_pictures(tmp_path / kind / "a", 3)
     (tmp_path / "run.ckpt").write_bytes((run / "last.ckpt").read_bytes())
     (tmp_path / "file").write_text("a file")
+    (tmp_path / "mine.npz").write_text("another file")
     (tmp_path / "folder.png").mkdir()
     (tmp_path / "photo.png").write_bytes((tmp_path / "support" / "0.png").read_bytes())
     write_pictures(tmp_path / "album", 0)
@@ -73,6 +74,14 @@ REFUSED = [
     ((*SAMPLE, "--steps=1001"), ("1001", "1000")),
     *(((*SAMPLE, f"--guidance={value}"), ("guidance",)) for value in (".nan", ".inf", "-.inf", "1e400", "1e30", "x")),
     *(((*SAMPLE, f"--guidance_interval={value}"), ("guidance_interval",)) for value in ("[5]", "[3,1]", "[-1,5]", "x")),
+    *(((*SAMPLE, f"--ilvr_factor={value}"), ("ilvr_factor", "whole number")) for value in (1, 2.5)),
+    ((*SAMPLE, "--sampler=ddim", "--ilvr_factor=16"), ("ilvr_factor is 16; it must divide the 8 pixels",)),
+    ((*SAMPLE, "--sampler=ddim", "--ilvr_factor=2", "--ilvr_until=1000"), ("ilvr_until is 1000", "timestep 999")),
+    ((*SAMPLE, "--sampler=ddim", "--ilvr_until=5"), ("ilvr_until", "without", "ilvr_factor")),
+    ((*SAMPLE, "--ilvr_factor=2", "--sampler=dpm++"), ("ilvr_factor", "DPMSolverPP", "ddim")),
+    ((*SAMPLE, "--npz=grid.zip"), ("grid.zip", ".npz")),
+    ((*SAMPLE, "--npz=file/x.npz"), ("file/x.npz", "Not a directory")),
+    ((*SAMPLE, "--npz=mine.npz"), ("mine.npz", "there already")),
     *(((*SAMPLE, f"--seed={value}"), ("seed",)) for value in (-1, 10**30, "x", 0.5)),
     ((*SAMPLE, "--sampler=euler"), ("euler", "ddim")),
     ((*SAMPLE, "--support=none"), ("none", "no pictures")),
@@ -97,7 +106,6 @@ REFUSED = [
     *(((*CONVERT, f"--output={LONG}{suffix}"), ("File name too long",)) for suffix in ("", ".ckpt", ".safetensors")),
     (("convert", "--input=nosuch.ckpt", "--output=x"), ("nosuch.ckpt",)),
     ((*EVALUATE, "--config=nosuch.yaml"), ("nosuch.yaml", "glyphs.yaml")),
-    ((*EVALUATE, "--config=glyphs.yaml"), ("16", "8", "--config")),
     ((*EVALUATE, "--config=wandb.yaml"), ("wandb.yaml", "data")),
     ((*EVALUATE, "--config=file"), ("file",)),
     ((*EVALUATE, "--config=folder.png"), ("folder.png",)),
@@ -105,6 +113,14 @@ REFUSED = [
     ((*EVALUATE, "--out=file"), ("file", "Not a directory")),
     ((*EVALUATE, "--out=/dev/full"), ("/dev/full", "Not a directory")),
     ((*EVALUATE, "--image_size=8"), ("image_size",)),
+    ((*EVALUATE, "--steps=1001"), ("1001", "1000")),
+    ((*EVALUATE, "--guidance_interval=[5]"), ("guidance_interval",)),
+    ((*EVALUATE, "--sampler=euler"), ("euler", "ddim")),
+    ((*EVALUATE, "--sampler=ddim", "--ilvr_factor=3"), ("ilvr_factor is 3; it must divide the 8 pixels",)),
+    ((*EVALUATE, "--npz=mine.npz"), ("mine.npz", "there already")),
+    ((*FOLDERS, "--sampler=ddim", "--steps=3", "--guidance=2"), ("--sampler, --steps, --guidance", "checkpoint")),
+    ((*FOLDERS, "--ilvr_factor=2", "--ilvr_until=1"), ("--ilvr_factor, --ilvr_until", "checkpoint")),
+    ((*FOLDERS, "--npz=x.npz", "--guidance_interval=[1,2]"), ("--guidance_interval, --npz", "checkpoint")),
     ((*FOLDERS, "--out=file"), ("file", "Not a directory")),
     ((*FOLDERS, f"--out={LONG}"), ("File name too long",)),
     ((*FOLDERS, "--config=glyphs.yaml"), ("--config",)),

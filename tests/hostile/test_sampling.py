@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from lightning_nsd.commands.sample import choose_sampler
+from lightning_nsd.commands.sampler_options import choose_sampler
 from lightning_nsd.diffusion.sampler import DDIM
 from lightning_nsd.errors import UserError
 from tests.cli.conftest import TINY
@@ -31,12 +31,25 @@ INTERVALS = ("[]", "[5]", "5", "[3,1]", "[1,2,3]", "[-1,5]", "[.nan,2]", "[0,1e1
         *(("timesteps", value) for value in ("[3,3]", "[-1,5]", "[0.5]", "[1000]", "[]")),
         *(("guidance_interval", value) for value in INTERVALS),
         *(("spacing", value) for value in ("karras", "1", "[linspace]")),
+        *(("ilvr_factor", value) for value in ("1", "3")),
+        *(("ilvr_until", value) for value in ("-1", "5")),
     ],
 )
 def test_settings_of_a_sampler_that_cannot_be_meant_name_the_setting(place, name, value, answer):
-    steps = ("--model.sampler.num_steps=null", "--fid.sampler=DDIM", "--fid.sampler.num_steps=null")
+    steps = (
+        "--model.sampler=DDIM",
+        "--model.sampler.num_steps=null",
+        "--fid.sampler=DDIM",
+        "--fid.sampler.num_steps=null",
+    )
     given = answer("fit", *TINY, *steps, f"--{place}.{name}={value}", "--trainer.max_steps=1")
     assert_refused(given, f"sampler.{name}")
+
+
+@pytest.mark.parametrize("place", ["model.sampler", "fid.sampler"])
+def test_a_solver_that_has_no_ilvr_says_so(place, answer):
+    given = answer("fit", *TINY, f"--{place}=DPMSolverPP", f"--{place}.ilvr_factor=2", "--trainer.max_steps=1")
+    assert_refused(given, "ilvr_factor")
 
 
 def test_what_sample_is_not_asked_to_change_is_as_the_checkpoint_has_it():

@@ -97,6 +97,17 @@ def test_a_run_does_not_go_on_with_another_autoencoder_and_does_from_another_pla
     assert read_checkpoint(tmp_path / "c" / "last.ckpt")["global_step"] == 2
 
 
+@pytest.mark.parametrize("encoder_input", ["latents", "images"])
+def test_ilvr_holds_latents_to_those_of_the_examples_where_the_encoder_sees_them(autoencoder, encoder_input, randn):
+    module = latent_model(autoencoder, encoder_input=encoder_input).eval()
+    support, sampler = randn(1, 3, 3, 8, 8).float().clamp(-1, 1), DDIM(2, ilvr_factor=2)
+    if encoder_input == "images":
+        with pytest.raises(UserError, match="is shown others"):
+            module.sample(support, 1, sampler=sampler)
+    else:
+        assert module.sample(support, 1, torch.Generator().manual_seed(0), sampler).shape == (1, 1, 3, 8, 8)
+
+
 def test_an_autoencoder_is_not_named_for_a_model_without_one(tmp_path):
     run(tmp_path, 1, make_model())
     with pytest.raises(UserError, match="draws images"):
