@@ -8,7 +8,9 @@ from parity_tests.tolerances import DTYPES, Dtype
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize(
-    "group", [op.tokens_and_images, op.embeddings, op.layer_types, op.formulas], ids=lambda group: group.__name__
+    "group",
+    [op.tokens_and_images, op.embeddings, op.layer_types, op.formulas, op.bits],
+    ids=lambda group: group.__name__,
 )
 def test_every_operation_agrees(group: object, dtype: Dtype) -> None:
     checks = list(group(dtype))  # type: ignore[operator]
