@@ -80,7 +80,7 @@ def episode_terms(
     steps = step_bits(diffusion, output, x_0, x_t, times).reshape(s, n)
     if kl is None:
         return EpisodeTerms(steps, jnp.zeros_like(steps))
-    dimensions = math.prod(model.encoder.context_shape(n - 1 if model.leave_one_out else n))
+    dimensions = math.prod(model.context_noise_shape(n) or ())
     return EpisodeTerms(steps, dimensions * kl.reshape(s, n) / images[0].size)
 
 

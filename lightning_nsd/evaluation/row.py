@@ -6,6 +6,7 @@ from torch import Tensor
 
 from lightning_nsd.metrics.distances import NAN, Distances
 from lightning_nsd.metrics.originality import Originality
+from lightning_nsd.training.episode_bits import Bits
 
 
 class Row(NamedTuple):
@@ -20,6 +21,8 @@ class Row(NamedTuple):
         recognised_real: the same of real images.
         originality: of the features; NaN for images whose examples are not known.
         pixels: the same of the pixels.
+        bits: bits per dimension of real images of the class; NaN where they were not asked for.
+        bits_images: of how many images; whole episodes.
         reason: why nothing can be said, else empty.
         failed: something raised; unlike a class that is too small.
         strip: the first generated images, bytes `(k, C, H, W)`.
@@ -33,6 +36,8 @@ class Row(NamedTuple):
     recognised_real: float = NAN
     originality: Originality = Originality()
     pixels: Originality = Originality()
+    bits: Bits = Bits()
+    bits_images: int = 0
     reason: str = ""
     failed: bool = False
     strip: Tensor | None = None

@@ -6,7 +6,15 @@ from typing import Any
 from lightning_nsd.diffusion.sampler import Sampler
 from lightning_nsd.errors import UserError
 from lightning_nsd.extractors import check_name
-from lightning_nsd.settings.numbers import Batch, Classes, MixtureSamples, Samples, bounded
+from lightning_nsd.settings.numbers import (
+    Batch,
+    BitsSamples,
+    BitsTimesteps,
+    Classes,
+    MixtureSamples,
+    Samples,
+    bounded,
+)
 
 
 @bounded("fid")
@@ -28,6 +36,10 @@ class EvaluationSettings:
         sampler: instead of the model's own.
         mixture_samples: also one distance over all training classes together (`mixture_in`), and one over all classes
             of the split (`mixture_out`), with so many images each; 10,000 is the paper's number, 0 computes none.
+        bits_samples: also the bits per dimension of so many real images of each class, in whole episodes of n_shot + 1;
+            0 computes none.
+        bits_timesteps: visit so many timesteps of the diffusion for these, drawn anew for every episode, and say how
+            far off that may be; all where None.
         strict: raise instead of counting what failed.
         cache_dir: folder for features of real images; the user's cache folder where None.
 
@@ -44,6 +56,8 @@ class EvaluationSettings:
     extractor_args: dict[str, Any] | None = None
     sampler: Sampler | None = None
     mixture_samples: MixtureSamples = 0
+    bits_samples: BitsSamples = 0
+    bits_timesteps: BitsTimesteps | None = None
     strict: bool = False
     cache_dir: str | None = None
 

@@ -49,8 +49,8 @@ def bits_terms(pair: Pair, inputs: Inputs) -> Check:
         run_recorded(pair.device)
     right = their_bits.episode_terms(pair.theirs, pair.diffusion, *map(to_jax, (images, t, noise, xi)))._asdict()
     right["prior"] = their_likelihood.prior_bits(pair.diffusion, to_jax(images))
-    found = ({name: to_numpy(value) for name, value in side.items()} for side in (left, right))
-    return Check("loss", "bits per dimension, terms", pair.dtype, errors_of(*found))
+    a, b = ({name: to_numpy(value) for name, value in side.items()} for side in (left, right))
+    return Check("loss", "bits per dimension, terms", pair.dtype, errors_of(a, b))
 
 
 def bits_of(strata: ModuleType, bits: ModuleType, steps: int, count: int | None) -> dict[str, Any]:
