@@ -46,6 +46,7 @@ FRECHET, KERNEL = "metrics/frechet.py", "metrics/kernel.py"
 ORIGINALITY, RECOGNISABILITY = "metrics/originality.py", "metrics/recognisability.py"
 CONFIDENCE = "metrics/confidence.py"
 LAYOUT = "convert/jax_layout.py"
+LIKELIHOOD, STRATA = "diffusion/likelihood.py", "diffusion/strata.py"
 
 MUTANTS = (
     # model
@@ -241,6 +242,22 @@ MUTANTS = (
     Mutant(LOSS, "0.5 * (-1.0 - difference", "0.5 * (1.0 - difference", "KL", (OP,)),
     Mutant(LOSS, "torch.where(t == 0, likelihood, kl)", "kl", "bound", (OP,)),
     Mutant(LOSS, "x_0 < -0.999", "x_0 < -9.0", "likelihood", (OP,)),
+    Mutant(GAUSSIAN, "x_0.clamp(-1.0, 1.0)", "x_0.clamp(-2.0, 2.0)", "bits of a step", (OP,)),
+    Mutant(LIKELIHOOD, "clip=True", "clip=False", "bits of a step", (OP,)),
+    Mutant(LIKELIHOOD, "(x_0.square() - 1.0)", "x_0.square()", "bits of the prior", (OP,)),
+    Mutant(STRATA, "sizes * (sizes - counts)", "sizes * sizes", "error", (MODEL,)),
+    Mutant(STRATA, "np.maximum(counts - 1, 1)", "counts", "error", (MODEL,)),
+    Mutant(STRATA, "(sizes * means).sum()", "means.sum()", "total", (MODEL,)),
+    Mutant(STRATA, "1 + 2 * rank)", "1 + rank)", "", (MODEL,)),
+    Mutant("training/episode_bits.py", "share * _at_each", "_at_each", "context", (MODEL,)),
+    Mutant("training/episode_bits.py", "total + of_prior + kl", "total + of_prior", "total", (MODEL,)),
+    Mutant(
+        "training/episode_bits.py",
+        "estimate_sum(strata, of_steps + of_context)",
+        "estimate_sum(strata, of_steps)",
+        "total",
+        (MODEL,),
+    ),
     # samplers
     Mutant(SAMPLERS, "sigma = self.eta * np.sqrt", "sigma = 0.0 * np.sqrt", "step", (SAMPLER,)),
     Mutant(SAMPLERS, "1.0 - previous - sigma**2", "1.0 - previous", "step", (SAMPLER,)),

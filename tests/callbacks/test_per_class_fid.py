@@ -244,7 +244,7 @@ def test_an_interrupted_evaluation_leaves_a_checkpoint_and_a_readable_partial_ta
 
 def test_training_is_the_same_to_the_bit_with_an_evaluation_every_ten_steps(tmp_path):
     run(tmp_path / "plain", 20)
-    callback = make_callback(splits=["val", "train"], mixture_samples=10)
+    callback = make_callback(splits=["val", "train"], mixture_samples=10, bits_samples=2, bits_timesteps=5)
     torch.manual_seed(123)
     run(tmp_path / "watched", 20, callbacks=[callback], limit_val_batches=1.0, val_check_interval=10)
     assert_same_end(tmp_path / "plain", tmp_path / "watched")
