@@ -79,6 +79,8 @@ COLUMNS = (
     Column("pixel_originality", attrgetter("pixels.originality"), average=mean),
     Column("pixel_diversity", attrgetter("pixels.diversity"), average=mean),
     PIXEL_COPIES,
+    Column("inception_score", attrgetter("scores.inception_score"), ".4g", mean, wide=True, optional=True),
+    Column("sfid", attrgetter("scores.sfid"), ".4g", mean, wide=True, optional=True),
     BITS,
     BITS_ERROR,
     Column("bits_prior", attrgetter("bits.prior"), average=mean, optional=True),

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from lightning_nsd.metrics.distances import NAN, Distances
+from lightning_nsd.metrics.inception_scores import InceptionScores
 from lightning_nsd.metrics.originality import Originality
 from lightning_nsd.training.episode_bits import Bits
 
@@ -21,6 +22,7 @@ class Row(NamedTuple):
         recognised_real: the same of real images.
         originality: of the features; NaN for images whose examples are not known.
         pixels: the same of the pixels.
+        scores: Inception score and sFID; NaN where they were not asked for.
         bits: bits per dimension of real images of the class; NaN where they were not asked for.
         bits_images: of how many images; whole episodes.
         reason: why nothing can be said, else empty.
@@ -36,6 +38,7 @@ class Row(NamedTuple):
     recognised_real: float = NAN
     originality: Originality = Originality()
     pixels: Originality = Originality()
+    scores: InceptionScores = InceptionScores()
     bits: Bits = Bits()
     bits_images: int = 0
     reason: str = ""

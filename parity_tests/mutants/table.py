@@ -46,6 +46,7 @@ FRECHET, KERNEL = "metrics/frechet.py", "metrics/kernel.py"
 ORIGINALITY, RECOGNISABILITY = "metrics/originality.py", "metrics/recognisability.py"
 CONFIDENCE = "metrics/confidence.py"
 LAYOUT = "convert/jax_layout.py"
+SCORES = "metrics/inception_scores.py"
 LIKELIHOOD, STRATA = "diffusion/likelihood.py", "diffusion/strata.py"
 
 MUTANTS = (
@@ -339,6 +340,10 @@ MUTANTS = (
     Mutant(RECOGNISABILITY, "(len(real) * mean - real) / (len(real) - 1)", "mean[None]", "recognis", (METRIC,)),
     Mutant(RECOGNISABILITY, "to_others.min(dim=1)", "to_others.max(dim=1)", "recognis", (METRIC,)),
     Mutant(RECOGNISABILITY, "_part(generated, mean[None], others)", "_part(real, mean[None], others)", "", (METRIC,)),
+    Mutant(SCORES, "- math.log(len(own))", "", "Inception score", (METRIC,)),
+    Mutant(SCORES, "(own.exp() * (own - log_mean))", "(own.exp() * own)", "Inception score", (METRIC,)),
+    Mutant(SCORES, "min(SPLITS, n // LEAST_IMAGES)", "min(1, n // LEAST_IMAGES)", "Inception score", (METRIC,)),
+    Mutant(SCORES, "real[: len(generated), classes:]", "real[-len(generated) :, classes:]", "sFID", (METRIC,)),
     Mutant("metrics/distances.py", "used = real[:n]", "used = real[-n:]", "class", (METRIC,)),
     Mutant("extractors/extractor.py", "antialias=True", "antialias=False", "resizing", (METRIC,)),
     Mutant(
