@@ -52,11 +52,15 @@ def inception_score(logits: Float[Array | np.ndarray, "n k"]) -> float:
     order = np.random.RandomState(SPLIT_SEED).permutation(n)
     borders = [part * n // parts for part in range(1, parts)]
     with jax.enable_x64(True):
-        p = jax.nn.softmax(jnp.asarray(logits, jnp.float64), axis=1)
-        scores = [
-            jnp.exp(_entropy(p[rows].mean(axis=0)) - _entropy(p[rows]).mean()) for rows in np.split(order, borders)
-        ]
-        return float(jnp.stack(scores).mean())
+        logits = np.asarray(logits, np.float64)
+        return float(np.mean([_score(jnp.asarray(logits[rows])) for rows in np.split(order, borders)]))
+
+
+@jax.jit
+def _score(logits: jax.Array) -> jax.Array:
+    """Of one part `(m, k)`."""
+    p = jax.nn.softmax(logits, axis=1)
+    return jnp.exp(_entropy(p.mean(axis=0)) - _entropy(p).mean())
 
 
 def _entropy(p: jax.Array) -> jax.Array:
