@@ -29,6 +29,7 @@ class Stream(IntEnum):
     EVAL_SUPPORT = 10
     EVAL_REAL = 11
     EVAL_IMAGES = 12
+    EVAL_BITS = 13
 
 
 def mix(*key: int) -> int:

@@ -60,7 +60,7 @@ class Ladder:
             "op": lambda: op.summary(self.options.dtype),
             "module": lambda: module.summary(module.check(self.pair, self.pair.inputs(self.options.batch))),
             "model": lambda: model.check(self.pair, self.pair.inputs(self.options.batch)),
-            "loss": lambda: loss.check(self.pair, self.pair.inputs(self.options.batch)),
+            "loss": self._loss,
             "sampler": self._sampler,
             "step": self._step,
             "metric": self._metric,
@@ -76,6 +76,11 @@ class Ladder:
     def _schedule(self) -> Iterator[Check]:
         diffusion = self.pair.ours.diffusion
         yield schedule.summary(diffusion.schedule, diffusion.num_steps, self.options.dtype)
+
+    def _loss(self) -> Iterator[Check]:
+        inputs = self.pair.inputs(self.options.batch)
+        yield from loss.check(self.pair, inputs)
+        yield from loss.bits(self.pair, inputs)
 
     def _step(self) -> Iterator[Check]:
         return step.check(self.pair, self.options.steps, self.config.gradient_clip, self.options.batch)

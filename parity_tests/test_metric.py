@@ -11,6 +11,7 @@ import torch
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
 from jax_reference.metrics import distances as their_distances
+from jax_reference.metrics import inception_scores as their_scores
 from jax_reference.metrics import originality as their_originality
 from jax_reference.metrics import recognisability as their_recognisability
 from jax_reference.metrics.frechet import check_features, frechet_distance
@@ -20,7 +21,9 @@ from jax_reference.written_out.inception import InceptionV3
 from jax_reference.written_out.inception_blocks import max_pool
 from jax_reference.written_out.resize import resize_like_tensorflow1
 from lightning_nsd.extractors import Extractor
+from lightning_nsd.extractors.inception import ClassAndSpatialFeatures
 from lightning_nsd.metrics import distances as our_distances
+from lightning_nsd.metrics import inception_scores as our_scores
 from lightning_nsd.metrics import originality as our_originality
 from lightning_nsd.metrics import recognisability as our_recognisability
 from parity_tests.check import Check
@@ -37,7 +40,7 @@ RECOGNISABILITIES = [(our_recognisability, torch.from_numpy), (their_recognisabi
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_resizing_distances_and_readings_agree(dtype: Dtype) -> None:
-    for check in (metric.resizing(dtype), *metric.distances(dtype), *metric.readings(dtype)):
+    for check in (metric.resizing(dtype), *metric.distances(dtype), *metric.scores(dtype), *metric.readings(dtype)):
         check.require()
 
 
@@ -96,6 +99,15 @@ def test_both_sides_refuse_to_read_the_same(rows: int, add: float, message: str)
         for sets in ((real[:rows] + add, generated, others), (real, generated[:rows] + add, others)):
             with pytest.raises(ValueError, match=message):
                 module.recognisability(*map(convert, sets))
+
+
+@pytest.mark.parametrize(("module", "convert"), [(our_scores, torch.from_numpy), (their_scores, to_jax)])
+def test_scores_of_too_few_images_are_nan_and_of_no_numbers_an_error(module: ModuleType, convert: Any) -> None:
+    some = convert(np.zeros((499, 499)))
+    assert np.isnan(module.measure_scores(some, some, 9)).tolist() == [True, False]
+    assert np.isnan(module.spatial_frechet_distance(some, some))
+    with pytest.raises(ValueError, match="not finite"):
+        module.inception_score(convert(np.full((500, 3), np.nan)))
 
 
 @pytest.mark.parametrize("distance", [frechet_distance, kernel_distance])
@@ -186,6 +198,23 @@ def test_different_images_have_different_features(inceptions: Inceptions) -> Non
     with torch.no_grad():
         first, second = inceptions[0](torch.from_numpy(metric.images(32)))
     assert (first - second).std() > 0.1 * first.std()
+
+
+def test_class_scores_and_spatial_features_are_the_networks_own(inceptions: Inceptions) -> None:
+    """Its last layer without bias, and seven channels of the block that the reference is held to above."""
+    network: Any = inceptions[0].network
+    given, seen = torch.from_numpy(metric.images(32)), []
+    hook = network.Mixed_6d.branch1x1.register_forward_hook(lambda _, inputs, output: seen.append(output))
+    network.features_list = ["logits_unbiased"]
+    with torch.no_grad():
+        found = ClassAndSpatialFeatures(network)(given)
+        network.features_list = ["2048"]
+        pooled = network(given)
+    hook.remove()
+    assert found.shape == (2, our_scores.CLASSES + 2023)
+    torch.testing.assert_close(found[:, : our_scores.CLASSES], pooled @ network.fc.weight.T)
+    assert torch.equal(found[:, our_scores.CLASSES :], seen[0][:, :7].flatten(1))
+    assert seen[0].shape == (2, 192, 17, 17)
 
 
 def test_inceptions_features_agree_in_single_precision() -> None:

@@ -25,7 +25,14 @@ def test_network_loss_and_every_gradient_agree(name: str) -> None:
 def test_they_agree_in_single_precision(name: str) -> None:
     pair = Pair(cases.EVERY_MODULE[name], "float32", compiled=True)
     inputs = pair.inputs()
-    for check in (*model.check(pair, inputs), *loss.check(pair, inputs)):
+    for check in (*model.check(pair, inputs), *loss.check(pair, inputs), *loss.bits(pair, inputs)):
+        check.require()
+
+
+@pytest.mark.parametrize("name", ["SetViT-mean-time-film-Variational-DiT", "ViT-slots-joint-Variational"])
+def test_the_bits_of_an_episode_with_a_context_drawn_at_every_timestep_agree(name: str) -> None:
+    pair = Pair(cases.COMBINATIONS[name])
+    for check in loss.bits(pair, pair.inputs()):
         check.require()
 
 
@@ -33,7 +40,7 @@ def test_padded_images_agree() -> None:
     settings = {**cases.SMALL_DIT, "image_size": 28, "channels": 1}
     pair = Pair(settings, compiled=True)
     inputs = pair.inputs()
-    for check in (*model.check(pair, inputs), *loss.check(pair, inputs)):
+    for check in (*model.check(pair, inputs), *loss.check(pair, inputs), *loss.bits(pair, inputs)):
         check.require()
 
 

@@ -20,3 +20,9 @@ def test_every_operation_agrees(group: object, dtype: Dtype) -> None:
 def test_likelihoods_agree() -> None:
     for check in (*op.likelihoods("float64"), *op.bound_at_the_first_step("float64")):
         check.require()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_bits_agree(dtype: Dtype) -> None:
+    for check in op.bits(dtype):
+        check.require()

@@ -123,11 +123,15 @@ class GaussianDiffusion:
         return Gaussian(mean, self._at("posterior_log_variance_clipped", t, x_t))
 
     def p_mean_variance(
-        self, output: Float[Array, "b C_out H W"], x_t: Float[Array, "b C H W"], t: Int[Array, " b"]
+        self, output: Float[Array, "b C_out H W"], x_t: Float[Array, "b C H W"], t: Int[Array, " b"], clip: bool = False
     ) -> Gaussian:
-        """p(x_{t-1} | x_t) from the network's output; x_0 is not clipped, as in the variational bound."""
+        """p(x_{t-1} | x_t) from the network's output.
+
+        Args:
+            clip: clip the predicted x_0 to [-1, 1]; not in the loss, which would have no gradient there.
+        """
         prediction, v = self.split(output)
         x_0 = self.predict_x_0(x_t, prediction, self._at("alpha_bar", t, x_t))
-        q = self.posterior(x_0, x_t, t)
+        q = self.posterior(jnp.clip(x_0, -1, 1) if clip else x_0, x_t, t)
         large = self._at("large_log_variance", t, x_t)
         return Gaussian(q.mean, self.log_variance(v, self._at("log_betas", t, x_t), q.log_variance, large))

@@ -38,6 +38,28 @@ def discretized_log_likelihood(x_0: Float[Array, "*shape"], p: Gaussian) -> Floa
     return jnp.log(jnp.maximum(inside, 1e-12))
 
 
+def bound_term(
+    diffusion: GaussianDiffusion,
+    p: Gaussian,
+    x_0: Float[Array, "b C H W"],
+    x_t: Float[Array, "b C H W"],
+    t: Int[Array, " b"],
+) -> Float[Array, " b"]:
+    """KL(q(x_{t-1} | x_t, x_0) ‖ p), or −log p(x_0 | x_t) at t = 0, per image in bits per dimension.
+
+    Ho et al. 2020, equation 5.
+
+    Args:
+        p: p(x_{t-1} | x_t).
+    """
+    nats = jnp.where(
+        t == 0,
+        -mean_flat(discretized_log_likelihood(x_0, p)),
+        mean_flat(normal_kl(diffusion.posterior(x_0, x_t, t), p)),
+    )
+    return nats / math.log(2.0)
+
+
 def variational_bound(
     diffusion: GaussianDiffusion,
     output: Float[Array, "b C_out H W"],
@@ -51,13 +73,7 @@ def variational_bound(
     """
     channels = x_0.shape[1]
     frozen = output.at[:, :channels].set(jax.lax.stop_gradient(output[:, :channels]))
-    p = diffusion.p_mean_variance(frozen, x_t, t)
-    nats = jnp.where(
-        t == 0,
-        -mean_flat(discretized_log_likelihood(x_0, p)),
-        mean_flat(normal_kl(diffusion.posterior(x_0, x_t, t), p)),
-    )
-    return nats / math.log(2.0)
+    return bound_term(diffusion, diffusion.p_mean_variance(frozen, x_t, t), x_0, x_t, t)
 
 
 def diffusion_loss_terms(

@@ -127,6 +127,8 @@ def evaluate(
     elif ckpt_path is None and real_dir is not None and generated_dir is not None:
         root = out or Path()
         chosen = EvaluationSettings(sampler=None, strict=False, **settings)  # no options of the command
+        if chosen.bits_samples:
+            raise UserError("--bits_samples is for a checkpoint: bits per dimension are a model's, not of its images.")
         check_place(root / DISTANCE_FOLDER / CSV_FILE, "--out")
         report = compare_folders(real_dir, generated_dir, chosen, image_size, _device())
     else:

@@ -130,12 +130,22 @@ class GaussianDiffusion:
         return Gaussian(mean, at("posterior_log_variance_clipped", t, x_t))
 
     def p_mean_variance(
-        self, output: Float[Tensor, "b C_out H W"], x_t: Float[Tensor, "b C H W"], t: Int[Tensor, " b"]
+        self,
+        output: Float[Tensor, "b C_out H W"],
+        x_t: Float[Tensor, "b C H W"],
+        t: Int[Tensor, " b"],
+        clip: bool = False,
     ) -> Gaussian:
-        """p(x_{t-1} | x_t) from the network's output; x_0 is not clipped, as in the variational bound."""
+        """p(x_{t-1} | x_t) from the network's output.
+
+        Args:
+            clip: clip the predicted x_0 to [-1, 1]; not in the loss, which would have no gradient there.
+        """
         at = self.tables.at
         prediction, v = self.split(output)
         x_0 = self.predict_x_0(x_t, prediction, at("alpha_bar", t, x_t))
+        if clip:
+            x_0 = x_0.clamp(-1.0, 1.0)
         mean, small = self.posterior(x_0, x_t, t)
         log_variance = self.log_variance(v, at("log_betas", t, x_t), small, at("large_log_variance", t, x_t))
         return Gaussian(mean, log_variance)

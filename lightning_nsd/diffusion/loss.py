@@ -41,6 +41,25 @@ def discretized_log_likelihood(x_0: Float[Tensor, "*shape"], p: Gaussian) -> Flo
     return torch.where(x_0 < -0.999, log_first, torch.where(x_0 > 0.999, log_last, log_inside))
 
 
+def bound_term(
+    diffusion: GaussianDiffusion,
+    p: Gaussian,
+    x_0: Float[Tensor, "b C H W"],
+    x_t: Float[Tensor, "b C H W"],
+    t: Int[Tensor, " b"],
+) -> Float[Tensor, " b"]:
+    """KL(q(x_{t-1} | x_t, x_0) ‖ p), or −log p(x_0 | x_t) at t = 0, per image in bits per dimension.
+
+    Ho et al. 2020, equation 5.
+
+    Args:
+        p: p(x_{t-1} | x_t).
+    """
+    kl = mean_flat(normal_kl(diffusion.posterior(x_0, x_t, t), p))
+    likelihood = -mean_flat(discretized_log_likelihood(x_0, p))
+    return torch.where(t == 0, likelihood, kl) / math.log(2.0)
+
+
 def variational_bound(
     diffusion: GaussianDiffusion,
     output: Float[Tensor, "b C_out H W"],
@@ -54,9 +73,7 @@ def variational_bound(
     """
     prediction, v = output.chunk(2, dim=1)
     p = diffusion.p_mean_variance(torch.cat([prediction.detach(), v], dim=1), x_t, t)
-    kl = mean_flat(normal_kl(diffusion.posterior(x_0, x_t, t), p))
-    likelihood = -mean_flat(discretized_log_likelihood(x_0, p))
-    return torch.where(t == 0, likelihood, kl) / math.log(2.0)
+    return bound_term(diffusion, p, x_0, x_t, t)
 
 
 def diffusion_loss_terms(

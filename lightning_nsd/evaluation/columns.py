@@ -16,6 +16,12 @@ def mean(values: Iterable[float]) -> float:
     return statistics.fmean(finite) if finite else NAN
 
 
+def error_of_mean(errors: Iterable[float]) -> float:
+    """The standard error of a mean from those of its K independent parts, √(Σ e²) / K; NaN if none is finite."""
+    finite = [error for error in errors if math.isfinite(error)]
+    return math.hypot(*finite) / len(finite) if finite else NAN
+
+
 class Column(NamedTuple):
     """One column.
 
@@ -27,6 +33,7 @@ class Column(NamedTuple):
         average: makes one number of the classes' values; None where there is none.
         by_class: whether loggers get every class's value, under the column's name; else they get the average alone,
             under the distance's.
+        optional: left out of a report where no class has a value.
     """
 
     name: str
@@ -35,6 +42,7 @@ class Column(NamedTuple):
     average: Callable[[Iterable[float]], float] | None = None
     by_class: bool = False
     wide: bool = False
+    optional: bool = False
 
 
 FID = Column("fid", attrgetter("distances.fid"), ".4g", mean, by_class=True)
@@ -48,6 +56,8 @@ ORIGINALITY = Column("originality", attrgetter("originality.originality"), ".3g"
 DIVERSITY = Column("diversity", attrgetter("originality.diversity"), ".3g", mean, wide=True)
 COPIES = Column("copies", attrgetter("originality.copies"), average=mean)
 PIXEL_COPIES = Column("pixel_copies", attrgetter("pixels.copies"), average=mean)
+BITS = Column("bits", attrgetter("bits.total"), ".4g", mean, by_class=True, wide=True, optional=True)
+BITS_ERROR = Column("bits_error", attrgetter("bits.error"), "", error_of_mean, by_class=True, optional=True)
 COLUMNS = (
     Column("class", attrgetter("name"), "s"),
     Column("images", attrgetter("available")),
@@ -69,5 +79,13 @@ COLUMNS = (
     Column("pixel_originality", attrgetter("pixels.originality"), average=mean),
     Column("pixel_diversity", attrgetter("pixels.diversity"), average=mean),
     PIXEL_COPIES,
+    Column("inception_score", attrgetter("scores.inception_score"), ".4g", mean, wide=True, optional=True),
+    Column("sfid", attrgetter("scores.sfid"), ".4g", mean, wide=True, optional=True),
+    BITS,
+    BITS_ERROR,
+    Column("bits_prior", attrgetter("bits.prior"), average=mean, optional=True),
+    Column("bits_decoder", attrgetter("bits.decoder"), average=mean, optional=True),
+    Column("bits_context", attrgetter("bits.context"), average=mean, optional=True),
+    Column("bits_images", lambda row: row.bits_images or NAN, optional=True),
     Column("reason", attrgetter("reason")),
 )

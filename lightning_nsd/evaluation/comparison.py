@@ -12,9 +12,10 @@ from lightning_nsd.evaluation.populations import Population
 from lightning_nsd.evaluation.report import Report
 from lightning_nsd.evaluation.row import Row
 from lightning_nsd.evaluation.settings import EvaluationSettings
-from lightning_nsd.extractors import Extractor, build_extractor, distance_name, kernel_name
+from lightning_nsd.extractors import Extractor, build_extractor, build_score_extractor, distance_name, kernel_name
 from lightning_nsd.extractors.extractor import BATCH_SIZE
 from lightning_nsd.extractors.feature_cache import FeatureCache
+from lightning_nsd.metrics.inception_scores import LEAST_IMAGES, InceptionScores, measure_scores
 from lightning_nsd.metrics.originality import measure_originality
 from lightning_nsd.metrics.recognisability import recognisability
 
@@ -47,6 +48,7 @@ class Comparison:
         self.failures = Failures(settings.strict)
         self.cache = FeatureCache(settings.cache_dir)
         self._extractor: Extractor | None = None
+        self._score_extractor: Extractor | None = None
 
     def extractor(self) -> Extractor:
         """The extractor, loaded at the first call.
@@ -57,6 +59,17 @@ class Comparison:
         if self._extractor is None:
             self._extractor = build_extractor(self.settings.extractor, self.settings.extractor_args)
         return self._extractor
+
+    def _scores(self, real: Tensor, generated: Tensor, device: torch.device) -> InceptionScores:
+        """NaN for too few images, whose scores are not computed."""
+        n = len(generated)
+        if n < LEAST_IMAGES:
+            return InceptionScores()
+        if self._score_extractor is None:
+            self._score_extractor = build_score_extractor(self.settings.extractor_args)
+        of_real = self.cache.features(self._score_extractor, real[:n], device, BATCH_SIZE)
+        of_generated = self._score_extractor.features(generated, device, BATCH_SIZE)
+        return measure_scores(of_real, of_generated)
 
     @property
     def num_features(self) -> int | None:
@@ -110,6 +123,8 @@ class Comparison:
         metric.update(real, real=True)
         metric.update(generated, real=False)
         found: dict[str, Any] = {"distances": metric.compute()}
+        if self.settings.inception_scores:
+            found["scores"] = self._scores(real, generated, device)
         (of_real,), (of_generated,) = metric.real, metric.generated
         if others is not None:
             found["recognised"], found["recognised_real"] = recognisability(of_real, of_generated, others)

@@ -11,6 +11,7 @@ from lightning_nsd.checkpoints.settings import describe
 from lightning_nsd.data.datamodule import SPLITS, EpisodeDataModule, Split
 from lightning_nsd.data.image_set import ImageSet
 from lightning_nsd.errors import UserError
+from lightning_nsd.evaluation.bits import BitsMeter, check_bits, choose_bits_episodes
 from lightning_nsd.evaluation.comparison import Comparison, Examples
 from lightning_nsd.evaluation.generate import GeneratedImages, ImageGenerator
 from lightning_nsd.evaluation.populations import (
@@ -28,6 +29,7 @@ from lightning_nsd.model.class_embedding import ClassEmbedding
 from lightning_nsd.model.guidance import check_guidance
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.processes.group import Processes
+from lightning_nsd.training.episode_bits import Bits
 
 COPY_ALARM = 0.1
 """Part of a class's images that may be copies unsaid: among real images there are twins, whose fonts hardly differ."""
@@ -91,7 +93,7 @@ class Evaluator:
         return class_populations(image_set, left_out, chosen, self.settings, data.n_shot)
 
     def check(self, module: FewShotDiffusion, splits: Sequence[Split]) -> None:
-        """Whether the model can be sampled from as the settings ask, for classes of some splits.
+        """Whether the model can be sampled from, and its bits be computed, as the settings ask, for some splits.
 
         Raises:
             UserError: impossible steps, guidance for a model without a null context, an ILVR that does not fit, or
@@ -100,6 +102,8 @@ class Evaluator:
         encoder = module.model.encoder
         if isinstance(encoder, ClassEmbedding) and set(splits) != {"train"}:
             raise UserError(f"{encoder.knows} Distances are of the train split (fid.splits, or evaluate's --split).")
+        if self.settings.bits_samples:
+            check_bits(module, self.settings.bits_timesteps)
         if self.settings.sampler is not None:
             has_null_context = module.model.null_context is not None
             check_guidance(self.settings.sampler.guidance, has_null_context, "fid.sampler.guidance")
@@ -120,7 +124,7 @@ class Evaluator:
         populations = self.populations(data, split)
         report = self.comparison.report(
             split, step, sampler=describe(self.settings.sampler or module.sampler), n_shot=module.n_shot,
-            batch_size=self.settings.batch_size, seed=data.eval_seed,
+            batch_size=self.settings.batch_size, seed=data.eval_seed, **self._bits_settings(),
         )  # fmt: skip
         self._warn_of_small(populations, split)
         messages = processes.gather_objects(self._load_extractor())
@@ -130,11 +134,13 @@ class Evaluator:
             report.rows = [Row(each.name, each.available, 0, reason=broken, failed=True) for each in populations]
         else:
             everything = module, data.eval_seed, processes
-            self._evaluate(_Part(populations, data.image_set(split), split, *everything), report, report.rows)
-            for name, part in self._mixtures(split):
-                image_set = data.image_set(part)
+            part = _Part(populations, data.image_set(split), split, *everything)
+            bits = self._measure_bits(part)
+            self._evaluate(part, report, report.rows, bits)
+            for name, of_split in self._mixtures(split):
+                image_set = data.image_set(of_split)
                 mixture = mixture_population(image_set, name, self.settings.mixture_samples)
-                self._evaluate(_Part([mixture], image_set, part, *everything), report, report.mixture)
+                self._evaluate(_Part([mixture], image_set, of_split, *everything), report, report.mixture, {})
         order = {population.name: number for number, population in enumerate(populations)}
         report.rows.sort(key=lambda row: order[row.name])
         report.complete = True
@@ -152,9 +158,31 @@ class Evaluator:
         """In distribution are the training classes, out of distribution those of the split that is evaluated."""
         return [("mixture_in", "train"), ("mixture_out", split)] if self.settings.mixture_samples else []
 
+    def _bits_settings(self) -> dict[str, object]:
+        """What bits depend on, where they are computed."""
+        names = ("bits_samples", "bits_timesteps") if self.settings.bits_samples else ()
+        return {name: getattr(self.settings, name) for name in names}
+
     # ---- one list of populations ----
 
-    def _evaluate(self, part: _Part, report: Report, rows: list[Row]) -> None:
+    def _measure_bits(self, part: _Part) -> dict[int, tuple[Bits, int]]:
+        """Bits per dimension and the images that they are of, by the number of the population."""
+        count, module, processes = self.settings.bits_samples, part.module, part.processes
+        episodes = choose_bits_episodes(
+            part.image_set, part.populations, module.n_shot + 1, count, part.seed, part.split
+        )
+        timesteps = self.settings.bits_timesteps or module.diffusion.num_steps
+        total = timesteps * sum(len(episode.images) for episode in episodes)
+        hidden = processes.rank > 0 or not self.show_progress or not total
+        with tqdm(total=total, unit="image", bar_format=_BAR, disable=hidden, leave=False) as bar:
+            meter = BitsMeter(
+                module, self.settings, part.seed, self.comparison.failures, self.on_round,
+                lambda number: bar.set_description(f"bits {part.split} {part.populations[number].name}"),
+                lambda images: bar.update(min(images * processes.size, total - bar.n)),
+            )  # fmt: skip
+            return meter.measure(part.image_set, episodes, processes)
+
+    def _evaluate(self, part: _Part, report: Report, rows: list[Row], bits: Mapping[int, tuple[Bits, int]]) -> None:
         """Generate the images of all populations, and compare as many at once as there are processes."""
         populations, image_set, split, module, seed, processes = part
         rows += [Row(each.name, each.available, 0, reason=each.reason) for each in populations if not each.n]
@@ -179,7 +207,7 @@ class Evaluator:
                 while len(waiting) >= processes.size or (waiting and len(waiting) == left):
                     now, waiting = waiting[: processes.size], waiting[processes.size :]
                     left -= len(now)
-                    rows += self._rows(part, now, sets, means)
+                    rows += self._rows(part, now, sets, means, bits)
                     if processes.rank == 0:
                         self.on_row(report)
 
@@ -206,11 +234,20 @@ class Evaluator:
         return {number: mean for found, _ in everybody for number, mean in found.items()}
 
     def _rows(
-        self, part: _Part, generated: Sequence[GeneratedImages], sets: SupportSets, means: Mapping[int, torch.Tensor]
+        self,
+        part: _Part,
+        generated: Sequence[GeneratedImages],
+        sets: SupportSets,
+        means: Mapping[int, torch.Tensor],
+        bits: Mapping[int, tuple[Bits, int]],
     ) -> list[Row]:
         """At most one population for each process; every process gets all rows."""
         processes = part.processes
-        mine = self._row(part, generated[processes.rank], sets, means) if processes.rank < len(generated) else None
+        mine = None
+        if processes.rank < len(generated):
+            mine = self._row(part, generated[processes.rank], sets, means)
+            of_class, images = bits.get(generated[processes.rank].population, (Bits(), 0))
+            mine = mine._replace(bits=of_class, bits_images=images)
         rows = [row for row in processes.gather_objects(mine) if row is not None]
         self.comparison.failures.raise_together(f"{row.name}: {row.reason}" for row in rows if row.failed)
         return rows

@@ -50,10 +50,18 @@ class Report:
         first, *more = column.name.split("_")
         return "_".join([{"fid": self.distance, "kid": self.kernel}.get(first, first), *more])
 
+    @property
+    def columns(self) -> list[Column]:
+        """Those of this report: an optional one stands in it where any class has a value."""
+        return [column for column in COLUMNS if not column.optional or self._has(column)]
+
+    def _has(self, column: Column) -> bool:
+        return any(not math.isnan(column.of(row)) for row in [*self.rows, *self.mixture])
+
     def table(self) -> tuple[list[str], list[list[Any]]]:
         """Headings, and the cells of every class and mixture under them."""
-        rows = [[column.of(row) for column in COLUMNS] for row in [*self.rows, *self.mixture]]
-        return [self.heading(column) for column in COLUMNS], rows
+        rows = [[column.of(row) for column in self.columns] for row in [*self.rows, *self.mixture]]
+        return [self.heading(column) for column in self.columns], rows
 
     @property
     def ranked(self) -> list[Row]:
@@ -83,7 +91,7 @@ class Report:
         average = self.average(FID)
         halves = [FID_HIGH.of(row) - FID.of(row) for row in self.ranked]
         low, high = interval(average, math.hypot(*halves) / NORMAL_QUANTILE / max(len(halves), 1))
-        columns = [column for column in COLUMNS if column.average and not column.by_class]
+        columns = [column for column in self.columns if column.average and not column.by_class]
         return {
             "mean": average,
             "mean_low": low,
@@ -102,7 +110,7 @@ class Report:
         A class that has the name of one of the summary's numbers is `class_<name>`.
         """
         summary = self.summary()
-        by_class = {f"{self.split}/{self.heading(column)}": column for column in COLUMNS if column.by_class}
+        by_class = {f"{self.split}/{self.heading(column)}": column for column in self.columns if column.by_class}
         found = {f"{self.split}/{self.distance}/{name}": value for name, value in summary.items()}
         found |= {f"{key}/mean": self.average(column) for key, column in by_class.items()}
         for row in [*self.rows, *self.mixture]:

@@ -5,7 +5,9 @@ from typing import NamedTuple
 from torch import Tensor
 
 from lightning_nsd.metrics.distances import NAN, Distances
+from lightning_nsd.metrics.inception_scores import InceptionScores
 from lightning_nsd.metrics.originality import Originality
+from lightning_nsd.training.episode_bits import Bits
 
 
 class Row(NamedTuple):
@@ -20,6 +22,9 @@ class Row(NamedTuple):
         recognised_real: the same of real images.
         originality: of the features; NaN for images whose examples are not known.
         pixels: the same of the pixels.
+        scores: Inception score and sFID; NaN where they were not asked for.
+        bits: bits per dimension of real images of the class; NaN where they were not asked for.
+        bits_images: of how many images; whole episodes.
         reason: why nothing can be said, else empty.
         failed: something raised; unlike a class that is too small.
         strip: the first generated images, bytes `(k, C, H, W)`.
@@ -33,6 +38,9 @@ class Row(NamedTuple):
     recognised_real: float = NAN
     originality: Originality = Originality()
     pixels: Originality = Originality()
+    scores: InceptionScores = InceptionScores()
+    bits: Bits = Bits()
+    bits_images: int = 0
     reason: str = ""
     failed: bool = False
     strip: Tensor | None = None

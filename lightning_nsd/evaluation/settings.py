@@ -6,7 +6,15 @@ from typing import Any
 from lightning_nsd.diffusion.sampler import Sampler
 from lightning_nsd.errors import UserError
 from lightning_nsd.extractors import check_name
-from lightning_nsd.settings.numbers import Batch, Classes, MixtureSamples, Samples, bounded
+from lightning_nsd.settings.numbers import (
+    Batch,
+    BitsSamples,
+    BitsTimesteps,
+    Classes,
+    MixtureSamples,
+    Samples,
+    bounded,
+)
 
 
 @bounded("fid")
@@ -28,12 +36,17 @@ class EvaluationSettings:
         sampler: instead of the model's own.
         mixture_samples: also one distance over all training classes together (`mixture_in`), and one over all classes
             of the split (`mixture_out`), with so many images each; 10,000 is the paper's number, 0 computes none.
+        inception_scores: also Inception score and sFID, which the extractor inception alone can give.
+        bits_samples: also the bits per dimension of so many real images of each class, in whole episodes of n_shot + 1;
+            0 computes none.
+        bits_timesteps: visit so many timesteps of the diffusion for these, drawn anew for every episode, and say how
+            far off that may be; all where None.
         strict: raise instead of counting what failed.
         cache_dir: folder for features of real images; the user's cache folder where None.
 
     Raises:
-        UserError: a number out of bounds, no class at all, or an extractor that is neither a known name nor a class
-            path.
+        UserError: a number out of bounds, no class at all, an extractor that is neither a known name nor a class path,
+            or one that has no Inception score.
     """
 
     classes: Classes | list[str] | None = None
@@ -44,6 +57,9 @@ class EvaluationSettings:
     extractor_args: dict[str, Any] | None = None
     sampler: Sampler | None = None
     mixture_samples: MixtureSamples = 0
+    inception_scores: bool = False
+    bits_samples: BitsSamples = 0
+    bits_timesteps: BitsTimesteps | None = None
     strict: bool = False
     cache_dir: str | None = None
 
@@ -53,3 +69,8 @@ class EvaluationSettings:
         if not isinstance(self.extractor, str):
             raise UserError(f"fid.extractor is {self.extractor}; it must be the name of an extractor, or a class path.")
         check_name(self.extractor)
+        if self.inception_scores and self.extractor != "inception":
+            raise UserError(
+                f"fid.inception_scores is true, and fid.extractor is {self.extractor}: only the extractor inception "
+                "gives an Inception score and sFID."
+            )

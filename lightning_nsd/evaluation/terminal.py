@@ -7,7 +7,8 @@ from pathlib import Path
 from rich.table import Table
 
 from lightning_nsd.evaluation.columns import (
-    COLUMNS,
+    BITS,
+    BITS_ERROR,
     COPIES,
     DIVERSITY,
     FID,
@@ -37,7 +38,7 @@ def print_report(report: Report, folder: Path | None) -> None:
         folder: where the tables are; None if nowhere.
     """
     out = console()
-    shown = [column for column in COLUMNS if column.format and (not column.wide or out.width >= ROOM)]
+    shown = [column for column in report.columns if column.format and (not column.wide or out.width >= ROOM)]
     table = Table(title=report.title, title_justify="left")
     for column in shown:
         table.add_column(report.heading(column), justify="left" if column.format == "s" else "right")
@@ -83,6 +84,10 @@ def _means(report: Report, summary: Mapping[str, float]) -> Iterator[str]:
     if not math.isnan(originality):
         diversity, copies = report.average(DIVERSITY), max(report.average(COPIES), report.average(PIXEL_COPIES))
         yield f"real images are 1: originality {originality:.3g}, diversity {diversity:.3g}; copies {copies:.1%}"
+    bits, error = report.average(BITS), report.average(BITS_ERROR)
+    if not math.isnan(bits):
+        sampled = f" ± {error:.2g}, the standard error of the timesteps that were left out" if error else ""
+        yield f"bits per dimension of real images: {bits:.4g}{sampled}"
 
 
 def _cells(shown: Sequence[Column], row: Row) -> list[str]:

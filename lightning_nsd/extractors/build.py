@@ -47,6 +47,14 @@ def build_extractor(name: str, arguments: Mapping[str, Any] | None = None) -> Ex
         return _from_class_path(name, arguments or {})
 
 
+def build_score_extractor(arguments: Mapping[str, Any] | None = None) -> Extractor:
+    """Inception's class scores and spatial features, for `metrics.inception_scores`; see `build_extractor`."""
+    from lightning_nsd.extractors import inception
+
+    with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
+        return inception.build_scores(**(arguments or {}))
+
+
 def _from_class_path(path: str, arguments: Mapping[str, Any]) -> Extractor:
     module_name, _, class_name = path.rpartition(".")
     try:

@@ -1,1 +1,1 @@
-"""A training step: random numbers, the loss of episodes, learning rates, moving average."""
+"""A training step: random numbers, the loss of episodes, their bits, learning rates, moving average."""

@@ -48,6 +48,8 @@ FRECHET, KERNEL = "metrics/frechet.py", "metrics/kernel.py"
 ORIGINALITY, RECOGNISABILITY = "metrics/originality.py", "metrics/recognisability.py"
 CONFIDENCE = "metrics/confidence.py"
 LAYOUT, LATENTS = "convert/jax_layout.py", "training/latents.py"
+SCORES = "metrics/inception_scores.py"
+LIKELIHOOD, STRATA = "diffusion/likelihood.py", "diffusion/strata.py"
 
 MUTANTS = (
     # model
@@ -255,6 +257,22 @@ MUTANTS = (
     Mutant(LOSS, "0.5 * (-1.0 - difference", "0.5 * (1.0 - difference", "KL", (OP,)),
     Mutant(LOSS, "torch.where(t == 0, likelihood, kl)", "kl", "bound", (OP,)),
     Mutant(LOSS, "x_0 < -0.999", "x_0 < -9.0", "likelihood", (OP,)),
+    Mutant(GAUSSIAN, "x_0.clamp(-1.0, 1.0)", "x_0.clamp(-2.0, 2.0)", "bits of a step", (OP,)),
+    Mutant(LIKELIHOOD, "clip=True", "clip=False", "bits of a step", (OP,)),
+    Mutant(LIKELIHOOD, "(x_0.square() - 1.0)", "x_0.square()", "bits of the prior", (OP,)),
+    Mutant(STRATA, "sizes * (sizes - counts)", "sizes * sizes", "error", (MODEL,)),
+    Mutant(STRATA, "np.maximum(counts - 1, 1)", "counts", "error", (MODEL,)),
+    Mutant(STRATA, "(sizes * means).sum()", "means.sum()", "total", (MODEL,)),
+    Mutant(STRATA, "1 + 2 * rank)", "1 + rank)", "", (MODEL,)),
+    Mutant("training/episode_bits.py", "share * _at_each", "_at_each", "context", (MODEL,)),
+    Mutant("training/episode_bits.py", "total + of_prior + kl", "total + of_prior", "total", (MODEL,)),
+    Mutant(
+        "training/episode_bits.py",
+        "estimate_sum(strata, of_steps + of_context)",
+        "estimate_sum(strata, of_steps)",
+        "total",
+        (MODEL,),
+    ),
     # samplers
     Mutant(SAMPLERS, "sigma = self.eta * np.sqrt", "sigma = 0.0 * np.sqrt", "step", (SAMPLER,)),
     Mutant(SAMPLERS, "1.0 - previous - sigma**2", "1.0 - previous", "step", (SAMPLER,)),
@@ -345,6 +363,10 @@ MUTANTS = (
     Mutant(RECOGNISABILITY, "(len(real) * mean - real) / (len(real) - 1)", "mean[None]", "recognis", (METRIC,)),
     Mutant(RECOGNISABILITY, "to_others.min(dim=1)", "to_others.max(dim=1)", "recognis", (METRIC,)),
     Mutant(RECOGNISABILITY, "_part(generated, mean[None], others)", "_part(real, mean[None], others)", "", (METRIC,)),
+    Mutant(SCORES, "- math.log(len(own))", "", "Inception score", (METRIC,)),
+    Mutant(SCORES, "(own.exp() * (own - log_mean))", "(own.exp() * own)", "Inception score", (METRIC,)),
+    Mutant(SCORES, "min(SPLITS, n // LEAST_IMAGES)", "min(1, n // LEAST_IMAGES)", "Inception score", (METRIC,)),
+    Mutant(SCORES, "real[: len(generated), classes:]", "real[-len(generated) :, classes:]", "sFID", (METRIC,)),
     Mutant("metrics/distances.py", "used = real[:n]", "used = real[-n:]", "class", (METRIC,)),
     Mutant("extractors/extractor.py", "antialias=True", "antialias=False", "resizing", (METRIC,)),
     Mutant(

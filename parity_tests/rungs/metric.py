@@ -13,6 +13,7 @@ from torchmetrics.image.fid import NoTrainInceptionV3
 from jax_reference.metrics import confidence as their_confidence
 from jax_reference.metrics import distances as their_distances
 from jax_reference.metrics import frechet as their_frechet
+from jax_reference.metrics import inception_scores as their_scores
 from jax_reference.metrics import kernel as their_kernel
 from jax_reference.metrics import originality as their_originality
 from jax_reference.metrics import precision_recall as their_precision_recall
@@ -26,6 +27,7 @@ from lightning_nsd.extractors.extractor import resize as our_resize
 from lightning_nsd.metrics import confidence as our_confidence
 from lightning_nsd.metrics import distances as our_distances
 from lightning_nsd.metrics import frechet as our_frechet
+from lightning_nsd.metrics import inception_scores as our_scores
 from lightning_nsd.metrics import kernel as our_kernel
 from lightning_nsd.metrics import originality as our_originality
 from lightning_nsd.metrics import precision_recall as our_precision_recall
@@ -162,6 +164,20 @@ def distances(dtype: Dtype) -> Iterator[Check]:
     yield compare("all that is said about a class", dtype, our_distances.measure, their_distances.measure, classes)
 
 
+def scores(dtype: Dtype) -> Iterator[Check]:
+    """Inception score of one part and of several, of uneven sizes; sFID of just enough images for it."""
+    logits = philox(15).normal(0, 2, (5001, 7)).astype(dtype)
+    cases: dict[str, Case] = {f"n = {n}": ((logits[:n],), ()) for n in (500, 1001, 5001)}
+    yield compare("Inception score", dtype, our_scores.inception_score, their_scores.inception_score, cases)
+    enough = ((25, 25), (25, 60))
+    sets: dict[str, Case] = {f"n = {n}, m = {m}": (two_sets(n, m, dtype), ()) for n, m in enough}
+    spatial = our_scores.spatial_frechet_distance, their_scores.spatial_frechet_distance
+    yield compare(f"sFID, d = {FEATURES}", dtype, *spatial, sets)
+    more = two_sets(700, 500, dtype)
+    both = our_scores.measure_scores, their_scores.measure_scores
+    yield compare("Inception score and sFID", dtype, *both, {"500 of 700": (more, (9,))})
+
+
 def drawings(dtype: Dtype) -> tuple[np.ndarray, ...]:
     """Generated features `(9, d)`, examples `(3, 2, d)`, their owners `(9,)`, and real features `(12, d)`.
 
@@ -198,4 +214,5 @@ def check(dtype: Dtype, size: int, channels: int, backend: str = "torch") -> Ite
     yield resizing(dtype)
     yield features(*inceptions(dtype, backend), images(size, channels), dtype)
     yield from distances(dtype)
+    yield from scores(dtype)
     yield from readings(dtype)

@@ -45,7 +45,8 @@ def test_two_gloo_processes_give_the_value_of_one(checkpoint, tmp_path):
     found = []
     for devices in (1, 2):
         root = tmp_path / str(devices)
-        said, status = validate(root, checkpoint, devices, "--fid.mixture_samples=20")
+        of_bits = "--fid.bits_samples=8", "--fid.bits_timesteps=5"
+        said, status = validate(root, checkpoint, devices, "--fid.mixture_samples=20", *of_bits)
         assert status == 0, said
         assert said.count("fd_glyphnet of 5 classes (val) at step 2") == 1
         found.append(json.loads(next(root.glob("distances/*/per_class.json")).read_text()))
@@ -53,6 +54,7 @@ def test_two_gloo_processes_give_the_value_of_one(checkpoint, tmp_path):
     assert found[0]["complete"]
     assert len(found[0]["classes"]) == 5
     assert len(found[0]["mixture"]) == 2
+    assert all(row["bits"] > 0 for row in found[0]["classes"])
 
 
 def test_a_failure_in_one_process_is_counted_by_all(checkpoint, tmp_path):

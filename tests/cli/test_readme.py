@@ -167,6 +167,7 @@ def shortened(arguments: Sequence[str]) -> list[str]:
     of_model = {key: value for word in arguments for key, value in SMALL.get(word, {}).items()}
     small = [f"--model.{key}={value}" for key, value in of_model.items() if not (without_encoder and "encoder" in key)]
     small += ["--extractor_args.image_size=32"] if "--extractor" in arguments else []
+    small += ["--bits_samples=1", "--bits_timesteps=3"] if "--bits_samples" in arguments else []
     return [*SHORT[arguments[0]], *small]
 
 

@@ -8,7 +8,9 @@ import torch
 from lightning_nsd.evaluation.comparison import Comparison, Examples
 from lightning_nsd.evaluation.failure import EvaluationError
 from lightning_nsd.evaluation.populations import Population
+from lightning_nsd.extractors import Extractor
 from lightning_nsd.metrics.distances import measure
+from lightning_nsd.metrics.inception_scores import measure_scores
 from lightning_nsd.metrics.originality import Originality, measure_originality
 from tests.evaluation.conftest import Means, make_settings
 from tests.metrics.conftest import make_bytes
@@ -42,6 +44,35 @@ def test_with_them_it_is_of_the_extractor_s_features_and_of_pixels():
     expected = measure_originality(features[0], features[1].unflatten(0, (4, 2)), examples.owner, features[2])
     assert row.originality == pytest.approx(expected)
     assert 0 <= row.recognised <= 1 and 0 < row.recognised_real <= 1
+
+
+def test_scores_are_of_the_generated_images_and_of_as_many_real_ones_where_there_are_enough(monkeypatch):
+    class Scores(Means):
+        """Takes the six means for the scores of 1008 classes, and twice for spatial features."""
+
+        def forward(self, images):
+            means = super().forward(images)
+            return torch.cat([means.repeat(1, 168), means[:, :3], means[:, :2]], dim=1)
+
+    built = []
+
+    def build(arguments):
+        built.append(arguments)
+        return Extractor(Scores(), "inception", "scores")
+
+    monkeypatch.setattr("lightning_nsd.evaluation.comparison.build_score_extractor", build)
+    monkeypatch.setattr("lightning_nsd.evaluation.comparison.build_extractor", lambda *_: Extractor(Means(), "i", "m"))
+    comparison = Comparison(make_settings(extractor="inception", inception_scores=True, extractor_args={"a": 1}))
+    real, generated = make_bytes(600), make_bytes(500, seed=1)
+    row = comparison.compare(Population("a", 600, 500), lambda: real, generated, CPU)
+    assert row.reason == ""
+    assert row.scores == pytest.approx(measure_scores(Scores()(real), Scores()(generated)))
+    assert row.scores.inception_score >= 1 and row.scores.sfid > 0
+    few = comparison.compare(Population("b", 600, 499), lambda: real, generated[:499], CPU)
+    assert math.isnan(few.scores.inception_score) and few.distances.fid > 0
+    assert built == [{"a": 1}]
+    plain = Comparison(make_settings()).compare(Population("a", 600, 500), lambda: real, generated, CPU)
+    assert math.isnan(plain.scores.inception_score) and math.isnan(plain.scores.sfid)
 
 
 def test_what_is_raised_is_the_reason_and_is_logged(caplog):

@@ -55,6 +55,12 @@ def test_only_what_was_given_is_given():
         ({"classes": 0}, r"^fid\.classes is 0"),
         ({"classes": []}, r"^fid\.classes is \[\]; give names of classes"),
         ({"mixture_samples": -1}, r"^fid\.mixture_samples is -1"),
+        ({"bits_samples": -1}, r"^fid\.bits_samples is -1"),
+        ({"bits_timesteps": 2}, r"^fid\.bits_timesteps is 2; it must be a whole number from 3 to 100,000\.$"),
+        (
+            {"inception_scores": True, "extractor": "glyphnet"},
+            r"^fid\.inception_scores is true, and fid\.extractor is gl",
+        ),
         ({"extractor": None}, r"^fid\.extractor is None; it must be the name"),
         ({"extractor": "glyphnett"}, "no extractor glyphnett"),
     ],

@@ -9,7 +9,7 @@ import torch.nn.functional as F
 from lightning_nsd.data.glyphs import read_scripts
 from lightning_nsd.data.transforms import to_bytes
 from lightning_nsd.errors import UserError
-from lightning_nsd.extractors import build_extractor, distance_name, kernel_name
+from lightning_nsd.extractors import build_extractor, build_score_extractor, distance_name, kernel_name
 from lightning_nsd.extractors import inception as inception_module
 from lightning_nsd.extractors.efficientnet_lite0 import EfficientNetLite0, SameConv2d
 from lightning_nsd.extractors.glyphnet import FEATURES, WEIGHTS
@@ -129,11 +129,13 @@ def test_inceptions_weights_that_cannot_be_fetched_are_said(monkeypatch, tmp_pat
 def test_inception_is_torchmetrics_own_with_the_resizing_that_was_asked_for(
     arguments, antialias, monkeypatch, tmp_path
 ):
+    features = []
+
     class Network(torch.nn.Module):
         def __init__(self, name, features_list, feature_extractor_weights_path, **rest):
             super().__init__()
             assert rest == {"antialias": antialias}
-            assert features_list == ["2048"]
+            features.extend(features_list)
             assert feature_extractor_weights_path == str(tmp_path / "weights.pth")
 
     (tmp_path / "weights.pth").write_bytes(b"")
@@ -142,6 +144,10 @@ def test_inception_is_torchmetrics_own_with_the_resizing_that_was_asked_for(
     extractor = build_extractor("inception", {"weights_path": str(tmp_path / "weights.pth"), **arguments})
     assert extractor.name == "inception"
     assert extractor.fingerprint.endswith(" antialias" if antialias else " tf1"), "cached features would be mixed up"
+    scores = build_score_extractor({"weights_path": str(tmp_path / "weights.pth"), **arguments})
+    assert scores.fingerprint.endswith(" antialias" if antialias else " tf1")
+    assert scores.fingerprint != extractor.fingerprint
+    assert features == ["2048", "logits_unbiased"]
 
 
 def test_building_leaves_torchs_random_state_alone():
