@@ -128,6 +128,12 @@ def test_trajectories_of_a_network_with_maps_agree() -> None:
         check.require()
 
 
+def test_trajectories_of_classes_agree() -> None:
+    pair = Pair(cases.COMBINATIONS["ClassEmbedding-film-Discrete-DiT"])
+    for check in sampler.check(pair, "DDIM", num_steps=4, guidance=2.1):
+        check.require()
+
+
 def test_trajectories_of_a_time_conditioned_network_agree() -> None:
     for check in sampler.check(Pair(cases.SMALL_UNET), "DDIM", num_steps=6):
         check.require()

@@ -50,6 +50,12 @@ def test_two_steps_of_a_model_with_maps_or_with_a_table_that_is_not_trained_agre
         check.require()
 
 
+def test_two_steps_of_a_class_embedding_with_a_codebook_agree() -> None:
+    settings = {**cases.COMBINATIONS["ClassEmbedding-film-Discrete-DiT"], **VARIANTS["groups and schedule"]}
+    for check in step.check(Pair(settings), 2, 0.5):
+        check.require()
+
+
 @pytest.mark.parametrize("settings", [cases.SMALL_DIT, cases.SMALL_UNET], ids=["SetViT-DiT", "UNetEncoder-UNet"])
 def test_a_hundred_steps_agree(settings: dict[str, Any]) -> None:
     for check in step.check(Pair({**settings, **VARIANTS["groups and schedule"]}), 100, 0.5):
