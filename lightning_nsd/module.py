@@ -12,6 +12,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
+from lightning_nsd.backbones.backbone import Backbone
 from lightning_nsd.checkpoints.contents import check_weights, has_training_state, model_settings
 from lightning_nsd.checkpoints.resume import ResumableLR, keep_settings
 from lightning_nsd.checkpoints.same_model import check_same
@@ -22,7 +23,7 @@ from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.sampler import DDIM, Sampler
 from lightning_nsd.errors import UserError
 from lightning_nsd.latents.autoencoder import Autoencoder
-from lightning_nsd.latents.latent_space import EncoderInput, LatentSpace, check_latents
+from lightning_nsd.latents.latent_space import EncoderInput, LatentSpace, check_backbone, check_latents
 from lightning_nsd.model.context import DeterministicContext
 from lightning_nsd.model.few_shot_denoiser import (
     ContextFactory,
@@ -67,8 +68,8 @@ class FewShotDiffusion(LightningModule):
         channels: of an image; the data decides it.
         n_shot: images of a support set; the data decides it.
         denoiser: DiT or UNet, made from (image_size, in_channels, out_channels, context_dim).
-        encoder: SetViT, ViT or UNetEncoder, made from (image_size, channels, n_shot); null for the unconditional
-            baseline.
+        encoder: SetViT, ViT, UNetEncoder or FeatureEncoder, made from (image_size, channels, n_shot); null for the
+            unconditional baseline.
         context: DeterministicContext or VariationalContext, made from context_dim.
         spatial_context: SpatialContext, made from channels: maps of an image's size, concatenated with x_t; null for
             none.
@@ -93,6 +94,8 @@ class FewShotDiffusion(LightningModule):
         autoencoder: the model draws its latents instead of images; frozen, and no part of the weights. A checkpoint
             names it, with a hash.
         encoder_input: what the set encoder sees where there is an autoencoder.
+        backbone: the set encoder sees its features instead of images or latents; as an autoencoder it is frozen, and
+            no part of the weights.
 
     Raises:
         UserError: parts that do not fit together.
@@ -126,6 +129,7 @@ class FewShotDiffusion(LightningModule):
         leave_one_out: bool = True,
         autoencoder: Autoencoder | None = None,
         encoder_input: EncoderInput = "latents",
+        backbone: Backbone | None = None,
     ) -> None:
         super().__init__()
         self.image_size = image_size
@@ -149,9 +153,11 @@ class FewShotDiffusion(LightningModule):
         self.parity = parity
         self.seed = seed
         self.eval_seed = eval_seed
-        self.space = LatentSpace(autoencoder, encoder_input, image_size, channels)
+        self.space = LatentSpace(autoencoder, encoder_input, image_size, channels, backbone)
         if autoencoder is not None:
             check_latents(diffusion, encoder_input, spatial_context)
+        if backbone is not None:
+            check_backbone(encoder, spatial_context)
         seeing = self.space.fitted(encoder) if encoder else None
         out_channels = diffusion.out_channels(self.space.channels)
 
@@ -184,6 +190,7 @@ class FewShotDiffusion(LightningModule):
             "leave_one_out": leave_one_out,
             "autoencoder": describe(autoencoder) if autoencoder else None,
             "encoder_input": encoder_input,
+            "backbone": describe(backbone) if backbone else None,
             "kl_weight": kl_weight,
             "seed": seed,
         }
@@ -393,8 +400,7 @@ class FewShotDiffusion(LightningModule):
         draws = draw(images, self.diffusion.num_steps, noise_shape, context_dropout, source, posterior is not None)
         if posterior is not None and draws.latent_noise is not None:
             images = sample_latents(posterior, draws.latent_noise)
-        shown = batch.images if self.space.shows_images else images
-        return episode_loss(model, self.diffusion, images, draws, self.kl_weight, shown)
+        return episode_loss(model, self.diffusion, images, draws, self.kl_weight, self.space.shown_of(batch, images))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[HYPERPARAMETERS] = self.hyperparameters

@@ -115,6 +115,17 @@ def of_the_source() -> Iterator[tuple[str, Settings]]:
     )
 
 
+def of_features() -> Iterator[tuple[str, Settings]]:
+    """A head of three layers to a vector, and of one to tokens, over images: features have the shape of images."""
+    vector = ("FeatureEncoder", {"context_dim": 8, "mlp_head_dim": 6})
+    tokens = ("FeatureEncoder", {"context_dim": 8, "pool": "mean_patch"})
+    for encoder, denoiser, conditioning in ((vector, DENOISERS[0], "film"), (tokens, DENOISERS[1], "cross_attention")):
+        yield (
+            f"FeatureEncoder-{conditioning}-{denoiser[0]}",
+            settings(encoder, denoiser, conditioning, "VariationalContext", diffusion=DIFFUSIONS[1]),
+        )
+
+
 def combinations() -> Iterator[tuple[str, Settings]]:
     """All without a spatial context, with a name; time conditioning and the kinds of diffusion take turns."""
     number = 0
@@ -137,7 +148,7 @@ def combinations() -> Iterator[tuple[str, Settings]]:
         yield f"no-encoder-{denoiser[0]}", settings(None, denoiser, "none")
 
 
-COMBINATIONS = {**dict(with_maps()), **dict(of_the_source()), **dict(combinations())}
+COMBINATIONS = {**dict(with_maps()), **dict(of_the_source()), **dict(of_features()), **dict(combinations())}
 
 SMALL_DIT = settings(VECTOR_ENCODERS[0], DENOISERS[0], "film", "VariationalContext", diffusion=DIFFUSIONS[0])
 SMALL_UNET = settings(
@@ -153,4 +164,5 @@ EVERY_MODULE = {
     "SetViT-SpatialContext-UNet": settings(
         VECTOR_ENCODERS[1], DENOISERS[1], "film", time_conditioned=True, spatial_context=SPATIAL_CONTEXT
     ),
+    "FeatureEncoder-DiT": COMBINATIONS["FeatureEncoder-film-DiT"],
 }

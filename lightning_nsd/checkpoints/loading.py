@@ -15,6 +15,7 @@ from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.checkpoints.settings import HYPERPARAMETERS
 from lightning_nsd.checkpoints.trusted_classes import trusted_settings
 from lightning_nsd.errors import UserError
+from lightning_nsd.frozen_encoder import is_beside_the_model
 from lightning_nsd.messages import first_line
 from lightning_nsd.module import FewShotDiffusion
 
@@ -78,7 +79,7 @@ def _at_most(weights: Mapping[str, Any]) -> Iterator[None]:
 
     def register(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
         nonlocal count, elements
-        if parameter is not None:
+        if parameter is not None and not is_beside_the_model():
             count, elements = count - 1, elements - parameter.numel()
         if count < 0 or elements < -SLACK:
             raise _TooLargeError
@@ -96,7 +97,10 @@ def network_of(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def load_checkpoint(
-    path: str | Path, allow: Sequence[str] = (), autoencoder: str | Path | None = None
+    path: str | Path,
+    allow: Sequence[str] = (),
+    autoencoder: str | Path | None = None,
+    backbone: str | Path | None = None,
 ) -> FewShotDiffusion:
     """See `lightning_nsd.load`."""
     checkpoint = read_checkpoint(path)
@@ -104,7 +108,9 @@ def load_checkpoint(
     averaged = network_of(state, EMA_PREFIX)
     settings = checkpoint[HYPERPARAMETERS]
     if autoencoder is not None:
-        settings = _with_autoencoder_at(settings, str(autoencoder), str(path))
+        settings = _with_place(settings, "autoencoder", {"path": str(autoencoder), "subfolder": ""}, str(path))
+    if backbone is not None:
+        settings = _with_place(settings, "backbone", {"path": str(backbone)}, str(path))
     module = build_model_of(settings, averaged, str(path), allow)
     check_weights(state, module.state_dict(), str(path))
     module.model.load_state_dict(averaged)
@@ -115,10 +121,9 @@ def load_checkpoint(
     return module.eval()
 
 
-def _with_autoencoder_at(settings: Mapping[str, Any], place: str, source: str) -> dict[str, Any]:
-    """The settings of a model, its autoencoder found in another place."""
-    described = settings.get("autoencoder")
+def _with_place(settings: Mapping[str, Any], part: str, place: Mapping[str, str], source: str) -> dict[str, Any]:
+    """The settings of a model, one of the networks beside it found in another place."""
+    described = settings.get(part)
     if not isinstance(described, Mapping):
-        raise UserError(f"{source} draws images and has no autoencoder; leave --autoencoder away.")
-    arguments = {**(described.get("init_args") or {}), "path": place, "subfolder": ""}
-    return {**settings, "autoencoder": {**described, "init_args": arguments}}
+        raise UserError(f"{source} has no {part}; leave --{part} away.")
+    return {**settings, part: {**described, "init_args": {**(described.get("init_args") or {}), **place}}}

@@ -16,7 +16,8 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import nn
 
-from lightning_nsd import data, latents, model
+from lightning_nsd import backbones, data, latents, model
+from lightning_nsd.backbones.backbone import Backbone
 from lightning_nsd.checkpoints.settings import class_name
 from lightning_nsd.data.datamodule import EpisodeDataModule
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
@@ -69,6 +70,7 @@ PLACES = {
     "denoiser": _place(Denoiser, model),
     "spatial_context": _place(SpatialContext, model),
     "autoencoder": _place(Autoencoder, latents),
+    "backbone": _place(Backbone, backbones),
     "sampler": Place(Sampler, _by_name(list(SAMPLERS.values()))),
     "diffusion": Place(GaussianDiffusion, _by_name([GaussianDiffusion])),
     "lr_schedule": Place(LRSchedule, _by_name([LRSchedule])),

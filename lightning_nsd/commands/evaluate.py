@@ -41,6 +41,8 @@ def evaluate(
     image_size: Pixels | None = None,
     n_shot: Shots | None = None,
     allow: str | list[str] | None = None,
+    autoencoder: Path | None = None,
+    backbone: Path | None = None,
     **settings: Any,
 ) -> None:
     """Distances of every class of a checkpoint's data, or of two folders of class folders made by anybody.
@@ -56,6 +58,8 @@ def evaluate(
         image_size: size that images of folders are cut and resized to; that of the first real one where not given.
         n_shot: images of a support set instead of the run's, where the encoder takes sets of any size.
         allow: class paths that the checkpoint, and the configuration beside it, may name beside this package's own.
+        autoencoder: folder of the autoencoder of a model of latents, if it is not where it was in training.
+        backbone: file of the weights of a model's pretrained image encoder, if it is not where it was in training.
         settings: see `EvaluationSettings`.
 
     Raises:
@@ -69,7 +73,8 @@ def evaluate(
     if ckpt_path is None and config:
         raise UserError("--config is for a checkpoint, and says which data it is compared with; none is given.")
     if ckpt_path is not None and folders == (None, None):
-        root, report = _of_checkpoint(ckpt_path, split, config, out, settings, n_shot, as_names(allow))
+        places = autoencoder, backbone
+        root, report = _of_checkpoint(ckpt_path, split, config, out, settings, n_shot, as_names(allow), places)
     elif ckpt_path is None and real_dir is not None and generated_dir is not None:
         root = out or Path()
         chosen = EvaluationSettings(sampler=None, strict=False, **settings)  # no options of the command
@@ -94,9 +99,10 @@ def _of_checkpoint(
     given: dict[str, Any],
     n_shot: int | None,
     allow: Sequence[str],
+    places: tuple[Path | None, Path | None],
 ) -> tuple[Path, Report]:
     """The folder to write to, and the report."""
-    module = load_checkpoint(path, allow).to(_device())
+    module = load_checkpoint(path, allow, *places).to(_device())
     found = [Path(find_config(str(config))) for config in configs] if configs else [_config_of(path)]
     root = out or (Path() if configs else found[0].parent)
     check_place(root / DISTANCE_FOLDER / CSV_FILE, "--out")

@@ -17,6 +17,7 @@ class EpisodeBatch(NamedTuple):
         number: number of the batch in its stream; the key of every random number used with it.
         n_valid: how many episodes count, over all processes; at least one.
         latents: of the images, `(B, N, 2, C_z, h, w)`, mean and standard deviation; None where the data has none.
+        features: of the images, `(B, N, D, s, s)`; None where the data has none.
     """
 
     images: Tensor
@@ -24,6 +25,7 @@ class EpisodeBatch(NamedTuple):
     number: int
     n_valid: int
     latents: Tensor | None = None
+    features: Tensor | None = None
 
     def mean(self, values: Tensor, world_size: int) -> Tensor:
         """The part of one process in the mean over the episodes that count, `()`.

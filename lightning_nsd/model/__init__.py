@@ -2,6 +2,7 @@
 
 from lightning_nsd.model.context import DeterministicContext, VariationalContext
 from lightning_nsd.model.dit import DiT
+from lightning_nsd.model.feature_encoder import FeatureEncoder
 from lightning_nsd.model.set_vit import SetViT
 from lightning_nsd.model.spatial_context import SpatialContext
 from lightning_nsd.model.unet import UNet
@@ -11,6 +12,7 @@ from lightning_nsd.model.vit import ViT
 __all__ = [
     "DeterministicContext",
     "DiT",
+    "FeatureEncoder",
     "SetViT",
     "SpatialContext",
     "UNet",

@@ -99,7 +99,7 @@ def test_a_run_does_not_go_on_with_another_autoencoder_and_does_from_another_pla
 
 def test_an_autoencoder_is_not_named_for_a_model_without_one(tmp_path):
     run(tmp_path, 1, make_model())
-    with pytest.raises(UserError, match="draws images"):
+    with pytest.raises(UserError, match="has no autoencoder"):
         lightning_nsd.load(tmp_path / "last.ckpt", autoencoder=tmp_path)
 
 
