@@ -155,6 +155,7 @@ SMALL_UNET = settings(
     TOKEN_ENCODERS[3], DENOISERS[1], "cross_attention", time_conditioned=True, diffusion=DIFFUSIONS[1]
 )
 EVERY_MODULE = {
+    "FeatureEncoder-DiT": COMBINATIONS["FeatureEncoder-film-DiT"],
     "SetViT-DiT": SMALL_DIT,
     "UNetEncoder-UNet": SMALL_UNET,
     "ViT-DiT": settings(
@@ -164,5 +165,4 @@ EVERY_MODULE = {
     "SetViT-SpatialContext-UNet": settings(
         VECTOR_ENCODERS[1], DENOISERS[1], "film", time_conditioned=True, spatial_context=SPATIAL_CONTEXT
     ),
-    "FeatureEncoder-DiT": COMBINATIONS["FeatureEncoder-film-DiT"],
 }
