@@ -12,7 +12,6 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from lightning_nsd.backbones.backbone import Backbone
 from lightning_nsd.checkpoints.contents import check_weights, has_training_state, model_settings
 from lightning_nsd.checkpoints.resume import ResumableLR, keep_settings
 from lightning_nsd.checkpoints.same_model import check_same
@@ -22,6 +21,7 @@ from lightning_nsd.data.episodes import EpisodeBatch
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.sampler import DDIM, Sampler
 from lightning_nsd.errors import UserError
+from lightning_nsd.frozen_encoder import Backbone
 from lightning_nsd.latents.autoencoder import Autoencoder
 from lightning_nsd.latents.latent_space import EncoderInput, LatentSpace, check_backbone, check_latents
 from lightning_nsd.model.context import DeterministicContext

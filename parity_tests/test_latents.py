@@ -32,7 +32,7 @@ def config_with(autoencoder: Path, seen: str, path: Path) -> Path:
     model = {key: value for key, value in cases.SMALL_DIT.items() if key not in FROM_DATA}
     model["diffusion"] = cases.DIFFUSIONS[1]
     if seen == "features":
-        model["backbone"] = cases.part("PretrainedViT", {"name": VIT, **SIZES, "pool": "none"})
+        model["backbone"] = cases.part("PretrainedViT", {"name": VIT, **SIZES, "tokens": "none"})
         model["encoder"] = cases.part("FeatureEncoder", {"context_dim": 8, "mlp_head_dim": 6})
     else:
         model["encoder_input"] = seen

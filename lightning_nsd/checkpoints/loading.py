@@ -10,6 +10,7 @@ from jsonargparse import ArgumentParser
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
+from lightning_nsd.backbones import TrainedViT
 from lightning_nsd.checkpoints.contents import NETWORKS, check_weights
 from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.checkpoints.settings import HYPERPARAMETERS
@@ -62,9 +63,20 @@ def build_model_of(
     Raises:
         UserError: see `build_model`, and settings of a model that is far larger than the weights.
     """
+    settings = _without_first_weights(settings)
     with torch.device("meta"), _at_most(weights):
         build_model(settings, source, allow)
     return build_model(settings, source, allow)
+
+
+def _without_first_weights(settings: Any) -> Any:
+    """The settings without the file that the training of an encoder started from: there are weights of its own."""
+    encoder = settings.get("encoder") if isinstance(settings, Mapping) else None
+    if not isinstance(encoder, Mapping) or not isinstance(encoder.get("init_args"), Mapping):
+        return settings
+    if str(encoder.get("class_path")).rpartition(".")[2] != TrainedViT.__name__:
+        return settings
+    return {**settings, "encoder": {**encoder, "init_args": {**encoder["init_args"], "path": None}}}
 
 
 class _TooLargeError(Exception):

@@ -264,5 +264,6 @@ class EpisodeDataModule(LightningDataModule):
 
     def on_after_batch_transfer(self, batch: EpisodeBatch, dataloader_idx: int) -> EpisodeBatch:
         """Bytes cross to the device; floats are made there, in the precision that the trainer computes in."""
-        floats = {"images": to_unit_range(batch.images), **{kind: getattr(batch, kind) for kind in self._encode}}
+        floats: dict[str, Tensor] = {kind: getattr(batch, kind) for kind in self._encode}
+        floats["images"] = to_unit_range(batch.images)
         return batch._replace(**(self.trainer.precision_plugin.convert_input(floats) if self.trainer else floats))

@@ -7,12 +7,11 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor
 
-from lightning_nsd.backbones.backbone import Backbone
 from lightning_nsd.data.episodes import EpisodeBatch
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.sampler import Sampler
 from lightning_nsd.errors import UserError
-from lightning_nsd.frozen_encoder import FrozenEncoder
+from lightning_nsd.frozen_encoder import Backbone, FrozenEncoder
 from lightning_nsd.latents.autoencoder import Autoencoder
 from lightning_nsd.model.set_encoder import SetEncoder
 

@@ -1,6 +1,7 @@
 """A tiny ViT of timm's with seeded weights, in the kinds of file that its weights come in."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import timm
@@ -9,7 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 VIT = "vit_tiny_patch16_224"
-SIZES = {"img_size": 8, "patch_size": 4, "embed_dim": 8, "depth": 2, "num_heads": 2}
+SIZES: dict[str, Any] = {"img_size": 8, "patch_size": 4, "embed_dim": 8, "depth": 2, "num_heads": 2}
 
 
 def make_network(seed: int = 0) -> torch.nn.Module:

@@ -71,9 +71,9 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits(weights, tmp_path):
     assert_same_end(tmp_path / "whole", tmp_path / "parts")
 
 
-@pytest.mark.parametrize("pool", ["cls", "none"])
-def test_new_images_depend_on_the_features_of_the_support_set_alone(weights, pool, randn, monkeypatch):
-    backbone = vit(weights, pool=pool)
+@pytest.mark.parametrize("tokens", ["cls", "none"])
+def test_new_images_depend_on_the_features_of_the_support_set_alone(weights, tokens, randn, monkeypatch):
+    backbone = vit(weights, tokens=tokens)
     module = feature_model(backbone, encoder=partial(FeatureEncoder, pool="mean_patch"),
                            denoiser=partial(tiny_dit, conditioning="cross_attention")).eval()  # fmt: skip
     randomized(module.ema)

@@ -25,13 +25,13 @@ def normalised(images, mean=0.5, std=0.5):
     return ((images + 1) / 2 - mean) / std
 
 
-def test_every_pool_is_of_the_tokens_that_timm_gives(weights, images):
+def test_every_feature_is_of_the_tokens_that_timm_gives(weights, images):
     with torch.no_grad():
         tokens = make_network().forward_features(normalised(images))  # (3, 1 + 4, 8)
     expected = {"cls": tokens[:, 0, :, None, None], "mean": tokens[:, 1:].mean(dim=1)[:, :, None, None],
                 "none": tokens[:, 1:].transpose(1, 2).reshape(3, 8, 2, 2)}  # fmt: skip
-    for pool, features in expected.items():
-        backbone = vit(weights, pool=pool)
+    for which, features in expected.items():
+        backbone = vit(weights, tokens=which)
         torch.testing.assert_close(backbone.encode(images), features, rtol=1e-5, atol=1e-5)
         assert features.shape[1:] == backbone.encoding_shape(8) == (backbone.channels, backbone.size, backbone.size)
 
@@ -53,7 +53,7 @@ def test_images_are_resized_as_timm_resizes_them(weights, monkeypatch):
     pixels = np.kron(np.random.default_rng(0).integers(0, 256, (4, 4, 3), dtype=np.uint8), np.ones((5, 5, 1), np.uint8))
     seen = []
     backbone = vit(weights)
-    monkeypatch.setattr(backbone._network, "forward_features", lambda x: seen.append(x) or torch.zeros(1, 5, 8))
+    monkeypatch.setattr(backbone._vit.network, "forward_features", lambda x: seen.append(x) or torch.zeros(1, 5, 8))
     backbone.encode(to_unit_range(torch.from_numpy(pixels).permute(2, 0, 1)[None]))
     config = timm.data.resolve_data_config(pretrained_cfg=timm.get_pretrained_cfg(VIT).to_dict())
     transform = timm.data.create_transform(**{**config, "input_size": (3, 8, 8), "crop_pct": 1.0})
@@ -65,7 +65,7 @@ def test_images_are_resized_as_timm_resizes_them(weights, monkeypatch):
 def test_the_name_says_how_images_are_normalised(images, monkeypatch):
     backbone = vit(None, "deit_tiny_patch16_224")
     seen = []
-    monkeypatch.setattr(backbone._network, "forward_features", lambda x: seen.append(x) or torch.zeros(3, 5, 8))
+    monkeypatch.setattr(backbone._vit.network, "forward_features", lambda x: seen.append(x) or torch.zeros(3, 5, 8))
     backbone.encode(images)
     mean, std = (
         torch.tensor(v)[:, None, None] for v in (timm.data.IMAGENET_DEFAULT_MEAN, timm.data.IMAGENET_DEFAULT_STD)
@@ -79,9 +79,9 @@ def test_a_grey_image_is_one_of_three_equal_channels(backbone, images):
 
 
 def test_positions_are_interpolated_for_another_size(weights, images):
-    larger = vit(weights, img_size=16, pool="none")
+    larger = vit(weights, img_size=16, tokens="none")
     assert larger.encode(images).shape == (3, 8, 4, 4)
-    own, theirs = larger._network.pos_embed, vit(weights)._network.pos_embed
+    own, theirs = larger._vit.network.pos_embed, vit(weights)._vit.network.pos_embed
     assert own.shape == (1, 1 + 16, 8)
     torch.testing.assert_close(own[:, 0], theirs[:, 0])
 
@@ -97,7 +97,7 @@ def test_random_weights_are_those_of_their_seed_and_leave_torchs_own_numbers_alo
 
 
 def test_a_hash_is_of_all_that_features_depend_on(weights, backbone, tmp_path):
-    others = [vit(make_vit(tmp_path / "other.safetensors", seed=1)), vit(weights, pool="mean"), vit(None),
+    others = [vit(make_vit(tmp_path / "other.safetensors", seed=1)), vit(weights, tokens="mean"), vit(None),
               vit(weights, img_size=12), vit(None, seed=1), vit(None, "deit_tiny_patch16_224")]  # fmt: skip
     assert len({each.hash for each in [backbone, *others]}) == 7
     assert vit(weights, hash=backbone.hash).hash == backbone.hash
@@ -152,10 +152,10 @@ def test_a_file_that_is_damaged_or_of_something_else_is_named_when_it_is_used(wr
         ({"name": "nosuch"}, "timm has no network nosuch"),
         ({"name": "local-dir:/tmp"}, "timm has no network local-dir"),
         ({"name": "beit_base_patch16_224"}, "is a Beit and no Vision Transformer"),
-        ({"name": "vit_base_patch16_siglip_224"}, "has no class token; choose pool mean or none"),
+        ({"name": "vit_base_patch16_siglip_224"}, "has no class token; choose tokens mean or none"),
         ({"name": VIT, "num_heads": 5}, "timm cannot build vit_tiny_patch16_224"),
         ({"name": VIT, "depth": 0}, r"model\.backbone\.depth is 0"),
-        ({"name": VIT, "pool": "max"}, "'max', which is none of cls, mean, none"),
+        ({"name": VIT, "tokens": "max"}, "'max', which is none of cls, mean, none"),
         ({"name": VIT, "path": "nosuch.safetensors"}, r"nosuch\.safetensors cannot be read .*--backbone"),
     ],
 )
