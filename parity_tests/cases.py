@@ -148,7 +148,7 @@ def combinations() -> Iterator[tuple[str, Settings]]:
         yield f"no-encoder-{denoiser[0]}", settings(None, denoiser, "none")
 
 
-COMBINATIONS = {**dict(with_maps()), **dict(of_the_source()), **dict(of_features()), **dict(combinations())}
+COMBINATIONS = {**dict(of_features()), **dict(with_maps()), **dict(of_the_source()), **dict(combinations())}
 
 SMALL_DIT = settings(VECTOR_ENCODERS[0], DENOISERS[0], "film", "VariationalContext", diffusion=DIFFUSIONS[0])
 SMALL_UNET = settings(

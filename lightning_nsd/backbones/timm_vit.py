@@ -43,7 +43,8 @@ class TimmViT(nn.Module):
         super().__init__()
         if tokens not in TOKENS:
             raise UserError(f"{name[:100]}: tokens is {shown(tokens)}, which is none of {', '.join(TOKENS)}.")
-        self.network = _build(name, sizes)
+        self.network: Any = _build(name, sizes)
+        self.network.attn_pool = None  # behind the tokens, and never used
         self.tokens = tokens
         self.images = _images_of(name)
         if tokens == "cls" and self.network.cls_token is None:
@@ -116,7 +117,6 @@ def _build(name: str, sizes: Mapping[str, Any]) -> Any:
     rows, columns = network.patch_embed.grid_size
     if rows != columns:
         raise UserError(f"{name} takes images of {rows} × {columns} patches; set img_size.")
-    network.attn_pool = None  # behind the tokens, and never used
     return network
 
 
