@@ -36,6 +36,10 @@ class FrozenEncoder(ABC):
     def encoding_shape(self, image_size: int) -> tuple[int, ...]:
         """`shape` of one encoding of an image of `image_size` pixels along a side."""
 
+    def input_size(self, image_size: int) -> int:
+        """Pixels along a side of what it computes on: the image's, or those that an image is resized to."""
+        return image_size
+
 
 class Backbone(FrozenEncoder):
     """A frozen network from images to features, which have the shape of images: channels, and places along two sides.

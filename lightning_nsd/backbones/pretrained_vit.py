@@ -67,6 +67,7 @@ class PretrainedViT(Backbone):
             outline = TimmViT(name, tokens, {**self._sizes, "depth": 1})
         self.channels = outline.channels
         self.size = outline.size
+        self._input_size: int = outline.network.patch_embed.img_size[0]
         self.hash = self._hash(outline)
         if hash not in (None, self.hash):
             raise UserError(
@@ -78,6 +79,9 @@ class PretrainedViT(Backbone):
         """See `Backbone.encode`. It computes in float32, whatever the images are and whatever autocast says."""
         with torch.no_grad(), torch.autocast(images.device.type, enabled=False):
             return self._vit.to(images.device)(images.float()).to(images.dtype)
+
+    def input_size(self, image_size: int) -> int:
+        return self._input_size
 
     @cached_property
     def _vit(self) -> TimmViT:

@@ -16,7 +16,7 @@ from lightning_nsd.frozen_encoder import FrozenEncoder
 _FORMAT = 1
 MAX_BYTES = 20 * 2**30
 PIXELS_AT_ONCE = 2**21
-"""Of the images of a batch: 32 images of 256 × 256."""
+"""Of what is computed on in a batch: 32 images of 256 × 256."""
 
 
 def encodings_of(encoder: FrozenEncoder, device: Callable[[], torch.device], images: Tensor, name: str) -> Tensor:
@@ -33,7 +33,7 @@ def encodings_of(encoder: FrozenEncoder, device: Callable[[], torch.device], ima
     digest.update(images.contiguous().numpy().tobytes())
 
     def compute() -> Tensor:
-        batches = images.split(max(1, PIXELS_AT_ONCE // images[0, 0].numel()))
+        batches = images.split(max(1, PIXELS_AT_ONCE // encoder.input_size(images.shape[-1]) ** 2))
         encoded = [
             encoder.encode(to_unit_range(batch.to(device()))).cpu()
             for batch in tqdm(batches, desc=f"{encoder.kind.capitalize()} of {name}", unit="batch")

@@ -50,6 +50,17 @@ def test_they_are_those_of_the_images_that_a_batch_shows_however_they_are_turned
         assert batch.latents is None
 
 
+def test_images_are_encoded_in_batches_of_the_size_that_they_are_resized_to(weights, monkeypatch):
+    monkeypatch.setattr("lightning_nsd.data.encoding_cache.PIXELS_AT_ONCE", 30 * 16**2)
+    backbone, sizes = vit(weights, img_size=16), []
+    encode = backbone.encode
+    monkeypatch.setattr(backbone, "encode", lambda images: sizes.append(len(images)) or encode(images))
+    data = StripedData()
+    features = encodings_on_host(backbone)(data.image_set("val").images, "val")
+    assert sizes == [30, 30, 20]
+    assert features.shape == (80, 8, 1, 1)
+
+
 def test_a_second_run_computes_none_and_ends_as_one_that_encodes_every_batch(weights, tmp_path, monkeypatch):
     one = run(tmp_path / "a", 3, feature_model(vit(weights)), callbacks=[DataEncodings()])
     computed = vit(weights)
