@@ -19,8 +19,8 @@ import yaml
 from lightning_nsd.checkpoints.loading import build_model
 from lightning_nsd.commands.function_cli import run_function
 from lightning_nsd.data.datamodule import EpisodeDataModule
+from lightning_nsd.data.encoding_cache import encodings_on_host
 from lightning_nsd.data.transforms import to_unit_range
-from lightning_nsd.latents.latent_cache import latents_on_host
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.settings.config_files import find_config
 from lightning_nsd.training.latents import sample_latents
@@ -66,9 +66,8 @@ def measure(data: EpisodeDataModule, config: str, autoencoder: Path, rounds: int
     module = build(config, data, autoencoder)
     assert module.space.autoencoder is not None
     start = time.perf_counter()
-    data.use_latents(latents_on_host(module.space.autoencoder))
-    latents = data.latents("train")
-    assert latents is not None
+    data.use_encodings("latents", encodings_on_host(module.space.autoencoder))
+    latents = data.encodings("train")["latents"]
     making = time.perf_counter() - start
     steps = {name: make_step(module, data, name == "encoding") for name in ("made_once", "encoding")}
     seconds: dict[str, list[float]] = {name: [] for name in steps}

@@ -6,10 +6,10 @@ from typing import Any
 
 import yaml
 
-from lightning_nsd import data, latents
+from lightning_nsd import backbones, data, latents
 from lightning_nsd.data.datamodule import EpisodeDataModule
+from lightning_nsd.data.encoding_cache import encodings_on_host
 from lightning_nsd.errors import UserError
-from lightning_nsd.latents.latent_cache import latents_on_host
 from lightning_nsd.latents.latent_space import LatentSpace
 from lightning_nsd.settings.config_files import find_config
 
@@ -23,8 +23,8 @@ class Config:
     Attributes:
         path: of the file.
         model: the section, with image_size, channels and n_shot.
-        data: the data module, which draws the episodes, with their latents where the model draws these.
-        space: where the model draws.
+        data: the data module, which draws the episodes, with their latents and features where the model asks for them.
+        space: where the model draws, and what its encoder sees.
         seed: key of all random numbers.
         gradient_clip: the largest norm of all gradients, or None.
         max_steps: optimiser steps of the run.
@@ -63,8 +63,8 @@ def read_config(name: str) -> Config:
     module = getattr(data, class_name)(**{**(section.get("init_args") or {}), "seed": seed})
     model = {**content["model"], **{key: getattr(module, key) for key in FROM_DATA}}
     space = _space_of(model)
-    if space.autoencoder is not None:
-        module.use_latents(latents_on_host(space.autoencoder))
+    for encoder in space.frozen:
+        module.use_encodings(encoder.kind, encodings_on_host(encoder))
     trainer = content.get("trainer") or {}
     return Config(
         path=path,
@@ -81,16 +81,18 @@ def read_config(name: str) -> Config:
 
 
 def _space_of(model: dict[str, Any]) -> LatentSpace:
-    """Where a model draws. Its section is given the hash of the autoencoder that it names.
+    """Where a model draws, and what its encoder sees. Its section is given the hashes of the frozen networks it names.
 
     Raises:
-        UserError: an autoencoder that there is not, or that does not take the images.
+        UserError: a frozen network that there is not, or that does not take the images.
     """
-    autoencoder = None
-    if described := model.get("autoencoder"):
-        name, arguments = described["class_path"].rpartition(".")[2], dict(described.get("init_args") or {})
-        if name not in latents.__all__:
-            raise UserError(f"model.autoencoder names no autoencoder of lightning_nsd.latents: {name!r}.")
-        autoencoder = getattr(latents, name)(**arguments)
-        model["autoencoder"] = {"class_path": name, "init_args": {**arguments, "hash": autoencoder.hash}}
-    return LatentSpace(autoencoder, model.get("encoder_input", "latents"), model["image_size"], model["channels"])
+    frozen: dict[str, Any] = {"autoencoder": None, "backbone": None}
+    for part, offered in (("autoencoder", latents), ("backbone", backbones)):
+        if described := model.get(part):
+            name, arguments = described["class_path"].rpartition(".")[2], dict(described.get("init_args") or {})
+            if name not in offered.__all__:
+                raise UserError(f"model.{part} names no class of {offered.__name__}: {name!r}.")
+            frozen[part] = getattr(offered, name)(**arguments)
+            model[part] = {"class_path": name, "init_args": {**arguments, "hash": frozen[part].hash}}
+    encoder_input, shape = model.get("encoder_input", "latents"), (model["image_size"], model["channels"])
+    return LatentSpace(frozen["autoencoder"], encoder_input, *shape, frozen["backbone"])

@@ -91,23 +91,25 @@ def build_diffusion(settings: Mapping[str, Any]) -> GaussianDiffusion:
     return GaussianDiffusion(**arguments.get("init_args", arguments))
 
 
-def build_network(settings: Mapping[str, Any], rngs: nnx.Rngs, drawn: Shape | None = None) -> FewShotDenoiser:
+def build_network(
+    settings: Mapping[str, Any], rngs: nnx.Rngs, drawn: Shape | None = None, seen: Shape | None = None
+) -> FewShotDenoiser:
     """The network of a `model` section, freshly initialised.
 
     Args:
         drawn: of what it draws, where this is not images.
+        seen: of what its encoder sees, where this is not what it draws.
     """
     encoder, spatial_context = settings.get("encoder"), settings.get("spatial_context")
-    images = Shape(settings["image_size"], settings["channels"])
-    drawn = drawn or images
-    seen = images if settings.get("encoder_input") == "images" else drawn
+    drawn = drawn or Shape(settings["image_size"], settings["channels"])
+    of_seen = seen or drawn
     of_encoder = find(NETWORKS, encoder) if encoder else None
     return FewShotDenoiser(
         drawn.size,
         drawn.channels,
         build_diffusion(settings).out_channels(drawn.channels),
         settings["n_shot"],
-        of_encoder and (lambda _size, _channels, n_shot, **more: of_encoder(*seen, n_shot, **more)),
+        of_encoder and (lambda _size, _channels, n_shot, **more: of_encoder(*of_seen, n_shot, **more)),
         find(NETWORKS, settings.get("context") or DETERMINISTIC),
         find(NETWORKS, settings["denoiser"]),
         settings.get("context_dropout", 0.0),
@@ -117,13 +119,19 @@ def build_network(settings: Mapping[str, Any], rngs: nnx.Rngs, drawn: Shape | No
     )
 
 
-def build_model(settings: Mapping[str, Any], rngs: nnx.Rngs | None = None, drawn: Shape | None = None) -> Experiment:
+def build_model(
+    settings: Mapping[str, Any],
+    rngs: nnx.Rngs | None = None,
+    drawn: Shape | None = None,
+    seen: Shape | None = None,
+) -> Experiment:
     """Everything that a `model` section describes.
 
     Args:
         settings: the section, with `image_size`, `channels` and `n_shot`, which the data decides.
         rngs: of the initial parameters.
         drawn: of what the network draws, where this is not images.
+        seen: of what its encoder sees, where this is not what it draws.
 
     Raises:
         ValueError: settings without a counterpart here.
@@ -131,7 +139,7 @@ def build_model(settings: Mapping[str, Any], rngs: nnx.Rngs | None = None, drawn
     diffusion = build_diffusion(settings)
     sampler = settings.get("sampler")
     return Experiment(
-        build_network(settings, rngs or nnx.Rngs(0), drawn),
+        build_network(settings, rngs or nnx.Rngs(0), drawn, seen),
         diffusion,
         find(SAMPLERS.values(), sampler)() if sampler else DDIM(min(50, diffusion.num_steps)),
         optimizer_settings(settings),

@@ -61,7 +61,8 @@ def fit(config: Config, root: Path, max_steps: int, resume: bool = False, params
         UserError: data of another number of classes than a class embedding has.
     """
     space = config.space
-    experiment = build_model(config.model, nnx.Rngs(config.seed), Shape(space.size, space.channels))
+    shapes = Shape(space.size, space.channels), Shape(*space.seen)
+    experiment = build_model(config.model, nnx.Rngs(config.seed), *shapes)
     settings = replace(experiment.optimizer, gradient_clip=config.gradient_clip, total_steps=float(max_steps))
     optimizer = adamw(settings)
     model, diffusion = experiment.model, experiment.diffusion
@@ -92,6 +93,8 @@ def fit(config: Config, root: Path, max_steps: int, resume: bool = False, params
                 shown = jnp.asarray(images) if space.shows_images else None
                 posterior = batch.latents.numpy().astype(dtype)
                 images = posterior[:, :, 0]
+            if batch.features is not None:
+                shown = jnp.asarray(batch.features.numpy().astype(dtype))
             draws = draw(
                 images,
                 diffusion.num_steps,

@@ -12,7 +12,10 @@ __all__ = ["__version__", "load"]
 
 
 def load(
-    path: "str | Path", allow: "Sequence[str]" = (), autoencoder: "str | Path | None" = None
+    path: "str | Path",
+    allow: "Sequence[str]" = (),
+    autoencoder: "str | Path | None" = None,
+    backbone: "str | Path | None" = None,
 ) -> "FewShotDiffusion":
     """The model of a checkpoint, its EMA weights in place, in evaluation mode, on the CPU.
 
@@ -21,6 +24,7 @@ def load(
         allow: class paths that the checkpoint may name beside this package's own, such as `["pkg.MyEncoder"]`. They
             are imported; nothing else that a checkpoint names is.
         autoencoder: where that of a model of latents is, if not where it was in training. It has to be the same one.
+        backbone: the same for the weights of a pretrained image encoder.
 
     Raises:
         UserError: the file is missing, damaged, not of a few-shot diffusion model, or names a class that is neither
@@ -28,4 +32,4 @@ def load(
     """
     from lightning_nsd.checkpoints.loading import load_checkpoint
 
-    return load_checkpoint(path, allow, autoencoder)
+    return load_checkpoint(path, allow, autoencoder, backbone)

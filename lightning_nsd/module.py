@@ -7,22 +7,23 @@ from typing import Any
 import torch
 from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
-from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
+from lightning.pytorch.utilities import rank_zero_warn
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim import AdamW, Optimizer
 
-from lightning_nsd.checkpoints.contents import check_weights, has_training_state, model_settings
+from lightning_nsd.checkpoints.contents import check_weights, model_settings
 from lightning_nsd.checkpoints.resume import ResumableLR, keep_settings
 from lightning_nsd.checkpoints.same_model import check_same
 from lightning_nsd.checkpoints.settings import HYPERPARAMETERS, describe, describe_factory
-from lightning_nsd.checkpoints.training_state import check_training_state
+from lightning_nsd.checkpoints.training_state import goes_on
 from lightning_nsd.data.episodes import EpisodeBatch
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.sampler import DDIM, Sampler
 from lightning_nsd.errors import UserError
+from lightning_nsd.frozen_encoder import Backbone
 from lightning_nsd.latents.autoencoder import Autoencoder
-from lightning_nsd.latents.latent_space import EncoderInput, LatentSpace, check_latents
+from lightning_nsd.latents.latent_space import EncoderInput, LatentSpace, check_backbone, check_latents
 from lightning_nsd.model.class_embedding import ClassEmbedding
 from lightning_nsd.model.context import DeterministicContext
 from lightning_nsd.model.few_shot_denoiser import (
@@ -51,6 +52,7 @@ from lightning_nsd.settings.numbers import (
     bounded,
     check_numbers,
 )
+from lightning_nsd.settings.trainer import check_precision
 from lightning_nsd.training.draws import Draws, draw
 from lightning_nsd.training.ema import ema_decay_at, update_ema
 from lightning_nsd.training.episode_loss import batch_means, episode_loss
@@ -68,8 +70,8 @@ class FewShotDiffusion(LightningModule):
         channels: of an image; the data decides it.
         n_shot: images of a support set; the data decides it.
         denoiser: DiT or UNet, made from (image_size, in_channels, out_channels, context_dim).
-        encoder: SetViT, ViT or UNetEncoder, made from (image_size, channels, n_shot); null for the unconditional
-            baseline, ClassEmbedding for the class-conditional one.
+        encoder: SetViT, ViT, UNetEncoder or FeatureEncoder, made from (image_size, channels, n_shot); null for the
+            unconditional baseline, ClassEmbedding for the class-conditional one.
         context: DeterministicContext, VariationalContext or DiscreteContext, made from context_dim.
         spatial_context: SpatialContext, made from channels: maps of an image's size, concatenated with x_t; null for
             none.
@@ -94,6 +96,8 @@ class FewShotDiffusion(LightningModule):
         autoencoder: the model draws its latents instead of images; frozen, and no part of the weights. A checkpoint
             names it, with a hash.
         encoder_input: what the set encoder sees where there is an autoencoder.
+        backbone: the set encoder sees its features instead of images or latents; as an autoencoder it is frozen, and
+            no part of the weights.
 
     Raises:
         UserError: parts that do not fit together.
@@ -127,6 +131,7 @@ class FewShotDiffusion(LightningModule):
         leave_one_out: bool = True,
         autoencoder: Autoencoder | None = None,
         encoder_input: EncoderInput = "latents",
+        backbone: Backbone | None = None,
     ) -> None:
         super().__init__()
         self.image_size = image_size
@@ -151,9 +156,11 @@ class FewShotDiffusion(LightningModule):
         self.parity = parity
         self.seed = seed
         self.eval_seed = eval_seed
-        self.space = LatentSpace(autoencoder, encoder_input, image_size, channels)
+        self.space = LatentSpace(autoencoder, encoder_input, image_size, channels, backbone)
         if autoencoder is not None:
             check_latents(diffusion, encoder_input, spatial_context)
+        if backbone is not None:
+            check_backbone(encoder, spatial_context)
         seeing = self.space.fitted(encoder) if encoder else None
         out_channels = diffusion.out_channels(self.space.channels)
 
@@ -186,6 +193,7 @@ class FewShotDiffusion(LightningModule):
             "leave_one_out": leave_one_out,
             "autoencoder": describe(autoencoder) if autoencoder else None,
             "encoder_input": encoder_input,
+            "backbone": describe(backbone) if backbone else None,
             "kl_weight": kl_weight,
             "seed": seed,
         }
@@ -301,18 +309,8 @@ class FewShotDiffusion(LightningModule):
     # ---- Lightning ----
 
     def setup(self, stage: str) -> None:
-        """Raises UserError for a precision whose weights have 16 bits, and for classes that the model does not know.
-
-        Many steps of the optimiser and all of the moving average are smaller than the last bit of such a weight: they
-        would be rounded away.
-        """
-        precision = self.trainer.precision
-        if precision in ("16-true", "bf16-true"):
-            raise UserError(
-                f"trainer.precision is {precision}: it rounds the weights themselves to 16 bits, where steps of the "
-                f"optimiser and of the moving average are lost. Use {precision.replace('true', 'mixed')}, whose layers "
-                "compute in 16 bits and whose weights keep 32, or 32-true."
-            )
+        """Raises UserError for a precision whose weights have 16 bits, and for classes that the model does not know."""
+        check_precision(self.trainer.precision)
         if isinstance(encoder := self.model.encoder, ClassEmbedding):
             if stage == "predict":
                 raise UserError(f"predict draws classes of the test split. {encoder.knows}")
@@ -408,8 +406,7 @@ class FewShotDiffusion(LightningModule):
             draws = draws._replace(classes=batch.class_numbers())
         if posterior is not None and draws.latent_noise is not None:
             images = sample_latents(posterior, draws.latent_noise)
-        shown = batch.images if self.space.shows_images else images
-        return episode_loss(model, self.diffusion, images, draws, self.kl_weight, shown)
+        return episode_loss(model, self.diffusion, images, draws, self.kl_weight, self.space.shown_of(batch, images))
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[HYPERPARAMETERS] = self.hyperparameters
@@ -423,14 +420,7 @@ class FewShotDiffusion(LightningModule):
         check_same(model_settings(checkpoint, "The checkpoint"), self)
         check_weights(checkpoint["state_dict"], self.state_dict(), "The checkpoint")
         self.loaded_steps = checkpoint["global_step"]
-        if self._trainer is None or self._trainer.state.fn != "fit":
-            return
-        if has_training_state(checkpoint):
+        if self._trainer is not None and self._trainer.state.fn == "fit":
             groups = parameter_groups(self.model, self.encoder_lr, self.denoiser_lr)
-            check_training_state(checkpoint, self.optimizer, groups, self._trainer.fit_loop.state_dict())
-        else:
-            rank_zero_info(
-                f"The checkpoint of step {self.loaded_steps} holds weights and no optimiser: training starts from "
-                "its weights at step 0, with a fresh optimiser."
-            )
-            self.loaded_steps = 0
+            if not goes_on(checkpoint, self.optimizer, groups, self._trainer.fit_loop.state_dict()):
+                self.loaded_steps = 0

@@ -127,6 +127,17 @@ def of_the_source() -> Iterator[tuple[str, Settings]]:
     )
 
 
+def of_features() -> Iterator[tuple[str, Settings]]:
+    """A head of three layers to a vector, and of one to tokens, over images: features have the shape of images."""
+    vector = ("FeatureEncoder", {"context_dim": 8, "mlp_head_dim": 6})
+    tokens = ("FeatureEncoder", {"context_dim": 8, "pool": "mean_patch"})
+    for encoder, denoiser, conditioning in ((vector, DENOISERS[0], "film"), (tokens, DENOISERS[1], "cross_attention")):
+        yield (
+            f"FeatureEncoder-{conditioning}-{denoiser[0]}",
+            settings(encoder, denoiser, conditioning, "VariationalContext", diffusion=DIFFUSIONS[1]),
+        )
+
+
 def combinations() -> Iterator[tuple[str, Settings]]:
     """All without a spatial context, with a name; time conditioning and the kinds of diffusion take turns."""
     number = 0
@@ -149,13 +160,20 @@ def combinations() -> Iterator[tuple[str, Settings]]:
         yield f"no-encoder-{denoiser[0]}", settings(None, denoiser, "none")
 
 
-COMBINATIONS = {**dict(with_maps()), **dict(with_a_codebook()), **dict(of_the_source()), **dict(combinations())}
+COMBINATIONS = {
+    **dict(of_features()),
+    **dict(with_maps()),
+    **dict(with_a_codebook()),
+    **dict(of_the_source()),
+    **dict(combinations()),
+}
 
 SMALL_DIT = settings(VECTOR_ENCODERS[0], DENOISERS[0], "film", "VariationalContext", diffusion=DIFFUSIONS[0])
 SMALL_UNET = settings(
     TOKEN_ENCODERS[3], DENOISERS[1], "cross_attention", time_conditioned=True, diffusion=DIFFUSIONS[1]
 )
 EVERY_MODULE = {
+    "FeatureEncoder-DiT": COMBINATIONS["FeatureEncoder-film-DiT"],
     "SetViT-DiT": SMALL_DIT,
     "UNetEncoder-UNet": SMALL_UNET,
     "ViT-DiT": {

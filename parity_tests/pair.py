@@ -104,8 +104,9 @@ class Pair:
         self.ours.evaluation_model.load_state_dict(self.ours.model.state_dict())
         self.diffusion = jax_experiment.build_diffusion(self.settings)
         self.kl_weight = float(self.settings.get("kl_weight", 1.0))
-        drawn = jax_experiment.Shape(self.ours.space.size, self.ours.space.channels)
-        self.theirs = nnx.eval_shape(lambda: jax_experiment.build_network(self.settings, nnx.Rngs(0), drawn))
+        space = self.ours.space
+        shapes = jax_experiment.Shape(space.size, space.channels), jax_experiment.Shape(*space.seen)
+        self.theirs = nnx.eval_shape(lambda: jax_experiment.build_network(self.settings, nnx.Rngs(0), *shapes))
         self.table = weights.key_table(self.ours.model, self.theirs)
         self.params = weights.to_jax_params(self.table, dict(self.ours.model.named_parameters()))
         weights.load(self.theirs, self.params)

@@ -1,4 +1,4 @@
-"""A model of latents: one YAML, the same latents, the same first loss and the same step on both sides."""
+"""A model of latents, or one that sees features: one YAML, the same encodings and the same first loss on both sides."""
 
 from itertools import product
 from pathlib import Path
@@ -17,6 +17,7 @@ from lightning_nsd.rng import Stream
 from parity_tests import cases
 from parity_tests.pair import Pair
 from parity_tests.test_fit import FROM_DATA, losses
+from tests.backbones.make_vit import SIZES, VIT
 from tests.latents.make_autoencoder import FACTOR, make_autoencoder
 
 SIZE = 8 * FACTOR
@@ -27,10 +28,14 @@ def autoencoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return make_autoencoder(tmp_path_factory.mktemp("autoencoder"), channels=1)
 
 
-def config_with(autoencoder: Path, encoder_input: str, path: Path) -> Path:
+def config_with(autoencoder: Path, seen: str, path: Path) -> Path:
     model = {key: value for key, value in cases.SMALL_DIT.items() if key not in FROM_DATA}
     model["diffusion"] = cases.DIFFUSIONS[1]
-    model["encoder_input"] = encoder_input
+    if seen == "features":
+        model["backbone"] = cases.part("PretrainedViT", {"name": VIT, **SIZES, "tokens": "none"})
+        model["encoder"] = cases.part("FeatureEncoder", {"context_dim": 8, "mlp_head_dim": 6})
+    else:
+        model["encoder_input"] = seen
     model["autoencoder"] = cases.part("DiffusersAutoencoder", {"path": str(autoencoder)})
     draw = np.random.default_rng(0)
     for name, number in product("ab", range(4)):
@@ -49,17 +54,18 @@ def config_with(autoencoder: Path, encoder_input: str, path: Path) -> Path:
     return path
 
 
-@pytest.mark.parametrize("encoder_input", ["images"])
+@pytest.mark.parametrize("seen", ["images", "features"])
 def test_the_first_loss_is_that_of_the_torch_side(
-    autoencoder: Path, encoder_input: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    autoencoder: Path, seen: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
-    read = read_config(str(config_with(autoencoder, encoder_input, tmp_path / "config.yaml")))
+    read = read_config(str(config_with(autoencoder, seen, tmp_path / "config.yaml")))
     pair = Pair({**read.model, "parity": True, "seed": read.seed}, "float32")
     fit(read, tmp_path / "run", 1, params=pair.params)
     batch = read.data.training_batch(0)
     batch = batch._replace(images=to_unit_range(batch.images))
     assert batch.latents is not None and batch.latents.shape == (2, 3, 2, 2, 8, 8)
+    assert seen == "images" or (batch.features is not None and batch.features.shape == (2, 3, 8, 2, 2))
     pair.ours.trainer = trainer = SimpleNamespace(global_rank=0, world_size=1)  # type: ignore[assignment]
     pair.ours.train()
     dropout = read.model["context_dropout"]

@@ -7,8 +7,10 @@ from types import ModuleType
 
 import pytest
 
-from lightning_nsd import data, model
+from lightning_nsd import backbones, data, latents, model
 from lightning_nsd.data.datamodule import EpisodeDataModule
+from lightning_nsd.frozen_encoder import Backbone
+from lightning_nsd.latents.autoencoder import Autoencoder
 from lightning_nsd.model.context import Context
 from lightning_nsd.model.denoiser import Denoiser
 from lightning_nsd.model.set_encoder import SetEncoder
@@ -31,8 +33,13 @@ def defined(package: ModuleType, kinds: tuple[type, ...]) -> dict[str, str]:
 
 @pytest.mark.parametrize(
     ("package", "kinds"),
-    [(model, (SetEncoder, Context, SpatialContext, Denoiser)), (data, (EpisodeDataModule,))],
-    ids=["networks", "data sets"],
+    [
+        (model, (SetEncoder, Context, SpatialContext, Denoiser)),
+        (data, (EpisodeDataModule,)),
+        (backbones, (Backbone, SetEncoder)),
+        (latents, (Autoencoder,)),
+    ],
+    ids=["networks", "data sets", "image encoders", "autoencoders"],
 )
 def test_every_class_that_a_config_may_name_is_offered(package: ModuleType, kinds: tuple[type, ...]) -> None:
     assert set(defined(package, kinds)) == set(package.__all__)

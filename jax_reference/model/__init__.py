@@ -4,6 +4,7 @@ from jax_reference.model.class_embedding import ClassEmbedding
 from jax_reference.model.context import DeterministicContext, VariationalContext
 from jax_reference.model.discrete_context import DiscreteContext
 from jax_reference.model.dit import DiT
+from jax_reference.model.feature_encoder import FeatureEncoder
 from jax_reference.model.set_vit import SetViT
 from jax_reference.model.spatial_context import SpatialContext
 from jax_reference.model.unet import UNet
@@ -15,6 +16,7 @@ __all__ = [
     "DeterministicContext",
     "DiT",
     "DiscreteContext",
+    "FeatureEncoder",
     "SetViT",
     "SpatialContext",
     "UNet",

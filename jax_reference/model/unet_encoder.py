@@ -3,18 +3,18 @@
 from collections.abc import Sequence
 from typing import Literal
 
-import jax.numpy as jnp
 from flax import nnx
 from jaxtyping import Array, Float, Int
 
 from jax_reference.model.embeddings import TimestepEmbedding
-from jax_reference.model.set_encoder import SetEncoder, check_pool
+from jax_reference.model.mean_encoder import MeanEncoder
+from jax_reference.model.set_encoder import check_pool
 from jax_reference.model.unet_blocks import AttentionBlock, Downsample, ResBlock, check_levels, group_norm
 from jax_reference.written_out.layers import Conv2d, Linear, silu, standard_normal
 from jax_reference.written_out.tokens import to_tokens
 
 
-class UNetEncoder(SetEncoder):
+class UNetEncoder(MeanEncoder):
     """The down path of a UNet, pooled for each image; the context of a set is the mean over its images.
 
     Takes sets of any size.
@@ -34,8 +34,6 @@ class UNetEncoder(SetEncoder):
         time_conditioned: modulate the residual blocks by the timestep.
         dropout: in the residual blocks.
     """
-
-    any_set_size = True
 
     def __init__(
         self,
@@ -97,23 +95,3 @@ class UNetEncoder(SetEncoder):
         if self.pool == "flatten":
             return self.head(h.reshape(len(h), -1))  # channel by channel, its pixels row by row
         return self.head(to_tokens(h)) + self.position[...]
-
-    def __call__(
-        self, support: Float[Array, "b n C H W"], t: Int[Array, " b"] | None = None
-    ) -> Float[Array, "b *L D_c"]:
-        return self._encode_sets(support, t).mean(axis=1)
-
-    def encode_leave_one_out(
-        self, images: Float[Array, "B N C H W"], t: Int[Array, " B"] | None = None
-    ) -> Float[Array, "B*N *L D_c"]:
-        """For every image the mean over the others."""
-        encoded = self._encode_sets(images, t)  # (B, N, …, D_c)
-        n = images.shape[1]
-        means = [jnp.delete(encoded, i, axis=1, assume_unique_indices=True).mean(axis=1) for i in range(n)]
-        return jnp.stack(means, axis=1).reshape(-1, *encoded.shape[2:])
-
-    def _encode_sets(self, images: Float[Array, "b n C H W"], t: Int[Array, " b"] | None) -> Float[Array, "b n *L D_c"]:
-        b, n = images.shape[:2]
-        times = None if t is None else jnp.repeat(t, n)
-        encoded = self.encode_images(images.reshape(b * n, *images.shape[2:]), times)
-        return encoded.reshape(b, n, *encoded.shape[1:])  # (b, n, …, D_c)

@@ -10,11 +10,13 @@ from jsonargparse import ArgumentParser
 from torch import Tensor, nn
 from torch.nn.modules.module import register_module_parameter_registration_hook
 
+from lightning_nsd.backbones import TrainedViT
 from lightning_nsd.checkpoints.contents import NETWORKS, check_weights
 from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.checkpoints.settings import HYPERPARAMETERS
 from lightning_nsd.checkpoints.trusted_classes import trusted_settings
 from lightning_nsd.errors import UserError
+from lightning_nsd.frozen_encoder import is_beside_the_model
 from lightning_nsd.messages import first_line
 from lightning_nsd.module import FewShotDiffusion
 
@@ -61,9 +63,20 @@ def build_model_of(
     Raises:
         UserError: see `build_model`, and settings of a model that is far larger than the weights.
     """
+    settings = _without_first_weights(settings)
     with torch.device("meta"), _at_most(weights):
         build_model(settings, source, allow)
     return build_model(settings, source, allow)
+
+
+def _without_first_weights(settings: Any) -> Any:
+    """The settings without the file that the training of an encoder started from: there are weights of its own."""
+    encoder = settings.get("encoder") if isinstance(settings, Mapping) else None
+    if not isinstance(encoder, Mapping) or not isinstance(encoder.get("init_args"), Mapping):
+        return settings
+    if str(encoder.get("class_path")).rpartition(".")[2] != TrainedViT.__name__:
+        return settings
+    return {**settings, "encoder": {**encoder, "init_args": {**encoder["init_args"], "path": None}}}
 
 
 class _TooLargeError(Exception):
@@ -78,7 +91,7 @@ def _at_most(weights: Mapping[str, Any]) -> Iterator[None]:
 
     def register(module: nn.Module, name: str, parameter: nn.Parameter | None) -> None:
         nonlocal count, elements
-        if parameter is not None:
+        if parameter is not None and not is_beside_the_model():
             count, elements = count - 1, elements - parameter.numel()
         if count < 0 or elements < -SLACK:
             raise _TooLargeError
@@ -96,7 +109,10 @@ def network_of(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def load_checkpoint(
-    path: str | Path, allow: Sequence[str] = (), autoencoder: str | Path | None = None
+    path: str | Path,
+    allow: Sequence[str] = (),
+    autoencoder: str | Path | None = None,
+    backbone: str | Path | None = None,
 ) -> FewShotDiffusion:
     """See `lightning_nsd.load`."""
     checkpoint = read_checkpoint(path)
@@ -104,7 +120,9 @@ def load_checkpoint(
     averaged = network_of(state, EMA_PREFIX)
     settings = checkpoint[HYPERPARAMETERS]
     if autoencoder is not None:
-        settings = _with_autoencoder_at(settings, str(autoencoder), str(path))
+        settings = _with_place(settings, "autoencoder", {"path": str(autoencoder), "subfolder": ""}, str(path))
+    if backbone is not None:
+        settings = _with_place(settings, "backbone", {"path": str(backbone)}, str(path))
     module = build_model_of(settings, averaged, str(path), allow)
     check_weights(state, module.state_dict(), str(path))
     module.model.load_state_dict(averaged)
@@ -115,10 +133,9 @@ def load_checkpoint(
     return module.eval()
 
 
-def _with_autoencoder_at(settings: Mapping[str, Any], place: str, source: str) -> dict[str, Any]:
-    """The settings of a model, its autoencoder found in another place."""
-    described = settings.get("autoencoder")
+def _with_place(settings: Mapping[str, Any], part: str, place: Mapping[str, str], source: str) -> dict[str, Any]:
+    """The settings of a model, one of the networks beside it found in another place."""
+    described = settings.get(part)
     if not isinstance(described, Mapping):
-        raise UserError(f"{source} draws images and has no autoencoder; leave --autoencoder away.")
-    arguments = {**(described.get("init_args") or {}), "path": place, "subfolder": ""}
-    return {**settings, "autoencoder": {**described, "init_args": arguments}}
+        raise UserError(f"{source} has no {part}; leave --{part} away.")
+    return {**settings, part: {**described, "init_args": {**(described.get("init_args") or {}), **place}}}

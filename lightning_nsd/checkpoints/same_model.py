@@ -14,7 +14,7 @@ from lightning_nsd.settings.numbers import as_numbers
 if TYPE_CHECKING:
     from lightning_nsd.module import FewShotDiffusion
 
-PARTS = ("encoder", "context", "denoiser", "spatial_context", "sampler", "autoencoder")
+PARTS = ("encoder", "context", "denoiser", "spatial_context", "sampler", "autoencoder", "backbone")
 """Settings that are a class with its arguments."""
 
 
@@ -96,6 +96,7 @@ def weights_settings(settings: Mapping[str, Any], any_set_size: bool) -> dict[st
     free = ["model.sampler", "model.seed", "model.kl_weight", "model.diffusion.vlb_weight"]
     free += [f"model.autoencoder.init_args.{name}" for name in ("path", "subfolder")]  # its hash says which it is
     free += ["model.context.init_args.temperature"]  # of training alone
+    free += ["model.backbone.init_args.path", "model.encoder.init_args.path"]
     free += [f"model.{part}.init_args.dropout" for part in ("encoder", "denoiser")]
     free += ["model.n_shot"] if any_set_size else []
     kept = {key: value for key, value in flat.items() if not any(f"{key}.".startswith(f"{name}.") for name in free)}

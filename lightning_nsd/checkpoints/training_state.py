@@ -4,21 +4,25 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor, nn
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LambdaLR
 
+from lightning_nsd.checkpoints.contents import has_training_state
 from lightning_nsd.errors import UserError
 from lightning_nsd.messages import some_of
 
 
-def check_training_state(
+def goes_on(
     checkpoint: Mapping[str, Any],
     make_optimizer: Callable[..., Optimizer],
     groups: list[dict[str, Any]],
     loops: Mapping[str, Any],
-) -> None:
-    """Compare a checkpoint's training state with that of an optimiser, a schedule and loops made for the purpose.
+) -> bool:
+    """Whether training goes on where a checkpoint's ended; from one of weights alone it starts anew, which is said.
+
+    The training state is compared with that of an optimiser, a schedule and loops made for the purpose.
 
     Args:
         checkpoint: see `check_contents`.
@@ -29,6 +33,12 @@ def check_training_state(
     Raises:
         UserError: an optimiser of another kind, with other groups or parameters, or a state that is incomplete.
     """
+    if not has_training_state(checkpoint):
+        rank_zero_info(
+            f"The checkpoint of step {checkpoint['global_step']} holds weights and no optimiser: training starts from its "
+            "weights at step 0, with a fresh optimiser."
+        )
+        return False
     optimizer = make_optimizer([_without_values(group) for group in groups])
     wrong = _groups(checkpoint["optimizer_states"][0]["param_groups"], optimizer)
     wrong = wrong or _states(checkpoint["optimizer_states"][0]["state"], optimizer)
@@ -43,6 +53,7 @@ def check_training_state(
     wrong += _differences(checkpoint["loops"]["fit_loop"], loops, "loops")
     if wrong:
         raise UserError(f"The checkpoint's training state is not of this version: {some_of(wrong, '; ')}.")
+    return True
 
 
 def _without_values(group: dict[str, Any]) -> dict[str, Any]:

@@ -16,12 +16,13 @@ from typing import Any, Literal, NamedTuple
 import torch
 from torch import nn
 
-from lightning_nsd import data, latents, model
+from lightning_nsd import backbones, data, latents, model
 from lightning_nsd.checkpoints.settings import class_name
 from lightning_nsd.data.datamodule import EpisodeDataModule
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.sampler import SAMPLERS, Sampler
 from lightning_nsd.errors import UserError
+from lightning_nsd.frozen_encoder import Backbone
 from lightning_nsd.latents.autoencoder import Autoencoder
 from lightning_nsd.model.context import Context
 from lightning_nsd.model.denoiser import Denoiser
@@ -57,18 +58,22 @@ def _by_name(classes: Sequence[type], package: str = "") -> dict[str, type]:
     return names
 
 
-def _place(kind: type, package: types.ModuleType) -> Place:
-    offered = [getattr(package, name) for name in package.__all__]
-    return Place(kind, _by_name([known for known in offered if issubclass(known, kind)], package.__name__))
+def _place(kind: type, *packages: types.ModuleType) -> Place:
+    names: dict[str, type] = {}
+    for package in packages:
+        offered = [getattr(package, name) for name in package.__all__]
+        names |= _by_name([known for known in offered if issubclass(known, kind)], package.__name__)
+    return Place(kind, names)
 
 
 _OPTIMIZERS = [getattr(torch.optim, name) for name in torch.optim.__all__ if name[0].isupper()]
 PLACES = {
-    "encoder": _place(SetEncoder, model),
+    "encoder": _place(SetEncoder, model, backbones),
     "context": _place(Context, model),
     "denoiser": _place(Denoiser, model),
     "spatial_context": _place(SpatialContext, model),
     "autoencoder": _place(Autoencoder, latents),
+    "backbone": _place(Backbone, backbones),
     "sampler": Place(Sampler, _by_name(list(SAMPLERS.values()))),
     "diffusion": Place(GaussianDiffusion, _by_name([GaussianDiffusion])),
     "lr_schedule": Place(LRSchedule, _by_name([LRSchedule])),

@@ -69,6 +69,7 @@ def evaluate(
     npz: Path | None = None,
     allow: str | list[str] | None = None,
     autoencoder: Path | None = None,
+    backbone: Path | None = None,
     **settings: Any,
 ) -> None:
     """Distances of every class of a checkpoint's data, or of two folders of class folders made by anybody.
@@ -95,6 +96,7 @@ def evaluate(
             class in the table, from 0, as guided-diffusion's scripts do. A file that is there already is not touched.
         allow: class paths that the checkpoint, and the configuration beside it, may name beside this package's own.
         autoencoder: folder of the autoencoder of a model of latents, if it is not where it was in training.
+        backbone: file of the weights of a model's pretrained image encoder, if it is not where it was in training.
         settings: see `EvaluationSettings`.
 
     Raises:
@@ -110,6 +112,7 @@ def evaluate(
     asked = {
         "sampler": sampler, "steps": steps, "guidance": guidance, "guidance_interval": guidance_interval,
         "ilvr_factor": ilvr_factor, "ilvr_until": ilvr_until, "npz": npz, "autoencoder": autoencoder,
+        "backbone": backbone,
     }  # fmt: skip
     if ckpt_path is None and (for_model := [f"--{name}" for name, value in asked.items() if value is not None]):
         raise UserError(f"{', '.join(for_model)}: that is for a checkpoint, which draws images; none is given.")
@@ -121,8 +124,9 @@ def evaluate(
             ilvr_factor=ilvr_factor, ilvr_until=ilvr_until,
         )  # fmt: skip
         on_images = (lambda number, images: None) if npz is None else drawn.__setitem__
+        places = autoencoder, backbone
         root, report = _of_checkpoint(
-            ckpt_path, split, config, out, settings, n_shot, choice, on_images, as_names(allow), autoencoder
+            ckpt_path, split, config, out, settings, n_shot, choice, on_images, as_names(allow), places
         )
     elif ckpt_path is None and real_dir is not None and generated_dir is not None:
         root = out or Path()
@@ -163,10 +167,10 @@ def _of_checkpoint(
     choice: Choice,
     on_images: Callable[[int, torch.Tensor], object],
     allow: Sequence[str],
-    autoencoder: Path | None,
+    places: tuple[Path | None, Path | None],
 ) -> tuple[Path, Report]:
     """The folder to write to, and the report."""
-    module = load_checkpoint(path, allow, autoencoder).to(_device())
+    module = load_checkpoint(path, allow, *places).to(_device())
     found = [Path(find_config(str(config))) for config in configs] if configs else [_config_of(path)]
     root = out or (Path() if configs else found[0].parent)
     check_place(root / DISTANCE_FOLDER / CSV_FILE, "--out")

@@ -42,6 +42,7 @@ def sample(
     seed: Seed = 0,
     allow: str | list[str] | None = None,
     autoencoder: Path | None = None,
+    backbone: Path | None = None,
 ) -> None:
     """Draw images of the class that a folder of pictures shows.
 
@@ -64,13 +65,15 @@ def sample(
         seed: of all noise.
         allow: class paths that the checkpoint may name beside this package's own.
         autoencoder: folder of the autoencoder of a model of latents, if it is not where it was in training.
+        backbone: file of the weights of a model's pretrained image encoder, if it is not where it was in training.
 
     Raises:
         UserError: something that cannot be read, or that does not go with the model.
     """
     check_places(out)
     check_npz_place(npz)
-    model = load_checkpoint(ckpt_path, as_names(allow), autoencoder).to("cuda" if torch.cuda.is_available() else "cpu")
+    model = load_checkpoint(ckpt_path, as_names(allow), autoencoder, backbone)
+    model = model.to("cuda" if torch.cuda.is_available() else "cpu")
     if isinstance(model.model.encoder, ClassEmbedding):
         raise UserError(
             f"{model.model.encoder.knows} It draws from numbers of classes, and not from pictures: in Python, "

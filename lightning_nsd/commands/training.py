@@ -12,7 +12,7 @@ from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCL
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_warn
 
-from lightning_nsd.callbacks.data_latents import DataLatents
+from lightning_nsd.callbacks.data_encodings import DataEncodings
 from lightning_nsd.callbacks.finite_loss import FiniteLoss
 from lightning_nsd.callbacks.graceful_stop import GracefulStop
 from lightning_nsd.callbacks.open_evaluation import OpenEvaluation
@@ -93,7 +93,7 @@ class FewShotCLI(LightningCLI):
             save_config_callback=ShowConfig,
             save_config_kwargs={"save_to_log_dir": False},
             trainer_defaults={
-                "callbacks": [OpenEvaluation(), GracefulStop(), FiniteLoss(), RunSummary(), DataLatents()],
+                "callbacks": [OpenEvaluation(), GracefulStop(), FiniteLoss(), RunSummary(), DataEncodings()],
                 "num_sanity_val_steps": 1,
             },
             parser_kwargs={

@@ -12,6 +12,7 @@ from lightning_nsd.data.episodes import EpisodeBatch, sample_classes, sample_epi
 from lightning_nsd.data.image_set import ImageSet
 from lightning_nsd.data.transforms import apply_symmetries, flip_horizontally, flipped_symmetry, to_unit_range
 from lightning_nsd.errors import UserError
+from lightning_nsd.frozen_encoder import Kind
 from lightning_nsd.rng import Stream, generator, rows_of_rank
 from lightning_nsd.settings.numbers import Batch, Channels, Episodes, EpochEpisodes, Pixels, Seed, Shots, bounded
 
@@ -110,8 +111,8 @@ class EpisodeDataModule(LightningDataModule):
         self.seed = seed
         self.eval_seed = eval_seed
         self._splits: dict[Split, ImageSet] = {}
-        self._encode: Callable[[Tensor, str], Tensor] | None = None
-        self._latents: dict[Split, Tensor] = {}
+        self._encode: dict[Kind, Callable[[Tensor, str], Tensor]] = {}
+        self._encodings: dict[tuple[Split, Kind], Tensor] = {}
         self.left_out: dict[Split, dict[str, int]] = {}  # classes too small for an episode, and their sizes
 
     @abstractmethod
@@ -164,35 +165,34 @@ class EpisodeDataModule(LightningDataModule):
         if self.episode_symmetries:
             raise UserError("data.episode_symmetries makes classes that have no number of their own. Set it to false.")
 
-    # ---- latents ----
+    # ---- encodings ----
 
-    def use_latents(self, encode: Callable[[Tensor, str], Tensor]) -> None:
-        """Give the latents of every episode too.
+    def use_encodings(self, kind: Kind, encode: Callable[[Tensor, str], Tensor]) -> None:
+        """Give what a frozen network makes of the images of every episode too.
 
         Args:
-            encode: from bytes `(M, C, H, W)` and their name to latents `(M, 2, C_z, h, w)`: mean and standard
-                deviation.
+            kind: a field of `EpisodeBatch`.
+            encode: from bytes `(M, C, H, W)` and their name to encodings `(M, *shape)`.
         """
-        self._encode = encode
-        self._latents = {}
+        self._encode[kind] = encode
+        self._encodings = {}
 
-    def latents(self, split: Split) -> Tensor | None:
-        """Latents `(V, M, 2, C_z, h, w)` of a split's images, made at the first call; None where none are used.
+    def encodings(self, split: Split) -> dict[Kind, Tensor]:
+        """Encodings `(V, M, *shape)` of a split's images by their kind, made at the first call.
 
         V are the symmetries in which training shows an image: the rows of `symmetry_table` that `_symmetries` names. A
         mirrored image's latent is no mirrored latent, so each is encoded.
         """
-        if self._encode is None:
-            return None
-        if split not in self._latents:
-            images = self.image_set(split).images
-            turned = []
-            for number, which in enumerate(self._symmetries(split)):
-                copies = apply_symmetries(images[:, None], torch.full((len(images),), which))[:, 0]
-                name = f"{split}, copy {number + 1} of {len(self._symmetries(split))}" if number else split
-                turned.append(self._encode(copies, name))
-            self._latents[split] = torch.stack(turned)
-        return self._latents[split]
+        for kind, encode in self._encode.items():
+            if (split, kind) not in self._encodings:
+                images = self.image_set(split).images
+                turned = []
+                for number, which in enumerate(self._symmetries(split)):
+                    copies = apply_symmetries(images[:, None], torch.full((len(images),), which))[:, 0]
+                    name = f"{split}, copy {number + 1} of {len(self._symmetries(split))}" if number else split
+                    turned.append(encode(copies, name))
+                self._encodings[split, kind] = torch.stack(turned)
+        return {kind: self._encodings[split, kind] for kind in self._encode}
 
     def _symmetries(self, split: Split) -> list[int]:
         if split != "train" or not (self.horizontal_flip or self.episode_symmetries):
@@ -229,9 +229,9 @@ class EpisodeDataModule(LightningDataModule):
         if self.episode_symmetries:
             which = torch.randint(8, (self.global_batch_size,), generator=rng)
             images = apply_symmetries(images, self._rows(which))
-        latents = self._gather_latents("train", index, flipped_symmetry(which[:, None], flipped))
+        encodings = self._gather_encodings("train", index, flipped_symmetry(which[:, None], flipped))
         total, numbers = self.global_batch_size, self._rows(classes)
-        return EpisodeBatch(images, torch.ones(self.batch_size), number, total, numbers, latents)
+        return EpisodeBatch(images, torch.ones(self.batch_size), number, total, numbers, **encodings)
 
     def evaluation_episodes(self, split: Split) -> Tensor:
         """Indices into the split's images of all fixed episodes: int64 `(eval_episodes, N)`."""
@@ -252,8 +252,9 @@ class EpisodeDataModule(LightningDataModule):
         rows = torch.arange(number * self.global_batch_size, (number + 1) * self.global_batch_size)
         counts = rows < self.eval_episodes
         index = episodes[rows % self.eval_episodes]
-        images, latents = self._gather(image_set, index), self._gather_latents(split, index, torch.zeros_like(index))
-        return EpisodeBatch(images, self._rows(counts.float()), number, int(counts.sum()), latents=latents)
+        encodings = self._gather_encodings(split, index, torch.zeros_like(index))
+        images = self._gather(image_set, index)
+        return EpisodeBatch(images, self._rows(counts.float()), number, int(counts.sum()), **encodings)
 
     def _rows(self, values: Tensor) -> Tensor:
         return rows_of_rank(values, self.rank, self.world_size)
@@ -261,13 +262,11 @@ class EpisodeDataModule(LightningDataModule):
     def _gather(self, image_set: ImageSet, index: Tensor) -> Tensor:
         return image_set.images[self._rows(index)]  # (B, N, C, H, W)
 
-    def _gather_latents(self, split: Split, index: Tensor, symmetry: Tensor) -> Tensor | None:
-        """Latents of the images `index` `(B, N)`, turned as rows `symmetry` `(B, N)` say."""
-        latents = self.latents(split)
-        if latents is None:
-            return None
+    def _gather_encodings(self, split: Split, index: Tensor, symmetry: Tensor) -> dict[Kind, Tensor]:
+        """Encodings of the images `index` `(B, N)`, turned as rows `symmetry` `(B, N)` say."""
         copies = torch.tensor(self._symmetries(split))
-        return latents[torch.searchsorted(copies, self._rows(symmetry)), self._rows(index)]  # (B, N, 2, C_z, h, w)
+        chosen = torch.searchsorted(copies, self._rows(symmetry)), self._rows(index)
+        return {kind: table[chosen] for kind, table in self.encodings(split).items()}  # each (B, N, *shape)
 
     # ---- Lightning ----
 
@@ -285,6 +284,6 @@ class EpisodeDataModule(LightningDataModule):
 
     def on_after_batch_transfer(self, batch: EpisodeBatch, dataloader_idx: int) -> EpisodeBatch:
         """Bytes cross to the device; floats are made there, in the precision that the trainer computes in."""
-        floats = to_unit_range(batch.images), batch.latents
-        images, latents = self.trainer.precision_plugin.convert_input(floats) if self.trainer else floats
-        return batch._replace(images=images, latents=latents)
+        floats: dict[str, Tensor] = {kind: getattr(batch, kind) for kind in self._encode}
+        floats["images"] = to_unit_range(batch.images)
+        return batch._replace(**(self.trainer.precision_plugin.convert_input(floats) if self.trainer else floats))

@@ -18,6 +18,7 @@ class EpisodeBatch(NamedTuple):
         n_valid: how many episodes count, over all processes; at least one.
         classes: numbers of the episodes' classes in the training split, int64 `(B,)`; None in other splits.
         latents: of the images, `(B, N, 2, C_z, h, w)`, mean and standard deviation; None where the data has none.
+        features: of the images, `(B, N, D, s, s)`; None where the data has none.
     """
 
     images: Tensor
@@ -26,6 +27,7 @@ class EpisodeBatch(NamedTuple):
     n_valid: int
     classes: Tensor | None = None
     latents: Tensor | None = None
+    features: Tensor | None = None
 
     def class_numbers(self) -> Tensor:
         """The class of training that each episode is of, int64 `(B,)`; −1 for those that training does not see."""

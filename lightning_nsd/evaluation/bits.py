@@ -50,6 +50,8 @@ def check_bits(module: FewShotDiffusion, timesteps: int | None) -> None:
     network, num_steps = module.model, module.diffusion.num_steps
     if module.space.autoencoder is not None:
         raise UserError("fid.bits_samples: the model draws latents, which have no bits per dimension of an image.")
+    if module.space.backbone is not None:
+        raise UserError("fid.bits_samples: the bits of a model whose set encoder sees features are not computed.")
     if network.takes_classes:
         raise UserError(f"fid.bits_samples: {type(network.encoder).__name__} has no context of examples to count.")
     if isinstance(network.context, DiscreteContext):

@@ -1,30 +1,27 @@
 """What a latent diffusion model asks of its autoencoder (Rombach et al. 2022, arXiv 2112.10752)."""
 
-from abc import ABC, abstractmethod
+from abc import abstractmethod
 
 from jaxtyping import Float
 from torch import Tensor
 
 from lightning_nsd.errors import UserError
+from lightning_nsd.frozen_encoder import FrozenEncoder, Kind
 
 
-class Autoencoder(ABC):
+class Autoencoder(FrozenEncoder):
     """A frozen pair of networks between images and latents.
-
-    It is no module, so that it is never in a model's weights, its moving average, its optimiser or its checkpoint. A
-    subclass keeps its constructor's arguments as attributes; a checkpoint names the class and them.
 
     Attributes:
         image_channels: of the images that it takes.
         latent_channels: of a latent.
         factor: pixels of an image along a side for each of a latent.
-        hash: of its weights. It is an argument too, which a checkpoint has: weights of another are an error.
     """
 
+    kind: Kind = "latents"
     image_channels: int
     latent_channels: int
     factor: int
-    hash: str
 
     @abstractmethod
     def encode(self, images: Float[Tensor, "b C H W"]) -> Float[Tensor, "b 2 C_z h w"]:
@@ -33,6 +30,10 @@ class Autoencoder(ABC):
     @abstractmethod
     def decode(self, latents: Float[Tensor, "b C_z h w"]) -> Float[Tensor, "b C H W"]:
         """Images, in about [-1, 1], of latents."""
+
+    def encoding_shape(self, image_size: int) -> tuple[int, ...]:
+        size = image_size // self.factor
+        return (2, self.latent_channels, size, size)
 
     def latent_size(self, image_size: int, channels: int) -> int:
         """Pixels along a side of the latents of images.

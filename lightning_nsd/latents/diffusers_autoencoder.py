@@ -1,6 +1,5 @@
 """The autoencoder of latent diffusion as the library diffusers keeps it."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from functools import cached_property
@@ -12,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lightning_nsd.errors import UserError
+from lightning_nsd.files.file_hash import hash_of
 from lightning_nsd.latents.autoencoder import Autoencoder
 from lightning_nsd.messages import first_line
 
@@ -43,7 +43,7 @@ class DiffusersAutoencoder(Autoencoder):
         self.image_channels = self._number("in_channels")
         self.latent_channels = self._number("latent_channels")
         self.factor = 2 ** (len(self._config["block_out_channels"]) - 1)
-        self.hash = _hash_of(self._weights_file)
+        self.hash = hash_of(self._weights_file)
         if hash not in (None, self.hash):
             raise UserError(
                 f"The autoencoder in {path} is another than the one that the model was trained with: the hash of its "
@@ -137,8 +137,3 @@ class DiffusersAutoencoder(Autoencoder):
 
     def _on(self, device: torch.device) -> Any:
         return self._network.to(device)
-
-
-def _hash_of(file: Path) -> str:
-    with file.open("rb") as stream:
-        return hashlib.file_digest(stream, lambda: hashlib.blake2b(digest_size=16)).hexdigest()

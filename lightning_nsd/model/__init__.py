@@ -4,6 +4,7 @@ from lightning_nsd.model.class_embedding import ClassEmbedding
 from lightning_nsd.model.context import DeterministicContext, VariationalContext
 from lightning_nsd.model.discrete_context import DiscreteContext
 from lightning_nsd.model.dit import DiT
+from lightning_nsd.model.feature_encoder import FeatureEncoder
 from lightning_nsd.model.set_vit import SetViT
 from lightning_nsd.model.spatial_context import SpatialContext
 from lightning_nsd.model.unet import UNet
@@ -15,6 +16,7 @@ __all__ = [
     "DeterministicContext",
     "DiT",
     "DiscreteContext",
+    "FeatureEncoder",
     "SetViT",
     "SpatialContext",
     "UNet",

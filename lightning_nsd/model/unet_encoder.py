@@ -8,7 +8,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from lightning_nsd.model.embeddings import TimestepEmbedding
-from lightning_nsd.model.set_encoder import SetEncoder, check_pool
+from lightning_nsd.model.mean_encoder import MeanEncoder
+from lightning_nsd.model.set_encoder import check_pool
 from lightning_nsd.model.unet_blocks import AttentionBlock, Downsample, ResBlock, check_levels, group_norm
 from lightning_nsd.settings.numbers import (
     Channels,
@@ -24,10 +25,9 @@ from lightning_nsd.settings.numbers import (
 
 
 @bounded("model.encoder")
-class UNetEncoder(SetEncoder):
+class UNetEncoder(MeanEncoder):
     """The down path of a UNet, pooled for each image; the context of a set is the mean over its images.
 
-    An image is encoded once, however many sets it is part of: a leave-one-out mean is (sum − own) / (N − 1).
     Takes sets of any size.
 
     Args:
@@ -49,8 +49,6 @@ class UNetEncoder(SetEncoder):
         UserError: an image that cannot be halved that often, channels that do not divide into heads, or an unknown
             pool.
     """
-
-    any_set_size = True
 
     def __init__(
         self,
@@ -111,23 +109,3 @@ class UNetEncoder(SetEncoder):
         if self.pool == "flatten":
             return self.head(h.flatten(1))
         return self.head(h.flatten(2).transpose(1, 2)) + self.position
-
-    def forward(
-        self, support: Float[Tensor, "b n C H W"], t: Int[Tensor, " b"] | None = None
-    ) -> Float[Tensor, "b *L D_c"]:
-        return self._encode_sets(support, t).mean(dim=1)
-
-    def encode_leave_one_out(
-        self, images: Float[Tensor, "B N C H W"], t: Int[Tensor, " B"] | None = None
-    ) -> Float[Tensor, "B*N *L D_c"]:
-        """With every image encoded once."""
-        encoded = self._encode_sets(images, t)  # (B, N, …, D_c)
-        total = encoded.sum(dim=1, keepdim=True)
-        return ((total - encoded) / (images.shape[1] - 1)).flatten(0, 1)
-
-    def _encode_sets(
-        self, images: Float[Tensor, "b n C H W"], t: Int[Tensor, " b"] | None
-    ) -> Float[Tensor, "b n *L D_c"]:
-        b, n = images.shape[:2]
-        times = None if t is None else t.repeat_interleave(n)
-        return self.encode_images(images.flatten(0, 1), times).unflatten(0, (b, n))  # (b, n, …, D_c)

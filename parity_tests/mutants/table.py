@@ -94,8 +94,11 @@ MUTANTS = (
         "model/vit.py", "unflatten(1, (n, -1)).mean(dim=1)", "unflatten(1, (-1, n)).mean(dim=2)", "encoder", (MODEL,)
     ),
     Mutant("model/vit_base.py", "torch.cat([cls, time], dim=1)", "torch.cat([time, cls], dim=1)", "encoder", (MODEL,)),
-    Mutant("model/unet_encoder.py", "(images.shape[1] - 1)", "images.shape[1]", "denoiser", (MODEL,)),
-    Mutant("model/unet_encoder.py", "(total - encoded)", "(total + encoded)", "denoiser", (MODEL,)),
+    Mutant("model/mean_encoder.py", "(images.shape[1] - 1)", "images.shape[1]", "context", (MODEL,)),
+    Mutant("model/mean_encoder.py", "(total - encoded)", "(total + encoded)", "context", (MODEL,)),
+    Mutant("model/feature_encoder.py", 'approximate="tanh"', 'approximate="none"', "encoder", (MODEL,)),
+    Mutant("model/feature_encoder.py", "self.act(h) if number else h", "self.act(h)", "encoder", (MODEL,)),
+    Mutant("model/feature_encoder.py", "features.mean(dim=1)", "features.amax(dim=1)", "encoder", (MODEL,)),
     Mutant("model/context.py", "(log_variance / 2).exp()", "log_variance.exp()", "context", (MODEL,)),
     Mutant("model/context.py", "kl.flatten(1).mean(dim=1)", "kl.flatten(1).sum(dim=1)", "context", (MODEL,)),
     Mutant(

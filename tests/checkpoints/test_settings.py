@@ -17,6 +17,7 @@ from lightning_nsd.errors import UserError
 from lightning_nsd.model import (
     DeterministicContext,
     DiT,
+    FeatureEncoder,
     SetViT,
     SpatialContext,
     UNet,
@@ -30,7 +31,7 @@ from tests.conftest import make_model, tiny_dit, tiny_set_vit
 from tests.training.conftest import run
 
 PARTS = [
-    *(("encoder", encoder) for encoder in (SetViT, ViT, UNetEncoder)),
+    *(("encoder", encoder) for encoder in (SetViT, ViT, UNetEncoder, FeatureEncoder)),
     *(("context", context) for context in (DeterministicContext, VariationalContext)),
     *(("denoiser", denoiser) for denoiser in (DiT, UNet)),
     ("spatial_context", SpatialContext),

@@ -37,7 +37,9 @@ SET_VIT = ["--model.encoder=SetViT", "--model.encoder.patch_size=4", "--model.en
            "--model.sampler.num_steps=5", "--model.optimizer=torch.optim.SGD", "--model.optimizer.lr=0.1"]  # fmt: skip
 VIT = [*SET_VIT, "--model.encoder=ViT", "--model.encoder.context_dim=8", "--model.encoder.depth=1",
        "--model.sampler=DDPM", "--model.context=DiscreteContext"]  # fmt: skip
-PARTS = {"unet": [], "set_vit": SET_VIT, "vit": VIT}
+FEATURES = [*SET_VIT, "--model.encoder=FeatureEncoder", "--model.spatial_context=null",
+            "--model.backbone=PretrainedViT", "--model.backbone.name=vit_tiny_patch16_224"]  # fmt: skip
+PARTS = {"unet": [], "set_vit": SET_VIT, "vit": VIT, "features": FEATURES}
 
 
 @pytest.fixture(scope="module")

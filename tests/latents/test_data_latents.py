@@ -5,9 +5,9 @@ from functools import partial
 import pytest
 import torch
 
-from lightning_nsd.callbacks.data_latents import DataLatents
+from lightning_nsd.callbacks.data_encodings import DataEncodings
+from lightning_nsd.data.encoding_cache import encodings_on_host
 from lightning_nsd.data.transforms import to_unit_range
-from lightning_nsd.latents.latent_cache import latents_on_host
 from tests.conftest import StripedData, make_model, tiny_dit, tiny_set_vit
 from tests.training.conftest import assert_same_end, run
 
@@ -19,7 +19,7 @@ def _own_cache(monkeypatch, tmp_path):
 
 def data_with(autoencoder, **settings):
     data = StripedData(**settings)
-    data.use_latents(latents_on_host(autoencoder))
+    data.use_encodings("latents", encodings_on_host(autoencoder))
     return data
 
 
@@ -35,11 +35,11 @@ def test_they_are_those_of_the_images_that_a_batch_shows_however_they_are_turned
 
 
 def test_a_second_run_computes_none(autoencoder, monkeypatch):
-    first = data_with(autoencoder).latents("train")
+    first = data_with(autoencoder).encodings("train")["latents"]
     monkeypatch.setattr(autoencoder, "encode", None)
-    assert torch.equal(data_with(autoencoder).latents("train"), first)
+    assert torch.equal(data_with(autoencoder).encodings("train")["latents"], first)
     with pytest.raises(TypeError):
-        data_with(autoencoder).latents("val")
+        data_with(autoencoder).encodings("val")
 
 
 def latent_model(autoencoder, **settings):
@@ -49,9 +49,9 @@ def latent_model(autoencoder, **settings):
 
 
 def test_a_run_with_them_ends_as_one_that_encodes_every_batch(autoencoder, tmp_path, monkeypatch):
-    one = run(tmp_path / "a", 3, latent_model(autoencoder), callbacks=[DataLatents()])
-    monkeypatch.setattr("lightning_nsd.callbacks.data_latents._data_of", lambda *_: None)
-    other = run(tmp_path / "b", 3, latent_model(autoencoder), callbacks=[DataLatents()])
+    one = run(tmp_path / "a", 3, latent_model(autoencoder), callbacks=[DataEncodings()])
+    monkeypatch.setattr("lightning_nsd.callbacks.data_encodings._data_of", lambda *_: None)
+    other = run(tmp_path / "b", 3, latent_model(autoencoder), callbacks=[DataEncodings()])
     for left, right in zip(one.model.parameters(), other.model.parameters(), strict=True):
         torch.testing.assert_close(left, right, rtol=1e-4, atol=1e-5)
 
@@ -59,7 +59,7 @@ def test_a_run_with_them_ends_as_one_that_encodes_every_batch(autoencoder, tmp_p
 @pytest.mark.parametrize("encoder_input", ["latents", "images"])
 def test_a_run_that_was_stopped_ends_with_the_same_bits(autoencoder, tmp_path, encoder_input):
     def go(root, steps, **more):
-        run(root, steps, latent_model(autoencoder, encoder_input=encoder_input), callbacks=[DataLatents()], **more)
+        run(root, steps, latent_model(autoencoder, encoder_input=encoder_input), callbacks=[DataEncodings()], **more)
 
     go(tmp_path / "whole", 4)
     go(tmp_path / "parts", 2)

@@ -110,7 +110,7 @@ def test_ilvr_holds_latents_to_those_of_the_examples_where_the_encoder_sees_them
 
 def test_an_autoencoder_is_not_named_for_a_model_without_one(tmp_path):
     run(tmp_path, 1, make_model())
-    with pytest.raises(UserError, match="draws images"):
+    with pytest.raises(UserError, match="has no autoencoder"):
         lightning_nsd.load(tmp_path / "last.ckpt", autoencoder=tmp_path)
 
 

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from lightning_nsd.errors import UserError
+from lightning_nsd.model.feature_encoder import FeatureEncoder
 from lightning_nsd.model.set_encoder import leave_one_out
 from lightning_nsd.model.set_vit import SetViT
 from lightning_nsd.model.unet_encoder import UNetEncoder
@@ -20,8 +21,11 @@ ENCODERS = {
        for pool in ("cls", "mean", "none", "mean_patch")},
     **{f"UNet-{pool}": partial(UNetEncoder, context_dim=12, model_channels=4, channel_multipliers=(1, 2), pool=pool)
        for pool in ("mean", "flatten", "mean_patch")},
+    **{f"Features-{pool}": partial(FeatureEncoder, context_dim=12, mlp_head_dim=6, pool=pool)
+       for pool in ("mean", "mean_patch")},
 }  # fmt: skip
 ANY_SHOTS = [name for name in ENCODERS if not name.startswith("SetViT")]
+KNOW_THE_TIME = [name for name in ENCODERS if not name.startswith("Features")]
 
 
 def make(name: str, **kwargs):
@@ -70,7 +74,9 @@ def test_encoders_of_single_images_take_any_number_of_shots(name, randn):
         assert tuple(encoder(randn(1, n, 3, 8, 8)).shape) == (1, *encoder.context_shape(n))
 
 
-@pytest.mark.parametrize("name", ["UNet-mean", "UNet-flatten", "ViT-mean", "ViT-mean_patch", "ViT-cls"])
+@pytest.mark.parametrize(
+    "name", ["UNet-mean", "UNet-flatten", "ViT-mean", "ViT-mean_patch", "ViT-cls", "Features-mean"]
+)
 def test_the_order_of_a_set_does_not_matter_to_pooled_encoders(name, randn):
     encoder, support = make(name), randn(1, 3, 3, 8, 8)
     torch.testing.assert_close(encoder(support), encoder(support.flip(1)), rtol=1e-10, atol=1e-12)
@@ -93,7 +99,7 @@ def test_mean_patch_averages_over_images_at_each_position():
     assert changed.tolist() == [1 * 4 + 2]
 
 
-@pytest.mark.parametrize("name", ENCODERS)
+@pytest.mark.parametrize("name", KNOW_THE_TIME)
 def test_time_changes_the_context_only_where_it_is_asked_for(name, randn):
     support, t = randn(2, 3, 3, 8, 8), torch.tensor([3, 40])
     timed = make(name, time_conditioned=True)
@@ -114,6 +120,18 @@ def test_flatten_keeps_where_things_are_and_mean_does_not(randn):
     assert far > 3 * near
 
 
+def test_a_head_is_one_linear_layer_or_three(randn):
+    features = randn(1, 1, 5, 1, 1)
+    linear, deep = (randomized(FeatureEncoder(1, 5, 3, mlp_head_dim=width).double()) for width in (None, 4))
+    assert [[tuple(layer.weight.shape) for layer in encoder.head] for encoder in (linear, deep)] == [
+        [(128, 5)], [(4, 5), (4, 4), (128, 4)]
+    ]  # fmt: skip
+    bias = linear(torch.zeros_like(features))
+    torch.testing.assert_close(linear(2 * features) - bias, 2 * (linear(features) - bias))
+    bias = deep(torch.zeros_like(features))
+    assert not torch.allclose(deep(2 * features) - bias, 2 * (deep(features) - bias))
+
+
 @pytest.mark.parametrize(
     ("factory", "message"),
     [
@@ -121,6 +139,7 @@ def test_flatten_keeps_where_things_are_and_mean_does_not(randn):
         (lambda: ViT(8, 3, 3, patch_size=2, pool="max"), "max.*cls"),
         (lambda: SetViT(8, 3, 3, pool="mean_patch"), "mean_patch"),
         (lambda: UNetEncoder(8, 3, 3, pool="cls"), "cls"),
+        (lambda: FeatureEncoder(8, 3, 3, pool="cls"), "cls"),
         (lambda: UNetEncoder(10, 3, 3, channel_multipliers=(1, 2, 2)), "halved 2 times"),
     ],
 )
