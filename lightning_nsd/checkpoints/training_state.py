@@ -35,8 +35,8 @@ def goes_on(
     """
     if not has_training_state(checkpoint):
         rank_zero_info(
-            f"The checkpoint of step {checkpoint['global_step']} holds weights and no optimiser: training starts from its "
-            "weights at step 0, with a fresh optimiser."
+            f"The checkpoint of step {checkpoint['global_step']} holds weights and no optimiser: training starts from "
+            "its weights at step 0, with a fresh optimiser."
         )
         return False
     optimizer = make_optimizer([_without_values(group) for group in groups])

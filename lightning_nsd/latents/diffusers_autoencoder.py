@@ -1,5 +1,6 @@
 """The autoencoder of latent diffusion as the library diffusers keeps it."""
 
+import hashlib
 import json
 from collections.abc import Mapping
 from functools import cached_property
@@ -29,7 +30,7 @@ class DiffusersAutoencoder(Autoencoder):
         path: folder of the two files, or the name of a repository of the hub, such as `stabilityai/sd-vae-ft-mse`,
             which is downloaded once.
         subfolder: where in the repository, or in the folder, they are; such as `vae`.
-        hash: of the weights that are expected; any where None.
+        hash: of weights and configuration that are expected; any where None.
 
     Raises:
         UserError: files that are missing, damaged, of another kind or of another hash, or no diffusers to read them.
@@ -43,11 +44,15 @@ class DiffusersAutoencoder(Autoencoder):
         self.image_channels = self._number("in_channels")
         self.latent_channels = self._number("latent_channels")
         self.factor = 2 ** (len(self._config["block_out_channels"]) - 1)
-        self.hash = hash_of(self._weights_file)
+        own = {
+            name: value for name, value in self._config.items() if not name.startswith("_")
+        }  # the rest is its origin
+        described = f"{json.dumps(own, sort_keys=True)}\0{hash_of(self._weights_file)}"
+        self.hash = hashlib.blake2b(described.encode(), digest_size=16).hexdigest()
         if hash not in (None, self.hash):
             raise UserError(
-                f"The autoencoder in {path} is another than the one that the model was trained with: the hash of its "
-                f"weights is {self.hash}, and {hash} is expected."
+                f"The autoencoder in {path} is another than the one that the model was trained with: its hash is "
+                f"{self.hash}, and {hash} is expected."
             )
 
     def encode(self, images: Float[Tensor, "b C H W"]) -> Float[Tensor, "b 2 C_z h w"]:

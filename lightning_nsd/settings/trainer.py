@@ -56,8 +56,8 @@ def check_trainer(settings: Mapping[str, object]) -> None:
 def check_precision(precision: object) -> None:
     """Whether weights keep 32 bits.
 
-    Many steps of the optimiser and all of the moving average are smaller than the last bit of a weight of 16: they would
-    be rounded away.
+    Many steps of the optimiser and all of the moving average are smaller than the last bit of a weight of 16: they
+    would be rounded away.
 
     Raises:
         UserError: names what to use instead.
@@ -65,6 +65,6 @@ def check_precision(precision: object) -> None:
     if precision in ("16-true", "bf16-true"):
         raise UserError(
             f"trainer.precision is {precision}: it rounds the weights themselves to 16 bits, where steps of the "
-            f"optimiser and of the moving average are lost. Use {str(precision).replace('true', 'mixed')}, whose layers "
-            "compute in 16 bits and whose weights keep 32, or 32-true."
+            f"optimiser and of the moving average are lost. Use {str(precision).replace('true', 'mixed')}, whose "
+            "layers compute in 16 bits and whose weights keep 32, or 32-true."
         )

@@ -42,6 +42,15 @@ def test_other_weights_than_those_of_the_hash_are_refused(folder, autoencoder, t
         DiffusersAutoencoder(str(other), hash=autoencoder.hash)
 
 
+def test_another_scale_is_another_autoencoder_and_another_place_or_version_is_not(folder, autoencoder, tmp_path):
+    shutil.copytree(folder, tmp_path / "copy")
+    config = json.loads((folder / "config.json").read_text())
+    (tmp_path / "copy" / "config.json").write_text(json.dumps({**config, "_diffusers_version": "99"}))
+    assert DiffusersAutoencoder(str(tmp_path / "copy")).hash == autoencoder.hash
+    (tmp_path / "copy" / "config.json").write_text(json.dumps({**config, "scaling_factor": 0.7}))
+    assert DiffusersAutoencoder(str(tmp_path / "copy")).hash != autoencoder.hash
+
+
 def without_weights(folder):
     (folder / "diffusion_pytorch_model.safetensors").unlink()
 
