@@ -95,7 +95,7 @@ def test_the_first_loss_is_that_of_the_torch_side_with_the_same_weights_and_draw
     images = to_unit_range(read.data.training_batch(0).images).numpy()
     source = philox(read.seed, Stream.TRAIN_NOISE, 0)
     draws: Any = draw(images, pair.diffusion.num_steps, pair.theirs.context_noise_shape(images.shape[1]), 0.1, source)
-    terms = [to_numpy(side(Inputs(images, *draws[:4]))[0]["loss"]) for side in (pair.our_loss, pair.their_loss)]
+    terms = [to_numpy(side(Inputs(images, *draws[:5]))[0]["loss"]) for side in (pair.our_loss, pair.their_loss)]
     assert terms[0] == pytest.approx(terms[1], rel=1e-5)
 
 

@@ -77,6 +77,7 @@ def bits_sums(dtype: Dtype) -> Check:
 
 
 def bits(pair: Pair, inputs: Inputs) -> Iterator[Check]:
-    """The bits per dimension of a pair's images."""
-    yield bits_terms(pair, inputs)
+    """The bits per dimension of a pair's images, where its contexts are of images and drawn from normal noise."""
+    if not pair.ours.model.takes_classes and pair.ours.model.context_noise_kind != "uniform":
+        yield bits_terms(pair, inputs)
     yield bits_sums(pair.dtype)
