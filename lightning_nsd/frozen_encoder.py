@@ -9,6 +9,8 @@ from typing import Literal
 from jaxtyping import Float
 from torch import Tensor
 
+from lightning_nsd.errors import UserError
+
 Kind = Literal["latents", "features"]
 
 _beside_the_model: ContextVar[bool] = ContextVar("beside_the_model", default=False)
@@ -35,6 +37,22 @@ class FrozenEncoder(ABC):
     @abstractmethod
     def encoding_shape(self, image_size: int) -> tuple[int, ...]:
         """`shape` of one encoding of an image of `image_size` pixels along a side."""
+
+    def check_hash(self, expected: str | None, named: str) -> None:
+        """Whether it is the one that a checkpoint knows.
+
+        Args:
+            expected: its hash; None for any.
+            named: what and where it is, for the message.
+
+        Raises:
+            UserError: it is another.
+        """
+        if expected not in (None, self.hash):
+            raise UserError(
+                f"{named} is another than the one that the model was trained with: its hash is {self.hash}, and "
+                f"{expected} is expected."
+            )
 
     def input_size(self, image_size: int) -> int:
         """Pixels along a side of what it computes on: the image's, or those that an image is resized to."""

@@ -140,7 +140,6 @@ class FewShotDiffusion(LightningModule):
         self.diffusion = diffusion
         self.sampler = sampler or DDIM(min(50, diffusion.num_steps))
         self.sampler.chain(diffusion)  # impossible steps are an error at once
-        self.sampler.check_image_size(image_size)
         has_null_context = context_dropout > 0 and encoder is not None
         check_guidance(self.sampler.guidance, has_null_context, "model.sampler.guidance")
         self.context_dropout = context_dropout
@@ -157,6 +156,7 @@ class FewShotDiffusion(LightningModule):
         self.seed = seed
         self.eval_seed = eval_seed
         self.space = LatentSpace(autoencoder, encoder_input, image_size, channels, backbone)
+        self.sampler.check_image_size(self.space.size)
         if autoencoder is not None:
             check_latents(diffusion, encoder_input, spatial_context)
         if backbone is not None:

@@ -1,6 +1,5 @@
 """An image ViT, frozen, whose features a set encoder sees."""
 
-import hashlib
 from functools import cached_property
 from pathlib import Path
 
@@ -10,7 +9,7 @@ from torch import Tensor
 
 from lightning_nsd.backbones.timm_vit import TimmViT, Tokens, given_sizes
 from lightning_nsd.errors import UserError
-from lightning_nsd.files.file_hash import hash_of
+from lightning_nsd.files.file_hash import hash_of, hash_of_text
 from lightning_nsd.frozen_encoder import Backbone, building_beside_the_model
 from lightning_nsd.settings.numbers import Depth, Heads, Pixels, Seed, Width, bounded
 
@@ -69,11 +68,7 @@ class PretrainedViT(Backbone):
         self.size = outline.size
         self._input_size: int = outline.network.patch_embed.img_size[0]
         self.hash = self._hash(outline)
-        if hash not in (None, self.hash):
-            raise UserError(
-                f"model.backbone: {name} of {path or 'random weights'} is another than the one that the model was "
-                f"trained with: its hash is {self.hash}, and {hash} is expected."
-            )
+        self.check_hash(hash, f"model.backbone: {name} of {path or 'random weights'}")
 
     def encode(self, images: Float[Tensor, "b C H W"]) -> Float[Tensor, "b D s s"]:
         """See `Backbone.encode`. It computes in float32, whatever the images are and whatever autocast says."""
@@ -103,5 +98,4 @@ class PretrainedViT(Backbone):
                     f"model.backbone: {self.path} cannot be read ({error.strerror}). Name the place where the weights "
                     "are; for a checkpoint, with --backbone or, in Python, backbone=."
                 ) from error
-        described = f"{self.name}\0{sorted(self._sizes.items())}\0{self.tokens}\0{outline.images}\0{weights}"
-        return hashlib.blake2b(described.encode(), digest_size=16).hexdigest()
+        return hash_of_text(f"{self.name}\0{sorted(self._sizes.items())}\0{self.tokens}\0{outline.images}\0{weights}")

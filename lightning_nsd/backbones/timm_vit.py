@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import torch.nn.functional as F
 from jaxtyping import Float
@@ -13,7 +13,6 @@ from lightning_nsd.messages import first_line
 from lightning_nsd.settings.numbers import shown
 
 Tokens = Literal["cls", "mean", "none"]
-TOKENS = ("cls", "mean", "none")
 UNUSED = ("head", "head_dist", "attn_pool")
 """Parts behind the last token, which a file may have or lack."""
 
@@ -41,8 +40,8 @@ class TimmViT(nn.Module):
 
     def __init__(self, name: str, tokens: Tokens, sizes: Mapping[str, Any]) -> None:
         super().__init__()
-        if tokens not in TOKENS:
-            raise UserError(f"{name[:100]}: tokens is {shown(tokens)}, which is none of {', '.join(TOKENS)}.")
+        if tokens not in get_args(Tokens):
+            raise UserError(f"{name[:100]}: tokens is {shown(tokens)}, which is none of {', '.join(get_args(Tokens))}.")
         self.network: Any = _build(name, sizes)
         self.network.attn_pool = None  # behind the tokens, and never used
         self.tokens = tokens

@@ -109,20 +109,17 @@ def evaluate(
         raise UserError("--image_size is for folders of images; a checkpoint draws in the size of its training.")
     if ckpt_path is None and config:
         raise UserError("--config is for a checkpoint, and says which data it is compared with; none is given.")
-    asked = {
-        "sampler": sampler, "steps": steps, "guidance": guidance, "guidance_interval": guidance_interval,
-        "ilvr_factor": ilvr_factor, "ilvr_until": ilvr_until, "npz": npz, "autoencoder": autoencoder,
-        "backbone": backbone,
+    changes = {
+        "steps": steps, "guidance": guidance, "guidance_interval": guidance_interval, "ilvr_factor": ilvr_factor,
+        "ilvr_until": ilvr_until,
     }  # fmt: skip
+    asked = {"sampler": sampler, **changes, "npz": npz, "autoencoder": autoencoder, "backbone": backbone}
     if ckpt_path is None and (for_model := [f"--{name}" for name, value in asked.items() if value is not None]):
         raise UserError(f"{', '.join(for_model)}: that is for a checkpoint, which draws images; none is given.")
     check_npz_place(npz)
     drawn: dict[int, torch.Tensor] = {}
     if ckpt_path is not None and folders == (None, None):
-        choice = partial(
-            choose_sampler, name=sampler, steps=steps, guidance=guidance, guidance_interval=guidance_interval,
-            ilvr_factor=ilvr_factor, ilvr_until=ilvr_until,
-        )  # fmt: skip
+        choice = partial(choose_sampler, name=sampler, **changes)  # type: ignore[arg-type]
         on_images = (lambda number, images: None) if npz is None else drawn.__setitem__
         places = autoencoder, backbone
         root, report = _of_checkpoint(

@@ -63,5 +63,5 @@ def choose_sampler(
         settings.pop("spacing", None)
     chosen = kind(**{key: value for key, value in settings.items() if key in known})
     chosen.chain(model.diffusion)
-    chosen.check_image_size(model.image_size)
+    chosen.check_image_size(model.space.size)
     return chosen

@@ -264,6 +264,8 @@ class EpisodeDataModule(LightningDataModule):
 
     def _gather_encodings(self, split: Split, index: Tensor, symmetry: Tensor) -> dict[Kind, Tensor]:
         """Encodings of the images `index` `(B, N)`, turned as rows `symmetry` `(B, N)` say."""
+        if not self._encode:
+            return {}
         copies = torch.tensor(self._symmetries(split))
         chosen = torch.searchsorted(copies, self._rows(symmetry)), self._rows(index)
         return {kind: table[chosen] for kind, table in self.encodings(split).items()}  # each (B, N, *shape)

@@ -1,6 +1,5 @@
 """What frozen networks make of a data set's images, computed once and kept under a hash of all that it depends on."""
 
-import hashlib
 from collections.abc import Callable
 from functools import partial
 
@@ -9,7 +8,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from lightning_nsd.data.transforms import to_unit_range
-from lightning_nsd.files.array_cache import ArrayCache
+from lightning_nsd.files.array_cache import ArrayCache, key_of_images
 from lightning_nsd.files.user_cache import user_cache
 from lightning_nsd.frozen_encoder import FrozenEncoder
 
@@ -28,9 +27,6 @@ def encodings_of(encoder: FrozenEncoder, device: Callable[[], torch.device], ima
         images: of a data set.
         name: of the images, for the progress bar.
     """
-    digest = hashlib.blake2b(digest_size=20)
-    digest.update(f"{_FORMAT}\0{encoder.hash}\0{tuple(images.shape)}\0".encode())
-    digest.update(images.contiguous().numpy().tobytes())
 
     def compute() -> Tensor:
         batches = images.split(max(1, PIXELS_AT_ONCE // encoder.input_size(images.shape[-1]) ** 2))
@@ -41,7 +37,8 @@ def encodings_of(encoder: FrozenEncoder, device: Callable[[], torch.device], ima
         return torch.cat(encoded)
 
     cache = ArrayCache(user_cache() / encoder.kind, encoder.kind, MAX_BYTES)
-    return cache.array(digest.hexdigest(), (len(images), *encoder.encoding_shape(images.shape[-1])), compute)
+    shape = (len(images), *encoder.encoding_shape(images.shape[-1]))
+    return cache.array(key_of_images(_FORMAT, encoder.hash, images), shape, compute)
 
 
 def encodings_on_host(encoder: FrozenEncoder) -> Callable[[Tensor, str], Tensor]:

@@ -108,7 +108,7 @@ class Evaluator:
             has_null_context = module.model.null_context is not None
             check_guidance(self.settings.sampler.guidance, has_null_context, "fid.sampler.guidance")
             self.settings.sampler.chain(module.diffusion)  # impossible steps are an error at once
-            self.settings.sampler.check_image_size(module.image_size)
+            self.settings.sampler.check_image_size(module.space.size)
 
     @torch.no_grad()
     def run(
@@ -168,6 +168,8 @@ class Evaluator:
     def _measure_bits(self, part: _Part) -> dict[int, tuple[Bits, int]]:
         """Bits per dimension and the images that they are of, by the number of the population."""
         count, module, processes = self.settings.bits_samples, part.module, part.processes
+        if not count:
+            return {}
         episodes = choose_bits_episodes(
             part.image_set, part.populations, module.n_shot + 1, count, part.seed, part.split
         )

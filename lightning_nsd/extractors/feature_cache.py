@@ -1,13 +1,12 @@
 """Features of real images, computed once and kept on disk under a hash of everything that they depend on."""
 
-import hashlib
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from lightning_nsd.extractors.extractor import Extractor
-from lightning_nsd.files.array_cache import MAX_BYTES, ArrayCache
+from lightning_nsd.files.array_cache import MAX_BYTES, ArrayCache, key_of_images
 from lightning_nsd.files.user_cache import user_cache
 
 _FORMAT = 1
@@ -36,7 +35,4 @@ class FeatureCache:
 
 def cache_key(extractor: Extractor, images: Tensor) -> str:
     """A hash of the images' bytes and shape, and of the extractor with its weights and resizing."""
-    digest = hashlib.blake2b(digest_size=20)
-    digest.update(f"{_FORMAT}\0{extractor.fingerprint}\0{tuple(images.shape)}\0".encode())
-    digest.update(images.contiguous().cpu().numpy().tobytes())
-    return digest.hexdigest()
+    return key_of_images(_FORMAT, extractor.fingerprint, images)

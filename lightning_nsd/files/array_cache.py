@@ -1,5 +1,6 @@
 """A folder of arrays that can be made anew, one file for each key, of bounded size."""
 
+import hashlib
 import os
 from collections.abc import Callable, Mapping
 from contextlib import suppress
@@ -13,6 +14,20 @@ from torch import Tensor
 from lightning_nsd.files.array_file import read_arrays, write_arrays
 
 MAX_BYTES = 2 * 2**30
+
+
+def key_of_images(form: int, made_by: str, images: Tensor) -> str:
+    """The key of what is made of images: a hash of their bytes and shape and of what makes it.
+
+    Args:
+        form: of the files; raised when what is made changes.
+        made_by: a hash, or another name, of all that it depends on beside the images.
+        images: bytes, on any device.
+    """
+    digest = hashlib.blake2b(digest_size=20)
+    digest.update(f"{form}\0{made_by}\0{tuple(images.shape)}\0".encode())
+    digest.update(images.contiguous().cpu().numpy().data)
+    return digest.hexdigest()
 
 
 class ArrayCache:

@@ -1,6 +1,5 @@
 """The autoencoder of latent diffusion as the library diffusers keeps it."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from functools import cached_property
@@ -12,7 +11,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lightning_nsd.errors import UserError
-from lightning_nsd.files.file_hash import hash_of
+from lightning_nsd.files.file_hash import hash_of, hash_of_text
 from lightning_nsd.latents.autoencoder import Autoencoder
 from lightning_nsd.messages import first_line
 
@@ -44,16 +43,10 @@ class DiffusersAutoencoder(Autoencoder):
         self.image_channels = self._number("in_channels")
         self.latent_channels = self._number("latent_channels")
         self.factor = 2 ** (len(self._config["block_out_channels"]) - 1)
-        own = {
-            name: value for name, value in self._config.items() if not name.startswith("_")
-        }  # the rest is its origin
-        described = f"{json.dumps(own, sort_keys=True)}\0{hash_of(self._weights_file)}"
-        self.hash = hashlib.blake2b(described.encode(), digest_size=16).hexdigest()
-        if hash not in (None, self.hash):
-            raise UserError(
-                f"The autoencoder in {path} is another than the one that the model was trained with: its hash is "
-                f"{self.hash}, and {hash} is expected."
-            )
+        # what begins with _ says where the configuration is from
+        own = {name: value for name, value in self._config.items() if not name.startswith("_")}
+        self.hash = hash_of_text(f"{json.dumps(own, sort_keys=True)}\0{hash_of(self._weights_file)}")
+        self.check_hash(hash, f"The autoencoder in {path}")
 
     def encode(self, images: Float[Tensor, "b C H W"]) -> Float[Tensor, "b 2 C_z h w"]:
         """See `Autoencoder.encode`. It computes in float32, whatever the images are and whatever autocast says."""

@@ -28,7 +28,7 @@ from lightning_nsd.training.episode_bits import Bits
 from tests.conftest import make_model, randomized, tiny_set_vit
 from tests.evaluation.conftest import evaluate, make_evaluator, make_image_set, make_module, make_settings, run
 from tests.latents.make_autoencoder import make_autoencoder
-from tests.latents.test_data_latents import latent_model
+from tests.latents.make_model import latent_model
 
 SIZES = {"a": 12, "b": 7}
 N = 2  # images of an episode

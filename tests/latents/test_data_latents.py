@@ -1,14 +1,16 @@
 """Latents of the data are computed once, belong to the images of their batch, and change nothing of a training."""
 
-from functools import partial
-
 import pytest
 import torch
+from lightning.pytorch import Callback
 
 from lightning_nsd.callbacks.data_encodings import DataEncodings
 from lightning_nsd.data.encoding_cache import encodings_on_host
 from lightning_nsd.data.transforms import to_unit_range
-from tests.conftest import StripedData, make_model, tiny_dit, tiny_set_vit
+from lightning_nsd.latents import DiffusersAutoencoder
+from tests.conftest import StripedData
+from tests.latents.make_autoencoder import make_autoencoder
+from tests.latents.make_model import latent_model
 from tests.training.conftest import assert_same_end, run
 
 
@@ -42,12 +44,6 @@ def test_a_second_run_computes_none(autoencoder, monkeypatch):
         data_with(autoencoder).encodings("val")
 
 
-def latent_model(autoencoder, **settings):
-    """The smallest one, of latents of 2 × 2 pixels."""
-    parts = {"encoder": partial(tiny_set_vit, patch_size=2), "denoiser": partial(tiny_dit, patch_size=1)}
-    return make_model(ema_decay=0.9, context_dropout=0.2, autoencoder=autoencoder, **parts, **settings)
-
-
 def test_a_run_with_them_ends_as_one_that_encodes_every_batch(autoencoder, tmp_path, monkeypatch):
     one = run(tmp_path / "a", 3, latent_model(autoencoder), callbacks=[DataEncodings()])
     monkeypatch.setattr("lightning_nsd.callbacks.data_encodings._data_of", lambda *_: None)
@@ -65,3 +61,21 @@ def test_a_run_that_was_stopped_ends_with_the_same_bits(autoencoder, tmp_path, e
     go(tmp_path / "parts", 2)
     go(tmp_path / "parts", 4, ckpt_path=tmp_path / "parts" / "last.ckpt")
     assert_same_end(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_those_of_another_autoencoder_are_made_anew(autoencoder, tmp_path):
+    data_with(autoencoder).encodings("val")
+    other = DiffusersAutoencoder(str(make_autoencoder(tmp_path / "other", seed=1)))
+    data = data_with(other)
+    images = to_unit_range(data.image_set("val").images)
+    torch.testing.assert_close(data.encodings("val")["latents"][0], other.encode(images), rtol=1e-5, atol=1e-5)
+
+
+def test_all_are_made_before_the_first_step(autoencoder, tmp_path, monkeypatch):
+    class NoMore(Callback):
+        def on_train_start(self, trainer, pl_module):
+            monkeypatch.setattr(autoencoder, "encode", None)
+
+    evaluated = {"limit_val_batches": 1, "val_check_interval": 2}
+    trainer = run(tmp_path, 2, latent_model(autoencoder), callbacks=[DataEncodings(), NoMore()], **evaluated)
+    assert trainer.global_step == 2

@@ -15,7 +15,7 @@ from lightning_nsd.latents import DiffusersAutoencoder
 from lightning_nsd.model.spatial_context import SpatialContext
 from tests.conftest import make_model, randomized
 from tests.latents.make_autoencoder import make_autoencoder
-from tests.latents.test_data_latents import latent_model
+from tests.latents.make_model import latent_model
 from tests.training.conftest import run
 
 
@@ -106,6 +106,11 @@ def test_ilvr_holds_latents_to_those_of_the_examples_where_the_encoder_sees_them
             module.sample(support, 1, sampler=sampler)
     else:
         assert module.sample(support, 1, torch.Generator().manual_seed(0), sampler).shape == (1, 1, 3, 8, 8)
+
+
+def test_a_factor_of_ilvr_has_to_divide_latents_and_not_images(autoencoder):
+    with pytest.raises(UserError, match="must divide the 2 pixels"):
+        latent_model(autoencoder, sampler=DDIM(2, ilvr_factor=4))
 
 
 def test_an_autoencoder_is_not_named_for_a_model_without_one(tmp_path):
