@@ -1,7 +1,28 @@
-"""Signatures are checked while tests run, and nowhere else: before anything is imported that is to be checked."""
+"""What all tests share: signatures are checked while they run, and some of them run in a campaign alone."""
 
+import pytest
 from jaxtyping import install_import_hook
 
 from tests import checked
 
-install_import_hook(checked.MODULES, f"{checked.__name__}.checked")
+install_import_hook(checked.MODULES, f"{checked.__name__}.checked")  # before anything is imported that is checked
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """How much is tried."""
+    parser.addoption(
+        "--campaign",
+        type=int,
+        default=1,
+        metavar="N",
+        help="N times as many random hostile inputs, and above 1 every combination of modules (a weekly run)",
+    )
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out what is marked `campaign` in an ordinary run."""
+    if config.getoption("--campaign") == 1 and (
+        left_out := [item for item in items if item.get_closest_marker("campaign")]
+    ):
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in left_out]

@@ -98,10 +98,9 @@ def with_maps() -> Iterator[tuple[str, Settings]]:
 
 
 def with_a_codebook() -> Iterator[tuple[str, Settings]]:
-    """A discrete context of a vector, of images or of classes; of tokens among `EVERY_MODULE`."""
-    for encoder in (VECTOR_ENCODERS[1], CLASS_ENCODER):
-        described = settings(encoder, DENOISERS[0], "film", diffusion=DIFFUSIONS[0])
-        yield f"{encoder[0]}-film-Discrete-DiT", {**described, "context": DISCRETE_CONTEXT}
+    """A discrete context of a vector; of tokens among `EVERY_MODULE`."""
+    described = settings(CLASS_ENCODER, DENOISERS[0], "film", diffusion=DIFFUSIONS[0])
+    yield "ClassEmbedding-film-Discrete-DiT", {**described, "context": DISCRETE_CONTEXT}
 
 
 def of_the_source() -> Iterator[tuple[str, Settings]]:
@@ -158,6 +157,14 @@ def combinations() -> Iterator[tuple[str, Settings]]:
                     )
                     number += 1
         yield f"no-encoder-{denoiser[0]}", settings(None, denoiser, "none")
+
+
+def other_contexts() -> set[str]:
+    """One of the two contexts of every encoder and conditioning, in turns; the other one in front of a UNet."""
+    names = [name for name, described in combinations() if described["encoder"]]
+    pairs = list(zip(names[::2], names[1::2], strict=True))
+    half = len(pairs) // len(DENOISERS)
+    return {pair[(number // 2 + number // half) % 2] for number, pair in enumerate(pairs)}
 
 
 COMBINATIONS = {

@@ -1,6 +1,8 @@
 """Rungs 3 and 4: whole networks, their loss, and its gradient by every parameter."""
 
+from collections.abc import Iterable
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 import pytest
@@ -13,7 +15,12 @@ from parity_tests.pair import Pair
 from parity_tests.rungs import loss, model
 
 
-@pytest.mark.parametrize("name", cases.COMBINATIONS)
+def marked(names: Iterable[str], of_the_campaign: set[str]) -> list[Any]:
+    """The names as parameters of a test, those of the campaign marked."""
+    return [pytest.param(name, marks=[pytest.mark.campaign] if name in of_the_campaign else []) for name in names]
+
+
+@pytest.mark.parametrize("name", marked(cases.COMBINATIONS, cases.other_contexts()))
 def test_network_loss_and_every_gradient_agree(name: str) -> None:
     pair = Pair(cases.COMBINATIONS[name])
     inputs = pair.inputs()

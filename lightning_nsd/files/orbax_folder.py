@@ -13,6 +13,9 @@ from lightning_nsd.errors import UserError
 from lightning_nsd.files.whole_folder import whole_folder
 from lightning_nsd.settings.numbers import cut
 
+STORAGE = "OCDBT"
+"""The database of Orbax's files; what it says of a file names it."""
+
 
 @cache
 def _orbax() -> Any:
@@ -20,14 +23,19 @@ def _orbax() -> Any:
         import orbax.checkpoint
     except ImportError as error:
         raise UserError("Orbax checkpoints need orbax: pip install 'lightning-nsd[jax]'.") from error
+    # Its threads and tasks go on for a moment after a failure that was raised, and print dozens of tracebacks.
     previous = sys.unraisablehook
 
     def report(unraisable: Any) -> None:
-        """Its threads go on for a moment after a failure that was raised, and print dozens of tracebacks."""
         if str(unraisable.exc_value) != "Event loop is closed":
             previous(unraisable)
 
+    def is_news(record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        return not ("never retrieved" in message and STORAGE in message)
+
     sys.unraisablehook = report
+    logging.getLogger("asyncio").addFilter(is_news)
     return orbax.checkpoint
 
 

@@ -53,13 +53,7 @@ def pictures(tmp_path: Path) -> Path:
     return folder
 
 
-def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--campaign", type=int, default=1, metavar="N", help="N times as many random hostile inputs (a weekly run)"
-    )
-
-
 @pytest.fixture(scope="session")
 def campaign(request: pytest.FixtureRequest) -> int:
     """By how much the number of random inputs is multiplied."""
-    return int(request.config.getoption("--campaign", default=1))  # unknown where another folder was asked for
+    return int(request.config.getoption("--campaign"))
