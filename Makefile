@@ -2,12 +2,13 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+EXAMPLES := .venv-examples
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUN_STAMP := $(VENV)/.setup-run
 TEST_STAMP := $(VENV)/.setup-test
 
 .DEFAULT_GOAL := help
-.PHONY: help setup hooks fit test lint campaign mutants parity-run bench clean
+.PHONY: help setup hooks fit test lint campaign mutants parity-run parity-examples bench clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,10 +54,20 @@ mutants: $(TEST_STAMP) ## change one thing at a time in the torch side; the pari
 parity-run: $(TEST_STAMP) ## train both frameworks for 500 steps, ten minutes on two cores; curves in runs/parity
 	$(BIN)/python -m parity_tests.run --config glyphs.yaml --steps 500 --lr 5e-4 $(ARGS)
 
+# transformers' Flax models ended with version 4, whose requirements are not those of the other tests
+$(EXAMPLES)/.setup: pyproject.toml constraints.txt | $(VENV)/bin/python
+	$(PYTHON) -m venv $(EXAMPLES)
+	$(EXAMPLES)/bin/python -m pip --disable-pip-version-check install -e '.[examples]' -c constraints.txt
+	touch $@
+
+parity-examples: $(EXAMPLES)/.setup ## hold public pairs of networks together, in an environment of their own
+	$(EXAMPLES)/bin/python -m pytest parity_tests/examples $(ARGS)
+	$(EXAMPLES)/bin/python -m parity_tests.examples
+
 bench: $(TEST_STAMP) ## the figures of docs/: accuracy of what `make fit` drew, seconds per training step, cost of distances
 	$(BIN)/python bench/few_shot_accuracy.py --ckpt_path runs/glyphs/last.ckpt
 	$(BIN)/python bench/train_step.py
 	$(BIN)/python bench/fid.py
 
-clean: ## remove the virtual environment
-	rm -rf $(VENV)
+clean: ## remove the virtual environments
+	rm -rf $(VENV) $(EXAMPLES)

@@ -14,7 +14,7 @@ class Check:
     """One line of the ladder's table.
 
     Attributes:
-        rung: one of `RUNGS`.
+        rung: one of `RUNGS`, or another one of a pairing's.
         what: what is compared.
         dtype: of the model.
         errors: relative error of every array that is compared, in forward order where there is one.
@@ -26,6 +26,11 @@ class Check:
     dtype: Dtype
     errors: Mapping[str, float]
     line: str | None = None
+
+    @property
+    def number(self) -> int | None:
+        """Of the rung on the ladder; None of a rung that only a pairing has."""
+        return RUNGS.index(self.rung) if self.rung in RUNGS else None
 
     @property
     def tolerance(self) -> float:
@@ -55,6 +60,6 @@ class Check:
         """Raise AssertionError unless the check passed."""
         if not self.passed:
             raise AssertionError(
-                f"rung {RUNGS.index(self.rung)} ({self.rung}), {self.what}, {self.dtype}: error {self.worst.error:.2e} "
+                f"rung {self.number} ({self.rung}), {self.what}, {self.dtype}: error {self.worst.error:.2e} "
                 f"in {self.worst.name}, tolerance {self.tolerance:.0e}; first to leave it: {self.first_failure}"
             )

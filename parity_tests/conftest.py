@@ -1,5 +1,6 @@
 """Exact arithmetic for every test, before anything is computed."""
 
+import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ from parity_tests import backends
 
 backends.exact()
 backends.compile_quickly(Path(__file__).parent.parent / ".pytest_cache" / "jax")
+
+
+collect_ignore = [] if importlib.util.find_spec("transformers") else ["examples"]  # see `make parity-examples`
 
 
 def pytest_sessionstart() -> None:

@@ -6,11 +6,9 @@ from functools import cached_property
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import torch
 from flax import nnx
-from torch import nn
 
 from jax_reference import experiment as jax_experiment
 from jax_reference import train_step
@@ -20,28 +18,9 @@ from lightning_nsd.rng import philox
 from lightning_nsd.xla.device import run_recorded
 from parity_tests import weights
 from parity_tests.backends import torch_device
+from parity_tests.pairing.arrays import to_jax, to_numpy
+from parity_tests.pairing.random_weights import randomize
 from parity_tests.tolerances import Dtype
-
-
-def randomize(module: nn.Module, seed: int) -> None:
-    """Give every parameter random values of a usual size, also those that start at zero or one.
-
-    A gate that starts at zero would hide everything behind it.
-    """
-    owners = dict(module.named_modules())
-    for index, (key, parameter) in enumerate(module.named_parameters()):
-        values = torch.from_numpy(philox(seed, index).standard_normal(tuple(parameter.shape)))
-        owner = owners[key.rpartition(".")[0]]
-        if isinstance(owner, nn.Linear | nn.Conv2d) and parameter.dim() > 1:
-            values = values * parameter[0].numel() ** -0.5
-        elif isinstance(owner, nn.LayerNorm | nn.GroupNorm | nn.BatchNorm2d) and key.endswith("weight"):
-            values = 1 + 0.2 * values
-        elif parameter.dim() == 1:
-            values = 0.2 * values
-        elif parameter.dim() == 0:
-            values = parameter.detach() + 0.2 * values
-        with torch.no_grad():
-            parameter.copy_(values)
 
 
 class Inputs(NamedTuple):
@@ -53,18 +32,6 @@ class Inputs(NamedTuple):
     context_noise: np.ndarray | None
     dropped: np.ndarray | None
     classes: np.ndarray | None
-
-
-def to_jax(value: Any) -> Any:
-    """NumPy arrays and torch tensors as JAX arrays; anything else as it is."""
-    if isinstance(value, torch.Tensor):
-        return jnp.asarray(value.detach().cpu().numpy())
-    return jnp.asarray(value) if isinstance(value, np.ndarray) else value
-
-
-def to_numpy(value: Any) -> np.ndarray:
-    """An array of either framework in NumPy."""
-    return value.detach().cpu().numpy() if isinstance(value, torch.Tensor) else np.asarray(value)
 
 
 class Pair:
@@ -107,9 +74,10 @@ class Pair:
         space = self.ours.space
         shapes = jax_experiment.Shape(space.size, space.channels), jax_experiment.Shape(*space.seen)
         self.theirs = nnx.eval_shape(lambda: jax_experiment.build_network(self.settings, nnx.Rngs(0), *shapes))
-        self.table = weights.key_table(self.ours.model, self.theirs)
-        self.params = weights.to_jax_params(self.table, dict(self.ours.model.named_parameters()))
-        weights.load(self.theirs, self.params)
+        self.key_map = weights.key_map(self.ours.model, self.theirs)
+        self.arrays = self.key_map.to_jax(weights.state_of(self.ours.model))
+        self.params = weights.to_tree(self.arrays)
+        weights.load(self.theirs, self.arrays)
         self.theirs.eval()
         if mutate is not None:
             mutate(self.ours)
@@ -192,4 +160,4 @@ class Pair:
             compute = jax.jit(compute)
         terms, gradients = compute(self.params, rest, images, Draws(*draws))
         jax.block_until_ready(gradients)
-        return {name: to_numpy(value) for name, value in terms.items()}, weights.to_torch_state(self.table, gradients)
+        return {name: to_numpy(value) for name, value in terms.items()}, weights.to_torch_state(self.key_map, gradients)

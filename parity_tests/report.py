@@ -17,7 +17,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from rich.table import Table
 
-from parity_tests.check import RUNGS, Check
+from parity_tests.check import Check
 
 COLUMNS = ("rung", "what", "worst error", "tolerance", "verdict", "worst of")
 BY_DEPTH = ("model", "module", "loss", "metric")  # rungs whose errors are in forward order
@@ -52,7 +52,7 @@ def rows(report: Report) -> list[tuple[str, ...]]:
     """A line of text for every check."""
     return [
         (
-            f"{RUNGS.index(check.rung)} {check.rung}",
+            check.rung if check.number is None else f"{check.number} {check.rung}",
             check.what,
             f"{check.worst.error:.1e}",
             "reported" if math.isinf(check.tolerance) else f"{check.tolerance:.0e}",
@@ -98,7 +98,7 @@ def write_json(report: Report, path: Path) -> None:
         "first_module": report.first_module,
         "checks": [
             {
-                "rung": RUNGS.index(check.rung),
+                "rung": check.number,
                 "name": check.rung,
                 "what": check.what,
                 "dtype": check.dtype,

@@ -12,7 +12,6 @@ from flax import nnx
 from lightning_nsd.rng import philox
 from parity_tests import cases
 from parity_tests.pair import Pair
-from parity_tests.record import dotted
 from parity_tests.rungs import loss
 
 RATE = 0.4
@@ -54,7 +53,9 @@ def test_the_same_masks_give_the_same_loss_and_gradients(name: str) -> None:
         settings = {**settings, part: {**settings[part], "init_args": arguments}}
     pair = Pair(settings, compiled=True)
     ours = {key for key, module in pair.ours.model.named_modules() if isinstance(module, torch.nn.Dropout)}
-    theirs = {dotted(path) for path, module in nnx.iter_modules(pair.theirs) if isinstance(module, nnx.Dropout)}
+    theirs = {
+        ".".join(map(str, path)) for path, module in nnx.iter_modules(pair.theirs) if isinstance(module, nnx.Dropout)
+    }
     assert ours == theirs and ours
     for number, key in enumerate(sorted(ours)):
         owner, _, last = key.rpartition(".")
@@ -68,6 +69,6 @@ def test_the_rates_are_those_of_the_config() -> None:
     settings = cases.SMALL_UNET
     encoder = {**settings["encoder"], "init_args": {**settings["encoder"]["init_args"], "dropout": 0.25}}
     pair = Pair({**settings, "encoder": encoder})
-    rates = {dotted(p): m.rate for p, m in nnx.iter_modules(pair.theirs) if isinstance(m, nnx.Dropout)}
+    rates = {".".join(map(str, p)): m.rate for p, m in nnx.iter_modules(pair.theirs) if isinstance(m, nnx.Dropout)}
     assert rates == {k: m.p for k, m in pair.ours.model.named_modules() if isinstance(m, torch.nn.Dropout)}
     assert set(rates.values()) == {0.0, 0.25}

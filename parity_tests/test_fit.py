@@ -29,7 +29,8 @@ from lightning_nsd.random_source import NumPySource
 from lightning_nsd.rng import Stream, philox
 from lightning_nsd.training.draws import draw as torch_draw
 from parity_tests import cases
-from parity_tests.pair import Inputs, Pair, to_numpy
+from parity_tests.pair import Inputs, Pair
+from parity_tests.pairing.arrays import to_numpy
 
 FROM_DATA = ("image_size", "channels", "n_shot")
 

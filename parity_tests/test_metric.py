@@ -28,7 +28,7 @@ from lightning_nsd.metrics import originality as our_originality
 from lightning_nsd.metrics import recognisability as our_recognisability
 from parity_tests.check import Check
 from parity_tests.compare import relative_error
-from parity_tests.pair import to_jax, to_numpy
+from parity_tests.pairing.arrays import to_jax, to_numpy
 from parity_tests.rungs import metric
 from parity_tests.tolerances import DTYPES, Dtype
 

@@ -13,8 +13,9 @@ import torch
 from lightning_nsd.model.guidance import guided_network
 from parity_tests import cases
 from parity_tests.compare import errors_of, worst_of
-from parity_tests.pair import Pair, to_numpy
-from parity_tests.record import arrays_in
+from parity_tests.pair import Pair
+from parity_tests.pairing.alone import torch_vjp
+from parity_tests.pairing.arrays import leaves, to_numpy, with_arrays
 from parity_tests.rungs import loss, model, module, sampler, step
 from parity_tests.test_step import VARIANTS
 from parity_tests.tolerances import GRADIENT_FLOOR, XLA_AGAINST_EAGER
@@ -43,15 +44,16 @@ def modules(pair: Pair) -> Results:
     results: Results = {}
     for name, call in module.forward_calls(Pair(pair.settings), pair.inputs()).items():
         if not list(named[name].children()):
-            arguments = tuple(a.to(pair.device) if isinstance(a, torch.Tensor) else a for a in call.args)
-            results |= {f"{name} {k}": a for k, a in module.our_vjp(named[name], call._replace(args=arguments)).items()}
+            args, kwargs = with_arrays((call.args, dict(call.kwargs)), lambda array: array.to(pair.device))
+            outputs, gradients = torch_vjp(call._replace(args=args, kwargs=kwargs, run=named[name]))
+            results |= {f"{name} {k}": a for k, a in {**outputs, **gradients}.items()}
     return results
 
 
 def outputs(pair: Pair) -> Results:
     """Rung 3."""
     calls = model.our_calls(pair, pair.inputs())
-    return {f"{name} {i}": a for name, call in calls.items() for i, a in enumerate(arrays_in(call.output))}
+    return {f"{call.name} {i}": a for call in calls for i, a in enumerate(map(to_numpy, leaves(call.output)))}
 
 
 def trained(pair: Pair) -> Results:

@@ -8,85 +8,68 @@ from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
-import torch
 from flax import nnx
 from torch import nn
 
 from lightning_nsd.convert import jax_layout
-from lightning_nsd.convert.jax_layout import Entry, JaxPath
+from parity_tests.pairing.arrays import to_numpy
+from parity_tests.pairing.guess import Parameter
+from parity_tests.pairing.jax_sides.nnx_side import variables
+from parity_tests.pairing.jax_sides.side import flatten
+from parity_tests.pairing.key_map import KeyMap, make_key_map
+from parity_tests.pairing.layouts import Layout
 
 
-class UnmatchedParameter(Exception):  # noqa: N818 (it says what is wrong)
-    """A parameter that has no counterpart, or one of another shape; the message names it."""
-
-
-def parameters(model: nnx.Module) -> list[tuple[JaxPath, Any]]:
-    """Every parameter of a JAX module, with its path; a BatchNorm's statistics are among them."""
-    flat: Any = nnx.to_flat_state(nnx.state(model, nnx.Any(nnx.Param, nnx.BatchStat)))
-    return [(tuple(path), param) for path, param in flat]
-
-
-def jax_shapes(model: nnx.Module) -> dict[JaxPath, tuple[int, ...]]:
-    """The shape of every parameter of a JAX module."""
-    return {path: param.get_value().shape for path, param in parameters(model)}
-
-
-def key_table(torch_model: nn.Module, jax_model: nnx.Module) -> list[Entry]:
-    """The converter's table of a torch model, where it is a bijection with the JAX model's parameters.
+def key_map(torch_model: nn.Module, jax_model: nnx.Module) -> KeyMap:
+    """The converter's table of a torch model, as the map of its parameters and the JAX model's.
 
     Raises:
         UnmatchedParameter: a parameter of either side without a counterpart or of another shape, or no parameters.
     """
-    unused = jax_shapes(jax_model)
-    table = jax_layout.key_table(torch_model)
-    for entry in table:
-        if entry.path not in unused:
-            raise UnmatchedParameter(f"{entry.key} of the torch model has no counterpart {entry.path} in the JAX model")
-        if unused[entry.path] != entry.shape:
-            raise UnmatchedParameter(
-                f"{entry.key}: {entry.shape} in torch (in JAX's layout), {unused[entry.path]} in JAX"
-            )
-        del unused[entry.path]
-    if unused:
-        raise UnmatchedParameter(f"only the JAX model has {', '.join('.'.join(map(str, path)) for path in unused)}")
-    if not table:
-        raise UnmatchedParameter("the models have no parameters at all")
-    return table
+    ours = [
+        Parameter(key, tuple(p.shape), 0, is_statistic=not isinstance(p, nn.Parameter))
+        for key, p in jax_layout.torch_parameters(torch_model).items()
+    ]
+    theirs = [
+        Parameter(path, variable.get_value().shape, 0, is_statistic=isinstance(variable, nnx.BatchStat))
+        for path, variable in variables(jax_model).items()
+    ]
+    rules = [(entry.key, entry.text, Layout(entry.axes)) for entry in jax_layout.key_table(torch_model)]
+    return make_key_map(ours, theirs, rules)
 
 
-def leaf(tree: Any, path: JaxPath) -> Any:
-    """What a nested dictionary holds at a path."""
-    for part in path:
-        tree = tree[part]
+def state_of(torch_model: nn.Module) -> dict[str, np.ndarray]:
+    """A torch model's parameters and statistics in NumPy."""
+    return {key: to_numpy(value) for key, value in jax_layout.torch_parameters(torch_model).items()}
+
+
+def to_tree(arrays: Mapping[str, np.ndarray]) -> dict[Any, Any]:
+    """JAX's arrays by path as nested dictionaries, in which a block of a list is a number."""
+    tree: dict[Any, Any] = {}
+    for path, value in arrays.items():
+        *branches, name = (int(part) if part.isdigit() else part for part in path.split("/"))
+        branch = tree
+        for part in branches:
+            branch = branch.setdefault(part, {})
+        branch[name] = jnp.array(value)
     return tree
 
 
-def to_jax_params(table: list[Entry], state: Mapping[str, torch.Tensor]) -> dict[Any, Any]:
-    """A torch state as the JAX model's parameters, a nested dictionary of arrays of the same dtype.
+def to_torch_state(table: KeyMap, tree: Mapping[Any, Any]) -> dict[str, np.ndarray]:
+    """A nested dictionary of JAX parameters, or of gradients by them, by torch's keys and in torch's layout."""
+    return table.to_torch({path: np.asarray(value) for path, value in flatten(tree).items()})
+
+
+def load(jax_model: nnx.Module, arrays: Mapping[str, np.ndarray]) -> None:
+    """Put arrays into a JAX model, in their own dtype."""
+    for path, variable in variables(jax_model).items():
+        variable.set_value(jnp.array(arrays[path]))
+
+
+def copy_weights(torch_model: nn.Module, jax_model: nnx.Module) -> None:
+    """Put a torch model's weights into a JAX model.
 
     Raises:
-        UnmatchedParameter: a key too many, too few, or of another shape.
+        UnmatchedParameter: the models' parameters are not each other's.
     """
-    if odd := state.keys() ^ {entry.key for entry in table}:
-        raise UnmatchedParameter(f"the state and the key table differ in {', '.join(sorted(odd))}")
-    params: dict[Any, Any] = {}
-    for entry in table:
-        value = entry.to_jax(state[entry.key].detach().cpu().numpy())
-        if value.shape != entry.shape:
-            raise UnmatchedParameter(f"{entry.key}: {value.shape} where {entry.shape} is expected (in JAX's layout)")
-        branch = params
-        for part in entry.path[:-1]:
-            branch = branch.setdefault(part, {})
-        branch[entry.path[-1]] = jnp.array(value)
-    return params
-
-
-def to_torch_state(table: list[Entry], params: Mapping[Any, Any]) -> dict[str, np.ndarray]:
-    """JAX parameters, or gradients by them, by torch's keys and in torch's layout."""
-    return {entry.key: entry.to_torch(np.asarray(leaf(params, entry.path))) for entry in table}
-
-
-def load(jax_model: nnx.Module, params: Mapping[Any, Any]) -> None:
-    """Put parameters into a JAX model, in their own dtype."""
-    for path, param in parameters(jax_model):
-        param.set_value(leaf(params, path))
+    load(jax_model, key_map(torch_model, jax_model).to_jax(state_of(torch_model)))

@@ -13,7 +13,7 @@ from lightning_nsd.data.transforms import to_unit_range
 from lightning_nsd.model.guidance import guided_network
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.rng import Stream, generator
-from parity_tests.pair import to_jax, to_numpy
+from parity_tests.pairing.arrays import to_jax, to_numpy
 from parity_tests.rungs.sampler import reference_noise, references, start_and_noise
 from parity_tests.tolerances import Dtype
 

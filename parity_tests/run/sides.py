@@ -18,8 +18,8 @@ from jax_reference.train import METRICS, fit
 from lightning_nsd.cli import UNFOUNDED_WARNINGS
 from lightning_nsd.commands.training import FewShotCLI
 from lightning_nsd.module import FewShotDiffusion
-from parity_tests.pair import to_numpy
-from parity_tests.weights import key_table, to_jax_params, to_torch_state
+from parity_tests.pairing.arrays import to_numpy
+from parity_tests.weights import key_map, to_torch_state, to_tree
 
 LOSS = "train/loss"
 CLI = TypeVar("CLI", bound=FewShotCLI)
@@ -120,9 +120,9 @@ def train_jax(
         ours: the torch side, whose parameters have names and layouts.
         initial: the torch side's parameters before training.
     """
-    table = key_table(ours.model, experiment.model)
+    table = key_map(ours.model, experiment.model)
     trained = next(ours.parameters())  # parameters are drawn in float32; the trainer gives them its precision
-    params = to_jax_params(table, {key: value.to(trained.dtype) for key, value in initial.items()})
+    params = to_tree(table.to_jax({key: to_numpy(value.to(trained.dtype)) for key, value in initial.items()}))
     start = time.perf_counter()
     state = fit(config, root, steps, params=params)
     seconds = time.perf_counter() - start

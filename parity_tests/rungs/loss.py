@@ -17,7 +17,8 @@ from lightning_nsd.training import episode_bits as our_bits
 from lightning_nsd.xla.device import run_recorded
 from parity_tests.check import Check
 from parity_tests.compare import errors_of
-from parity_tests.pair import Inputs, Pair, to_jax, to_numpy
+from parity_tests.pair import Inputs, Pair
+from parity_tests.pairing.arrays import to_jax, to_numpy
 from parity_tests.tolerances import GRADIENT_FLOOR, Dtype
 
 COUNTS = ((100, None), (100, 100), (100, 3), (100, 4), (100, 31), (1000, 100), (12, 11), (7, 6), (4, 3))

@@ -20,7 +20,6 @@ from jax_reference.metrics import precision_recall as their_precision_recall
 from jax_reference.metrics import recognisability as their_recognisability
 from jax_reference.written_out import resize as their_resize
 from jax_reference.written_out.inception import InceptionV3
-from lightning_nsd.convert.jax_layout import torch_parameters
 from lightning_nsd.extractors import inception
 from lightning_nsd.extractors.extractor import Extractor
 from lightning_nsd.extractors.extractor import resize as our_resize
@@ -37,11 +36,13 @@ from lightning_nsd.xla.device import run_recorded
 from parity_tests.backends import torch_device
 from parity_tests.check import Check
 from parity_tests.compare import errors_of, relative_error
-from parity_tests.pair import randomize, to_jax, to_numpy
-from parity_tests.record import record_jax, record_torch
+from parity_tests.pairing.arrays import to_jax, to_numpy
+from parity_tests.pairing.jax_sides.nnx_side import recording as recording_jax
+from parity_tests.pairing.random_weights import randomize
+from parity_tests.pairing.torch_side import recording as recording_torch
 from parity_tests.rungs.model import by_depth
 from parity_tests.tolerances import Dtype
-from parity_tests.weights import key_table, load, to_jax_params
+from parity_tests.weights import copy_weights
 
 Distance = Callable[..., Any]
 Case = tuple[tuple[np.ndarray, ...], tuple[int, ...]]
@@ -86,7 +87,7 @@ def inceptions(dtype: Dtype, backend: str = "torch") -> tuple[Extractor, Incepti
     ours = our_inception(dtype)
     theirs = nnx.eval_shape(lambda: InceptionV3(rngs=nnx.Rngs(0)))
     network: Any = ours.network
-    load(theirs, to_jax_params(key_table(network, theirs), torch_parameters(network)))
+    copy_weights(network, theirs)
     return ours.to(torch_device(backend)), theirs
 
 
@@ -104,14 +105,12 @@ def images(size: int, channels: int = 3) -> np.ndarray:
 def features(ours: Extractor, theirs: InceptionV3, given: np.ndarray, dtype: Dtype) -> Check:
     """Every module's output in forward order, and the features."""
     device = next(ours.parameters()).device
-    with record_torch(ours.network) as our_calls:
+    with recording_torch(ours.network) as our_calls:
         ours(torch.from_numpy(given).to(device))
         run_recorded(device)
-    with record_jax(theirs) as their_calls:
+    with recording_jax(theirs) as their_calls:
         theirs(to_jax(given))
-    # torch's ReLU overwrites what it is given, so that a BatchNorm's output cannot be had any more
-    kept = {name: call for name, call in our_calls.items() if not name.endswith(".bn")}
-    return Check("metric", f"Inception's features of {given.shape} bytes", dtype, by_depth(kept, their_calls))
+    return Check("metric", f"Inception's features of {given.shape} bytes", dtype, by_depth(our_calls, their_calls))
 
 
 def resizing(dtype: Dtype) -> Check:

@@ -1,6 +1,6 @@
 """Rung 3: whole networks, and where the error comes in."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -10,36 +10,40 @@ from lightning_nsd.model.guidance import guided_network
 from lightning_nsd.xla.device import run_recorded
 from parity_tests.check import Check
 from parity_tests.compare import errors_of, relative_error
-from parity_tests.pair import Inputs, Pair, to_jax, to_numpy
-from parity_tests.record import Call, arrays_in, record_jax, record_torch
+from parity_tests.pair import Inputs, Pair
+from parity_tests.pairing.arrays import leaves, to_jax, to_numpy
+from parity_tests.pairing.calls import Call
+from parity_tests.pairing.jax_sides.nnx_side import recording as recording_jax
+from parity_tests.pairing.torch_side import recording as recording_torch
 
 
-def our_calls(pair: Pair, inputs: Inputs) -> dict[str, Call]:
+def our_calls(pair: Pair, inputs: Inputs) -> list[Call]:
     """One training forward pass of the torch side, every module's call recorded."""
     images, t, x_t, *others = inputs
-    with torch.no_grad(), record_torch(pair.ours.model) as calls:
+    with torch.no_grad(), recording_torch(pair.ours.model) as calls:
         pair.ours.model(*(pair.on_device(value) for value in (images, x_t, t, *others)))
         run_recorded(pair.device)
     return calls
 
 
-def their_calls(pair: Pair, inputs: Inputs) -> dict[str, Call]:
+def their_calls(pair: Pair, inputs: Inputs) -> list[Call]:
     """The same of the JAX side."""
     images, t, x_t, *others = inputs
-    with record_jax(pair.theirs) as calls:
+    with recording_jax(pair.theirs) as calls:
         pair.theirs(*(to_jax(value) for value in (images, x_t, t, *others)))
     return calls
 
 
-def by_depth(left: dict[str, Call], right: dict[str, Call]) -> dict[str, float]:
+def by_depth(left: Sequence[Call], right: Sequence[Call]) -> dict[str, float]:
     """The error of the output of every module that both sides have, in forward order.
 
     Images may stand in a batch axis of their own on one side, so outputs are compared in one shape.
     """
     errors = {}
-    for name, call in left.items():
-        if name in right:
-            pairs = zip(arrays_in(call.output), arrays_in(right[name].output), strict=True)
+    theirs = {call.name.replace("/", "."): call for call in right}
+    for name, call in {call.name: call for call in left}.items():
+        if name in theirs:
+            pairs = zip(*(map(to_numpy, leaves(side.output)) for side in (call, theirs[name])), strict=True)
             errors[name or "network"] = max(relative_error(a, b.reshape(a.shape)) for a, b in pairs)
     return errors
 

@@ -39,10 +39,10 @@ from lightning_nsd.rng import philox
 from lightning_nsd.training import latents as our_latents
 from parity_tests.check import Check
 from parity_tests.compare import errors_of
-from parity_tests.pair import randomize, to_jax, to_numpy
-from parity_tests.record import arrays_in
+from parity_tests.pairing.arrays import leaves, to_jax, to_numpy
+from parity_tests.pairing.random_weights import randomize
 from parity_tests.tolerances import Dtype
-from parity_tests.weights import key_table, load, to_jax_params
+from parity_tests.weights import copy_weights
 
 
 def normal(*shape: int, seed: int = 0, scale: float = 1.0) -> np.ndarray:
@@ -55,7 +55,7 @@ def compare(what: str, dtype: Dtype, ours: Any, theirs: Any, *arguments: Any) ->
     cast = [a.astype(dtype) if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a for a in arguments]
     left = ours(*(torch.from_numpy(a) if isinstance(a, np.ndarray) else a for a in cast))
     right = theirs(*map(to_jax, cast))
-    a, b = ({f"{i}": to_numpy(a) for i, a in enumerate(arrays_in(side))} for side in (left, right))
+    a, b = ({f"{i}": to_numpy(a) for i, a in enumerate(leaves(side))} for side in (left, right))
     return Check("op", what, dtype, errors_of(a, b))
 
 
@@ -63,7 +63,7 @@ def compare_modules(what: str, dtype: Dtype, ours: torch.nn.Module, theirs: nnx.
     """One small module on both sides, with the same random weights."""
     ours.to(getattr(torch, dtype))
     randomize(ours, 5)
-    load(theirs, to_jax_params(key_table(ours, theirs), ours.state_dict()))
+    copy_weights(ours, theirs)
     with torch.no_grad():
         return compare(what, dtype, ours, theirs, *arguments)
 

@@ -14,7 +14,8 @@ from lightning_nsd.model.guidance import guided_network
 from lightning_nsd.rng import philox
 from parity_tests.check import Check
 from parity_tests.compare import errors_of
-from parity_tests.pair import Pair, to_jax, to_numpy
+from parity_tests.pair import Pair
+from parity_tests.pairing.arrays import to_jax, to_numpy
 from parity_tests.tolerances import Dtype
 
 Arguments = dict[str, Any]

@@ -13,7 +13,8 @@ from jax_reference.written_out.adamw import adamw
 from lightning_nsd.xla.device import run_recorded
 from parity_tests.check import Check
 from parity_tests.compare import errors_of
-from parity_tests.pair import Pair, to_jax, to_numpy
+from parity_tests.pair import Pair
+from parity_tests.pairing.arrays import to_jax, to_numpy
 from parity_tests.weights import to_torch_state
 
 BATCHES = 5  # that the steps go round
@@ -72,8 +73,8 @@ def their_steps(pair: Pair, steps: int, gradient_clip: float | None, batch: int)
         images, *draws = (to_jax(value) for value in pair.inputs(batch, step % BATCHES))
         state, terms = train_step(state, images, Draws(*draws))
         results[f"loss of step {step + 1}"] = to_numpy(terms["loss"])
-    ema = {f"ema {k}": value for k, value in to_torch_state(pair.table, state.ema_params).items()}
-    return results | to_torch_state(pair.table, state.params) | ema
+    ema = {f"ema {k}": value for k, value in to_torch_state(pair.key_map, state.ema_params).items()}
+    return results | to_torch_state(pair.key_map, state.params) | ema
 
 
 def check(pair: Pair, steps: int, gradient_clip: float | None, batch: int = 2) -> Iterator[Check]:

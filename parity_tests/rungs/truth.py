@@ -24,7 +24,7 @@ from jax_reference.diffusion.gaussian import GaussianDiffusion as TheirDiffusion
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion, Prediction
 from lightning_nsd.diffusion.schedule import ScheduleName
 from parity_tests.check import Check
-from parity_tests.pair import to_numpy
+from parity_tests.pairing.arrays import to_numpy
 from parity_tests.rungs import sampler
 from parity_tests.tolerances import TRUTH, TRUTH_STEPS, Dtype
 

@@ -1,0 +1,200 @@
+"""Any torch network against any JAX network: weights find each other, and what differs is named."""
+
+import copy
+from pathlib import Path
+from typing import Any
+
+import equinox as eqx
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+import torch
+from flax import linen, nnx
+from torch import nn
+
+from parity_tests.pairing import Pairing
+from parity_tests.pairing.faults.__main__ import outcome, pairing
+from parity_tests.pairing.faults.table import FAULTS
+from parity_tests.pairing.guess import Parameter
+from parity_tests.pairing.key_map import UnmatchedParameter, make_key_map
+from parity_tests.pairing.layouts import TRANSPOSED
+from parity_tests.pairing.optimizers import adam, sgd
+
+pytest_plugins = ["pytester"]
+ROOT = str(Path(__file__).parent.parent)
+WIDTH = 6
+X = np.random.default_rng(0).standard_normal((3, WIDTH))
+
+
+class Torch(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(WIDTH, WIDTH)
+        self.norm = nn.LayerNorm(WIDTH, eps=1e-6)
+        self.last = nn.Linear(WIDTH, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(self.norm(self.first(x)).tanh())
+
+
+class Nnx(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs, eps: float = 1e-6) -> None:
+        self.first = nnx.Linear(WIDTH, WIDTH, rngs=rngs)
+        self.norm = nnx.LayerNorm(WIDTH, epsilon=eps, rngs=rngs)
+        self.last = nnx.Linear(WIDTH, 4, rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.last(jnp.tanh(self.norm(self.first(x))))
+
+
+class Linen(linen.Module):
+    @linen.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        x = linen.LayerNorm(epsilon=1e-6, name="ln")(linen.Dense(WIDTH, name="dense_0")(x))
+        return linen.Dense(4, name="dense_1")(jnp.tanh(x))
+
+
+class Equinox(eqx.Module):
+    first: eqx.nn.Linear
+    norm: eqx.nn.LayerNorm
+    last: eqx.nn.Linear
+
+    def __init__(self) -> None:
+        a, b = jax.random.split(jax.random.key(0))
+        self.first, self.last = eqx.nn.Linear(WIDTH, WIDTH, key=a), eqx.nn.Linear(WIDTH, 4, key=b)
+        self.norm = eqx.nn.LayerNorm(WIDTH, eps=1e-6)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.last(jnp.tanh(self.norm(self.first(x))))
+
+
+def function(params: Any, x: jax.Array) -> jax.Array:
+    x = x @ params["first"]["w"] + params["first"]["b"]
+    x = (x - x.mean(-1, keepdims=True)) / jnp.sqrt(x.var(-1, keepdims=True) + 1e-6)
+    x = jnp.tanh(x * params["norm"]["scale"] + params["norm"]["offset"])
+    return x @ params["last"]["w"] + params["last"]["b"]
+
+
+def networks() -> dict[str, Any]:
+    linear = lambda n: {"w": jnp.zeros((WIDTH, n)), "b": jnp.zeros(n)}  # noqa: E731
+    norm = {"scale": jnp.zeros(WIDTH), "offset": jnp.zeros(WIDTH)}
+    return {
+        "nnx": Nnx(nnx.Rngs(0)),
+        "linen": (Linen(), Linen().init(jax.random.key(0), X)),
+        "equinox": Equinox(),
+        "function": (function, {"first": linear(WIDTH), "norm": norm, "last": linear(4)}),
+    }
+
+
+@pytest.mark.parametrize("kind", ["nnx", "linen", "equinox", "function"])
+def test_the_same_network_passes_whatever_library_it_is_written_with(kind: str) -> None:
+    report = Pairing(Torch(), networks()[kind], (X,)).check()
+    report.require()
+    assert {check.rung for check in report.checks} == {"weights", "module", "model", "loss", "step"}
+    alone = next(check for check in report.checks if check.what.startswith("outputs"))
+    assert len(alone.errors) == (1 if kind == "function" else 4)  # nobody can see inside a function
+
+
+def test_the_given_network_is_left_as_it_is() -> None:
+    ours = Torch().train()
+    before = copy.deepcopy(ours.state_dict())
+    Pairing(ours, Nnx(nnx.Rngs(0)), (X,)).check()
+    assert ours.training and all(torch.equal(value, before[key]) for key, value in ours.state_dict().items())
+
+
+@pytest.mark.parametrize("rule", [adam(), sgd(), sgd(nesterov=True), adam().with_clipping(0.1),
+                                  adam().with_schedule(lambda step: 1 / (1 + step))], ids=str)  # fmt: skip
+def test_steps_of_torch_and_optax_agree(rule: Any) -> None:
+    Pairing(Torch(), Nnx(nnx.Rngs(0)), (X,), optimizer=rule).check(("optimizer", "ema")).require()
+
+
+def test_a_wrong_eps_is_named_and_explained_and_what_is_behind_it_is_not_blamed() -> None:
+    report = Pairing(Torch(), Nnx(nnx.Rngs(0), eps=1e-5), (X,)).check(("module", "forward"))
+    assert report.first_module == "norm" and "LayerNorm with eps = 1e-05" in str(report.explanation)
+    (modules,) = (check for check in report.checks if check.what.startswith("outputs"))
+    wrong = [name for name, error in modules.errors.items() if error > modules.tolerance]
+    assert wrong == ["norm (LayerNorm)", "network (Torch)"]  # and not `last`, which is given what is wrong
+
+
+def test_a_square_kernel_that_is_not_transposed_is_settled_by_numbers() -> None:
+    def turned(params: Any, x: jax.Array) -> jax.Array:
+        return function({**params, "first": {**params["first"], "w": params["first"]["w"].T}}, x)
+
+    pair = Pairing(Torch(), (turned, networks()["function"][1]), (X,))
+    pair.check(("forward",)).require()
+    assert "first.weight" in str(pair.key_map) and "settled by numbers" in str(pair.key_map)
+
+
+def test_a_network_that_draws_is_no_pair() -> None:
+    class Draws(Torch):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return super().forward(x) + torch.rand(())
+
+    report = Pairing(Draws(), Nnx(nnx.Rngs(0)), (X,)).check(("weights",))
+    assert not report.passed and "nothing is drawn" in str(report)
+
+
+def parameters(**shapes: tuple[int, ...]) -> list[Parameter]:
+    return [Parameter(name, shape, place) for place, (name, shape) in enumerate(shapes.items())]
+
+
+@pytest.mark.parametrize(
+    ("ours", "theirs", "rules", "words"),
+    [
+        ({"a": (2, 3)}, {"a": (3, 4)}, (), r"torch's a \(2, 3\) has none in JAX; near it are a \(3, 4\)"),
+        ({"a": (2,)}, {"a": (2,), "b": (2,)}, (), r"JAX's b \(2,\) has none in torch"),
+        ({"a": (2,)}, {"a": (2,)}, [("c", "a")], "names no parameter of the torch network"),
+        ({"a": (2,)}, {"a": (2,)}, [("a", "c")], "there is no c in the JAX network; near it are a"),
+        ({"a": (2,), "b": (2,)}, {"a": (2,)}, [("a", "a"), ("b", "a")], "JAX a is used twice"),
+        ({"a": (2, 3)}, {"a": (2, 3)}, [("a", "a", TRANSPOSED)], r"\(3, 2\).*where JAX has.*\(2, 3\)"),
+        ({}, {}, (), "no parameters at all"),
+    ],
+)
+def test_every_parameter_is_accounted_for(ours: Any, theirs: Any, rules: Any, words: str) -> None:
+    with pytest.raises(UnmatchedParameter, match=words):
+        make_key_map(parameters(**ours), parameters(**theirs), rules)
+
+
+def test_a_rule_speaks_of_every_layer_and_of_parts() -> None:
+    ours = [Parameter(f"layers.{i}.qkv.weight", (6, 2), i) for i in range(3)]
+    theirs = [Parameter(f"block_{i}/{name}/kernel", (2, 2), i) for i in range(3) for name in ("c", "b", "a")]
+    found = make_key_map(ours, theirs, [("layers.{i}.qkv.weight", "block_{i}/{a,b,c}/kernel")])
+    values = {p.name: np.random.default_rng(0).standard_normal(p.shape) for p in ours}
+    jax_values = found.to_jax(values)
+    np.testing.assert_array_equal(jax_values["block_1/b/kernel"], values["layers.1.qkv.weight"][2:4].T)
+    for key, value in found.to_torch(jax_values).items():
+        np.testing.assert_array_equal(value, values[key])
+
+
+def test_a_network_of_everything_passes() -> None:
+    pairing(None).check(("weights", "module", "forward", "gradient")).require()
+
+
+@pytest.mark.parametrize("number", [0, 3, 6, 18])
+def test_a_planted_fault_is_found_named_and_explained(number: int) -> None:
+    said = outcome(FAULTS[number])
+    assert said.found and said.named and said.explained, said
+
+
+def test_a_report_is_written(tmp_path: Any) -> None:
+    report = Pairing(Torch(), Nnx(nnx.Rngs(0), eps=1e-5), (X,)).check()
+    report.html(tmp_path / "report.html")
+    report.json(tmp_path / "report.json")
+    assert "eps = 1e-05" in (tmp_path / "report.html").read_text()
+    with pytest.raises(AssertionError, match="The first module that differs is norm"):
+        report.require()
+
+
+def test_the_fixture_leaves_a_page_of_what_failed(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT)
+    pytester.makeconftest('pytest_plugins = ["parity_tests.plugin"]')
+    pytester.makepyfile("""
+        from parity_tests.test_pairing import Nnx, Torch, X, nnx
+
+        def test_a_port(pairing):
+            pairing(Torch(), Nnx(nnx.Rngs(0), eps=1e-5), (X,)).check(("module",)).require()
+    """)
+    result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
+    result.assert_outcomes(failed=1)
+    assert "eps = 1e-05" in (pytester.path / "parity_reports" / "test_a_port.html").read_text()
