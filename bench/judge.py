@@ -22,6 +22,9 @@ SETS = 4
 PER_SET = 5
 """Images drawn of each; as many of a class as `few_shot_accuracy.py` draws."""
 
+READS = 0.8
+"""Part of the real letters that a reader has to read right: one that reads none reads drawn ones as well."""
+
 
 class Drawings(NamedTuple):
     """Images of K held-out classes, in [-1, 1].
@@ -83,6 +86,9 @@ class Judge:
         targets = labels(self.fonts)
         ours = torch.isin(targets, self.held_out)
         self.real_accuracy = self._accuracy(to_unit_range(self.fonts.images[ours]), targets[ours])
+        if self.real_accuracy < READS:
+            found = f"{self.real_accuracy:.3f}"
+            print(f"The reader reads {found} of real letters right: what it says of drawn ones is worth little.")
         self.extractor = build_extractor("glyphnet", None)
 
     def draw(self, model: FewShotDiffusion, sampler: Sampler, seed: int) -> Drawings:
@@ -100,12 +106,16 @@ class Judge:
         """Means over the classes.
 
         Returns:
-            `ratio`: read right among the held-out classes, over the same for real images; `originality`, `diversity`
-            and `copies` in pixels and, with `feature_` before them, in glyphnet's features (see `Originality`).
+            `ratio`: read right among the held-out classes, over the same for real images, which is `real`;
+            `originality`, `diversity` and `copies` in pixels and, with `feature_` before them, in glyphnet's features
+            (see `Originality`).
         """
         drawn = drawings.drawn
         targets = self.held_out.repeat_interleave(drawn.shape[1] * drawn.shape[2])
-        result = {"ratio": self._accuracy(drawn.flatten(0, 2), targets) / self.real_accuracy}
+        result = {
+            "ratio": self._accuracy(drawn.flatten(0, 2), targets) / self.real_accuracy,
+            "real": self.real_accuracy,
+        }
         real = [to_unit_range(self.fonts.of_class(number)) for number in self.held_out.tolist()]
         result |= describe(drawings, real, {"feature_": lambda images: self.extractor.features(to_bytes(images))})
         return result

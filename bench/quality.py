@@ -45,7 +45,16 @@ HELD_OUT: tuple[tuple[Script, Script], ...] = (
 CALIBRATION = (40, 120)
 """Steps of two short runs whose difference in seconds gives the time of a step."""
 LETTERS = 12
-COLUMNS = ("ratio", "originality", "diversity", "copies", "feature_originality", "feature_diversity", "feature_copies")
+COLUMNS = (
+    "ratio",
+    "real",
+    "originality",
+    "diversity",
+    "copies",
+    "feature_originality",
+    "feature_diversity",
+    "feature_copies",
+)
 
 
 class Run(NamedTuple):

@@ -41,6 +41,13 @@ def test_the_classes_are_those_of_the_held_out_scripts(judge):
     assert len(judge.held_out) == 10 + 46
 
 
+def test_a_reader_that_cannot_read_says_so(bench, tmp_path, capsys):
+    data = Glyphs(image_size=8, n_shot=2, val_script="digits", test_script="thai")
+    made = bench.judge.Judge(data, tmp_path, classifier_steps=1, sets=1)
+    assert made.real_accuracy < bench.judge.READS
+    assert "worth little" in capsys.readouterr().out
+
+
 def test_copies_of_the_examples_are_not_original(bench, judge, real):
     support = real[:, :, :2]
     result = judge.judge(drawings(bench, support, support))

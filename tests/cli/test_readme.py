@@ -243,6 +243,13 @@ BENCHES = {
     "bench/latents.py": ["--data.image_size=16", "--config=small/glyphs.yaml", "--rounds=1"],
     "bench/train_step.py": ["--config=small/cifar100.yaml", "--episodes=1", "--rounds=1"],
     "bench/few_shot_accuracy.py": ["--steps=1", "--per_class=1", "--classifier_steps=4"],
+    "bench/ilvr.py": [  # a model with an encoder is held to examples too
+        "--unconditional=runs/glyphs/last.ckpt",
+        "--factors=2",
+        "--steps=2",
+        "--sets=1",
+        "--classifier_steps=4",
+    ],
     "bench/quality.py": [
         "--config=small/glyphs.yaml",
         "--steps=2",
