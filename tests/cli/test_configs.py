@@ -20,6 +20,8 @@ SHIPPED = sorted(path.name for path in shipped_folder().glob("*.yaml"))
 OVERLAYS = {"wandb.yaml", "tpu.yaml", "xla_cpu.yaml", "xla_spmd.yaml"}
 OVER_GLYPHS = {"glyphs_class_conditional.yaml", "glyphs_one_image.yaml", "unconditional.yaml"}
 """Overlays that make another model of glyphs.yaml."""
+BELOW = {**dict.fromkeys(OVER_GLYPHS, "glyphs.yaml"), "glyphs_latent.yaml": "glyphs_long.yaml"}
+"""What every overlay that makes another model is laid over."""
 
 
 def make_cifar100(root: Path) -> None:
@@ -75,12 +77,14 @@ def test_a_config_says_what_it_is_where_it_is_from_how_to_run_it_and_what_to_exp
 def test_a_config_trains_two_steps(name, nsd, tmp_path):
     family = "glyphs" if name in OVER_GLYPHS else name.split(".")[0].split("_")[0]
     data = ["--data.image_size=8"] if family == "glyphs" else []
-    below = ["--config=glyphs.yaml"] if name in OVER_GLYPHS else []
+    below = [f"--config={BELOW[name]}"] if name in BELOW else []
     if family in WRITERS:
         WRITERS[family](tmp_path / family)
         data = [f"--data.root={tmp_path / family}"]
-    if name == "folder_latent.yaml":
-        data += [f"--model.autoencoder.path={make_autoencoder(tmp_path / 'autoencoder')}", "--data.image_size=32"]
+    if name.endswith("_latent.yaml"):
+        autoencoder = make_autoencoder(tmp_path / "autoencoder", channels=1 if family == "glyphs" else 3)
+        data += [f"--model.autoencoder.path={autoencoder}", "--data.image_size=32"]
+        data += ["--data.episode_symmetries=false"]  # eight latents of every image
     status, said = nsd(
         "fit", *below, "--config", name, *data, "--data.batch_size=1", "--data.eval_episodes=1",
         "--trainer.max_steps=2", "--trainer.limit_val_batches=0", "--trainer.num_sanity_val_steps=0",

@@ -39,7 +39,7 @@ NOT_RUN = {
     r"ls /dev": "looks for a TPU's devices",
     r"cd ": "enters the checkout",
     r"python -m parity_tests\.mutants": "an hour: the parity tests once for each mutant",
-    r"python -m lightning_nsd fit .*runs/latent ": "encodes every glyph, turned eight ways; see tests/latents",
+    r"python -m lightning_nsd fit .*glyphs_latent": "encodes every glyph, turned eight ways; see test_configs",
     r"python bench/fid\.py": "measures the memory of three processes, each of which imports torch",
 }
 EVALUATED = ["--data.eval_episodes=1", "--model.sampler.num_steps=2", "--trainer.accelerator=cpu"]
