@@ -39,6 +39,8 @@ NOT_RUN = {
     r"ls /dev": "looks for a TPU's devices",
     r"cd ": "enters the checkout",
     r"python -m parity_tests\.mutants": "an hour: the parity tests once for each mutant",
+    r"python -m parity_tests\.examples": "needs transformers' fourth version: `make parity-examples`",
+    r"python -m parity_tests\.pairing\.faults": "two minutes; some of the faults are in parity_tests/test_pairing.py",
     r"python -m lightning_nsd fit .*glyphs_latent": "encodes every glyph, turned eight ways; see test_configs",
     r"python bench/fid\.py": "measures the memory of three processes, each of which imports torch",
 }
