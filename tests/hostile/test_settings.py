@@ -134,7 +134,9 @@ def assert_clear(found: Answer, path: Place, default: Any, value: Any) -> None:
         assert value not in NEVER_A_NUMBER, "accepted"
 
 
-@pytest.mark.parametrize("parts", PARTS)
+@pytest.mark.parametrize(
+    "parts", ["unet", "set_vit", *(pytest.param(name, marks=pytest.mark.campaign) for name in ("vit", "features"))]
+)
 def test_every_setting_is_refused_in_a_sentence_or_builds(parts, answer, tmp_path, monkeypatch, campaign):
     settings = settings_of(parts, monkeypatch)
     known = set() if parts == "unet" else set(leaves(settings_of("unet", monkeypatch)))
