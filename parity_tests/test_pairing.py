@@ -104,7 +104,7 @@ def test_the_given_network_is_left_as_it_is() -> None:
 
 
 @pytest.mark.parametrize("rule", [adam(), sgd(), sgd(nesterov=True), adam().with_clipping(0.1),
-                                  adam().with_schedule(lambda step: 1 / (1 + step))], ids=str)  # fmt: skip
+                                  adam().with_schedule(lambda step: 1 / (1 + step))], ids=["Adam", "SGD", "Nesterov", "clipped", "scheduled"])  # fmt: skip
 def test_steps_of_torch_and_optax_agree(rule: Any) -> None:
     Pairing(Torch(), Nnx(nnx.Rngs(0)), (X,), optimizer=rule).check(("optimizer", "ema")).require()
 
