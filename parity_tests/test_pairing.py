@@ -103,10 +103,18 @@ def test_the_given_network_is_left_as_it_is() -> None:
     assert ours.training and all(torch.equal(value, before[key]) for key, value in ours.state_dict().items())
 
 
-@pytest.mark.parametrize("rule", [adam(), sgd(), sgd(nesterov=True), adam().with_clipping(0.1),
-                                  adam().with_schedule(lambda step: 1 / (1 + step))], ids=["Adam", "SGD", "Nesterov", "clipped", "scheduled"])  # fmt: skip
-def test_steps_of_torch_and_optax_agree(rule: Any) -> None:
-    Pairing(Torch(), Nnx(nnx.Rngs(0)), (X,), optimizer=rule).check(("optimizer", "ema")).require()
+RULES = {
+    "Adam": adam(),
+    "SGD": sgd(),
+    "Nesterov": sgd(nesterov=True),
+    "clipped": adam().with_clipping(0.1),
+    "scheduled": adam().with_schedule(lambda step: 1 / (1 + step)),
+}
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_steps_of_torch_and_optax_agree(rule: str) -> None:
+    Pairing(Torch(), Nnx(nnx.Rngs(0)), (X,), optimizer=RULES[rule]).check(("optimizer", "ema")).require()
 
 
 def test_a_wrong_eps_is_named_and_explained_and_what_is_behind_it_is_not_blamed() -> None:
