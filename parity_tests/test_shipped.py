@@ -25,7 +25,14 @@ WITH_A_MODEL = sorted(
 )
 
 
-@pytest.mark.parametrize("name", WITH_A_MODEL)
+LIKE_ANOTHER = ("cifar100_small.yaml", "folder_latent.yaml")
+"""Of the same modules as glyphs.yaml and cifar100.yaml, of other sizes."""
+
+
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(name, marks=[pytest.mark.campaign] if name in LIKE_ANOTHER else []) for name in WITH_A_MODEL],
+)
 def test_the_real_architecture_agrees(name: str, tmp_path: Path) -> None:
     content = content_of(name)
     if content["model"].pop("autoencoder", None):  # the network is that of images of a latent's size
