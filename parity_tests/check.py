@@ -59,7 +59,8 @@ class Check:
     def require(self) -> None:
         """Raise AssertionError unless the check passed."""
         if not self.passed:
+            rung = self.rung if self.number is None else f"rung {self.number} ({self.rung})"
             raise AssertionError(
-                f"rung {self.number} ({self.rung}), {self.what}, {self.dtype}: error {self.worst.error:.2e} "
-                f"in {self.worst.name}, tolerance {self.tolerance:.0e}; first to leave it: {self.first_failure}"
+                f"{rung}, {self.what}, {self.dtype}: error {self.worst.error:.2e} in {self.worst.name}, "
+                f"tolerance {self.tolerance:.0e}; first to leave it: {self.first_failure}"
             )

@@ -31,10 +31,12 @@ class Report:
     Attributes:
         about: the config, the sizes and the versions.
         checks: in the ladder's order.
+        title: of the page.
     """
 
     about: dict[str, Any]
     checks: Sequence[Check]
+    title: str = "lightning_nsd against jax_reference"
 
     @property
     def passed(self) -> bool:
@@ -158,7 +160,7 @@ tr.fail td {{ background: #fdd; }}
 dt {{ float: left; clear: left; width: 9em; color: #666; }}
 img {{ max-width: 100%; margin-top: 1.5em; }}
 </style></head><body>
-<h1>lightning_nsd against jax_reference</h1>
+<h1>{html.escape(report.title)}</h1>
 <p><strong>{html.escape(conclusion(report))}</strong></p>
 <dl>{about}</dl>
 <table><thead><tr>{cells(COLUMNS, "th")}</tr></thead><tbody>

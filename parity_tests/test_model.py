@@ -1,8 +1,6 @@
 """Rungs 3 and 4: whole networks, their loss, and its gradient by every parameter."""
 
-from collections.abc import Iterable
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 import pytest
@@ -11,16 +9,12 @@ from jax_reference.model import guidance as theirs
 from lightning_nsd.errors import UserError
 from lightning_nsd.model import guidance as ours
 from parity_tests import cases
+from parity_tests.campaign import in_campaign
 from parity_tests.pair import Pair
 from parity_tests.rungs import loss, model
 
 
-def marked(names: Iterable[str], of_the_campaign: set[str]) -> list[Any]:
-    """The names as parameters of a test, those of the campaign marked."""
-    return [pytest.param(name, marks=[pytest.mark.campaign] if name in of_the_campaign else []) for name in names]
-
-
-@pytest.mark.parametrize("name", marked(cases.COMBINATIONS, cases.other_contexts()))
+@pytest.mark.parametrize("name", in_campaign(cases.COMBINATIONS, cases.other_contexts()))
 def test_network_loss_and_every_gradient_agree(name: str) -> None:
     pair = Pair(cases.COMBINATIONS[name])
     inputs = pair.inputs()

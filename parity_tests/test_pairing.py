@@ -14,6 +14,7 @@ from flax import linen, nnx
 from torch import nn
 
 from parity_tests.pairing import Pairing
+from parity_tests.pairing.explanation import explain_arrays
 from parity_tests.pairing.faults.__main__ import outcome, pairing
 from parity_tests.pairing.faults.table import FAULTS
 from parity_tests.pairing.guess import Parameter
@@ -179,7 +180,7 @@ def test_a_network_of_everything_passes() -> None:
     pairing(None).check(("weights", "module", "forward", "gradient")).require()
 
 
-@pytest.mark.parametrize("number", [0, 3, 6, 18])
+@pytest.mark.parametrize("number", [0, 3, 6, 17, 18, 22])
 def test_a_planted_fault_is_found_named_and_explained(number: int) -> None:
     said = outcome(FAULTS[number])
     assert said.found and said.named and said.explained, said
@@ -189,7 +190,8 @@ def test_a_report_is_written(tmp_path: Any) -> None:
     report = Pairing(Torch(), Nnx(nnx.Rngs(0), eps=1e-5), (X,)).check()
     report.html(tmp_path / "report.html")
     report.json(tmp_path / "report.json")
-    assert "eps = 1e-05" in (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text()
+    assert "eps = 1e-05" in page and "<h1>Torch, torch against JAX</h1>" in page
     with pytest.raises(AssertionError, match="The first module that differs is norm"):
         report.require()
 
@@ -206,3 +208,41 @@ def test_the_fixture_leaves_a_page_of_what_failed(pytester: pytest.Pytester, mon
     result = pytester.runpytest_inprocess("-p", "no:cacheprovider")
     result.assert_outcomes(failed=1)
     assert "eps = 1e-05" in (pytester.path / "parity_reports" / "test_a_port.html").read_text()
+
+
+@pytest.mark.parametrize("spread", [1.0, 1.5])
+def test_fresh_networks_start_from_the_same_distributions_or_fail(spread: float) -> None:
+    def make(seed: int) -> nn.Module:
+        torch.manual_seed(seed)
+        network = Torch()
+        for layer in (network.first, network.last):
+            nn.init.trunc_normal_(layer.weight, std=layer.in_features**-0.5 / 0.87962566103423978, a=-2, b=2)
+            nn.init.zeros_(layer.bias)
+            layer.weight.data *= spread
+        return network
+
+    pair = Pairing(Torch(), Nnx(nnx.Rngs(0)), (X,), fresh=(make, lambda seed: Nnx(nnx.Rngs(seed))))
+    (check,) = pair.check(("initialisation",)).checks
+    assert check.passed == (spread == 1.0), check.worst
+    with pytest.raises(ValueError, match="needs `fresh`"):
+        Pairing(Torch(), Nnx(nnx.Rngs(0)), (X,)).check(("initialisation",))
+
+
+A = np.random.default_rng(1).standard_normal((8, 8, 5))
+ZERO_ROW = A * (np.arange(8) != 2)[:, None, None]
+
+
+@pytest.mark.parametrize(
+    ("theirs", "words"),
+    [
+        (A / 8**0.5, "times 1/√8"),
+        (A + 3, "plus 3"),
+        (A[:, [*range(4, 8), *range(4)]], "two halves along axis 1 are swapped"),
+        (A[:, [3, 0, 1, 6, 2, 7, 5, 4]], "torch's entries 3, 0, 1, 6, 2, 7, 5, 4: a permutation"),
+        (ZERO_ROW, "differ at 2 of axis 0 alone, where JAX's is zero"),
+        (A * A, None),
+    ],
+)
+def test_simple_relations_are_put_into_words(theirs: np.ndarray, words: str | None) -> None:
+    said = explain_arrays(A, theirs, {})
+    assert said is None if words is None else words in str(said)

@@ -8,6 +8,7 @@ import yaml
 
 from jax_reference.config import read_config
 from lightning_nsd.settings.config_files import shipped_folder
+from parity_tests.campaign import in_campaign
 from parity_tests.ladder import Ladder, Options
 
 FACTOR = 8
@@ -29,10 +30,7 @@ LIKE_ANOTHER = ("cifar100_small.yaml", "folder_latent.yaml")
 """Of the same modules as glyphs.yaml and cifar100.yaml, of other sizes."""
 
 
-@pytest.mark.parametrize(
-    "name",
-    [pytest.param(name, marks=[pytest.mark.campaign] if name in LIKE_ANOTHER else []) for name in WITH_A_MODEL],
-)
+@pytest.mark.parametrize("name", in_campaign(WITH_A_MODEL, LIKE_ANOTHER))
 def test_the_real_architecture_agrees(name: str, tmp_path: Path) -> None:
     content = content_of(name)
     if content["model"].pop("autoencoder", None):  # the network is that of images of a latent's size

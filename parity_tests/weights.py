@@ -9,6 +9,7 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from flax.traverse_util import unflatten_dict
 from torch import nn
 
 from lightning_nsd.convert import jax_layout
@@ -45,14 +46,11 @@ def state_of(torch_model: nn.Module) -> dict[str, np.ndarray]:
 
 def to_tree(arrays: Mapping[str, np.ndarray]) -> dict[Any, Any]:
     """JAX's arrays by path as nested dictionaries, in which a block of a list is a number."""
-    tree: dict[Any, Any] = {}
-    for path, value in arrays.items():
-        *branches, name = (int(part) if part.isdigit() else part for part in path.split("/"))
-        branch = tree
-        for part in branches:
-            branch = branch.setdefault(part, {})
-        branch[name] = jnp.array(value)
-    return tree
+    flat = {
+        tuple(int(part) if part.isdigit() else part for part in path.split("/")): jnp.array(value)
+        for path, value in arrays.items()
+    }
+    return unflatten_dict(flat)
 
 
 def to_torch_state(table: KeyMap, tree: Mapping[Any, Any]) -> dict[str, np.ndarray]:

@@ -14,6 +14,7 @@ from parity_tests.pairing.calls import Call
 from parity_tests.pairing.key_map import KeyMap
 from parity_tests.pairing.layouts import Layout, closest, data_layouts
 from parity_tests.pairing.module_map import Paired
+from parity_tests.pairing.names import is_inside
 
 Arrays = dict[str, np.ndarray]
 Layouts = Callable[[Sequence[int], Sequence[int]], Iterable[Layout]]
@@ -53,14 +54,14 @@ def run_alone(pair: Paired, key_map: KeyMap, parameters: Arrays, layouts: Layout
     sources, templates = leaves((ours.args, dict(ours.kwargs))), leaves((theirs.args, dict(theirs.kwargs)))
     ways = _ways(sources, templates, layouts)
     outputs, ours_gradients = torch_vjp(ours)
-    keys = [key for match in key_map.matches for key in match.keys if _is_of(key, pair.ours.name)]
+    keys = [key for match in key_map.matches for key in match.keys if is_inside(key, pair.ours.name, ".")]
     paths = {path for match in key_map.matches if set(match.keys) & set(keys) for path in match.paths}
     their_inputs = [way.apply(to_numpy(a)) for way, a in zip(ways, sources, strict=True)]
     produced, their_vjp = _jax_vjp(pair, their_inputs, parameters, paths, len(outputs))
     outputs = dict(list(outputs.items())[: len(produced)])  # what both sides give
     chosen = []
     for (name, a), b in zip(outputs.items(), produced, strict=True):
-        layout = closest(list(layouts(a.shape, b.shape)), a, b)
+        layout = closest(layouts(a.shape, b.shape), a, b)
         if layout is None:
             raise NotAlone(f"{name} is {a.shape} in torch and {b.shape} in JAX")
         chosen.append(layout)
@@ -95,15 +96,11 @@ def _ways(sources: list[Any], templates: list[Any], layouts: Layouts) -> list[La
     ways = []
     for source, template in zip(sources, templates, strict=True):
         a, b = to_numpy(source), to_numpy(template)
-        layout = closest(list(layouts(a.shape, b.shape)), a, b)
+        layout = closest(layouts(a.shape, b.shape), a, b)
         if layout is None:
             raise NotAlone(f"torch's is given {a.shape} where JAX's is given {b.shape}")
         ways.append(layout)
     return ways
-
-
-def _is_of(key: str, module: str) -> bool:
-    return not module or key.startswith(module + ".")
 
 
 def torch_vjp(call: Call) -> tuple[Arrays, Arrays]:
@@ -166,7 +163,5 @@ def _of_torch(key_map: KeyMap, of_parameters: Arrays, keys: list[str]) -> Arrays
     for match in key_map.matches:
         trained = not any(key_map.torch[key].is_statistic for key in match.keys)
         if trained and set(match.paths) <= of_parameters.keys() and set(match.keys) <= set(keys):
-            shapes = [key_map.torch[key].shape for key in match.keys]
-            parts = match.how.to_torch([of_parameters[path] for path in match.paths], shapes)
-            found |= dict(zip(match.keys, parts, strict=True))
+            found |= key_map.part_to_torch(match, of_parameters)
     return found

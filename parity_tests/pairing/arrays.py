@@ -38,11 +38,6 @@ def to_jax(value: Any) -> Any:
     return jnp.asarray(value) if isinstance(value, np.ndarray) else value
 
 
-def to_torch(value: np.ndarray) -> torch.Tensor:
-    """A NumPy array as a tensor of its own memory."""
-    return torch.from_numpy(np.array(value))
-
-
 def leaves(value: Any) -> list[Any]:
     """The arrays in something, in order; everything else is left out."""
     if is_array(value):

@@ -104,8 +104,7 @@ def _all() -> Iterator[Variant]:
     )
     yield Variant(F.linear, lambda f, x, w, b=None: f(x, w), "no bias")
     yield Variant(F.embedding, lambda f, x, w, *a, **k: f(x, w, *a, **k) * w.shape[1] ** 0.5, "embeddings times √width")
-    for function in (F.dropout,):
-        yield Variant(function, lambda f, x, *a, **k: x, "no dropout")
+    yield Variant(F.dropout, lambda f, x, *a, **k: x, "no dropout")
 
 
 def _norms() -> Iterator[Variant]:
@@ -213,7 +212,6 @@ def _attention() -> Iterator[Variant]:
         "not scaled": lambda q: 1.0,
         "scaled by 1/width": lambda q: 1 / q.shape[-1],
         "scaled by 1/√(width of all heads)": lambda q: 1 / math.sqrt(q.shape[-1] * q.shape[1]),
-        "scaled twice by 1/√width": lambda q: 1 / q.shape[-1],
     }
     for words, scale in scales.items():
         yield Variant(

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from parity_tests.compare import relative_error
 from parity_tests.pairing.alone import Run
 from parity_tests.pairing.arrays import floats, to_numpy
 from parity_tests.pairing.counterfactuals import Replaced, Seen, changes
@@ -25,7 +26,7 @@ def explain_module(pair: Paired, run: Run, within: float = EXPLAINED) -> str | N
         run: what both sides gave.
         within: relative error that a relation may leave.
     """
-    name = max(run.outputs[0], key=lambda n: _distance(run.outputs[0][n], run.outputs[1][n]))
+    name = max(run.outputs[0], key=lambda n: relative_error(run.outputs[0][n], run.outputs[1][n]))
     ours, theirs = run.outputs[0][name], run.outputs[1][name]
     number = int(name.split()[-1])
     if words := _by_operation(pair, theirs, number, within) or _by_child(pair, theirs, number, within):
@@ -66,12 +67,9 @@ def _gives(pair: Paired, mode: Any, theirs: np.ndarray, number: int, within: flo
     except (TypeError, ValueError, RuntimeError, NotImplementedError, IndexError):  # it cannot be done so
         return False
     found = [to_numpy(leaf) for leaf in floats(output)]
-    return len(found) > number and found[number].shape == theirs.shape and _distance(found[number], theirs) <= within
-
-
-def _distance(a: np.ndarray, b: np.ndarray) -> float:
-    error = np.abs(a.astype(np.float64) - b).max(initial=0.0) / max(float(np.abs(b).max(initial=0.0)), 1e-300)
-    return float(error) if np.isfinite(error) else float("inf")
+    return (
+        len(found) > number and found[number].shape == theirs.shape and relative_error(found[number], theirs) <= within
+    )
 
 
 def explain_arrays(

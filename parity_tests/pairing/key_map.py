@@ -1,6 +1,6 @@
 """Every parameter of both networks, and what belongs together: by rules, by guessing, with nothing left over."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,9 +40,7 @@ class KeyMap:
         _check_arrays(values, self.torch)
         found: dict[str, np.ndarray] = {}
         for match in self.matches:
-            shapes = [self.jax[path].shape for path in match.paths]
-            parts = match.how.to_jax([values[key] for key in match.keys], shapes)
-            found |= dict(zip(match.paths, parts, strict=True))
+            found |= _moved(match.how.to_jax, values, match.keys, match.paths, self.jax)
         return found
 
     def to_torch(self, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
@@ -50,10 +48,12 @@ class KeyMap:
         _check_arrays(values, self.jax)
         found: dict[str, np.ndarray] = {}
         for match in self.matches:
-            shapes = [self.torch[key].shape for key in match.keys]
-            parts = match.how.to_torch([values[path] for path in match.paths], shapes)
-            found |= dict(zip(match.keys, parts, strict=True))
+            found |= self.part_to_torch(match, values)
         return found
+
+    def part_to_torch(self, match: Match, values: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """The way back of one match, whose arrays alone have to be there."""
+        return _moved(match.how.to_torch, values, match.paths, match.keys, self.torch)
 
     def choosing(self, number: int, how: Transform) -> "KeyMap":
         """The same with another of one match's options."""
@@ -98,6 +98,18 @@ def make_key_map(torch: Sequence[Parameter], jax: Sequence[Parameter], rules: It
     _check_nothing_is_left(matches, ours, theirs)
     order = {name: i for i, name in enumerate(ours)}
     return KeyMap(tuple(sorted(matches, key=lambda match: order[match.keys[0]])), ours, theirs)
+
+
+def _moved(
+    change: Callable[[list[np.ndarray], list[tuple[int, ...]]], list[np.ndarray]],
+    values: Mapping[str, np.ndarray],
+    sources: Sequence[str],
+    targets: Sequence[str],
+    parameters: Mapping[str, Parameter],
+) -> dict[str, np.ndarray]:
+    """What a match's arrays of one side are on the other, where they have the names `targets`."""
+    parts = change([values[name] for name in sources], [parameters[name].shape for name in targets])
+    return dict(zip(targets, parts, strict=True))
 
 
 def _check_arrays(values: Mapping[str, np.ndarray], expected: Mapping[str, Parameter]) -> None:

@@ -1,6 +1,6 @@
 """How the same numbers stand in two arrays: axes in another order, split or merged, or turned round."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import permutations
 
@@ -95,7 +95,7 @@ def same_layout(source: Sequence[int], target: Sequence[int]) -> Iterator[Layout
         yield SAME
 
 
-def closest(layouts: Sequence[Layout], source: np.ndarray, target: np.ndarray) -> Layout | None:
+def closest(layouts: Iterable[Layout], source: np.ndarray, target: np.ndarray) -> Layout | None:
     """The layout that brings one array nearest to the other; the first of equals, None of none."""
 
     def distance(layout: Layout) -> float:

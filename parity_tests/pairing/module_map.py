@@ -6,7 +6,7 @@ from typing import NamedTuple
 from parity_tests.pairing.arrays import floats
 from parity_tests.pairing.calls import Call
 from parity_tests.pairing.key_map import KeyMap
-from parity_tests.pairing.names import similarity, words_of
+from parity_tests.pairing.names import is_inside, similarity, words_of
 
 
 class Paired(NamedTuple):
@@ -40,7 +40,7 @@ def module_map(ours: Sequence[Call], theirs: Sequence[Call], key_map: KeyMap) ->
     """JAX's module for every torch module that has one; the whole networks are each other's."""
     left, right = ({call.name: call for call in reversed(calls)} for calls in (ours, theirs))
     own = {name: _paths_of(name, key_map) for name in left}
-    other = {path: frozenset(p for p in key_map.jax if _inside(p, path, "/")) for path in right}
+    other = {path: frozenset(p for p in key_map.jax if is_inside(p, path, "/")) for path in right}
     found = {"": ""} if "" in left and "" in right else {}
     for held in dict.fromkeys(own.values()):
         if held:
@@ -79,16 +79,12 @@ def _paths_of(name: str, key_map: KeyMap) -> frozenset[str]:
     """JAX's paths of all parameters inside a torch module; none where a match is only partly inside."""
     found: set[str] = set()
     for match in key_map.matches:
-        inside = [_inside(key, name, ".") for key in match.keys]
+        inside = [is_inside(key, name, ".") for key in match.keys]
         if all(inside):
             found |= set(match.paths)
         elif any(inside):
             return frozenset()
     return frozenset(found)
-
-
-def _inside(parameter: str, module: str, separator: str) -> bool:
-    return not module or parameter.startswith(module + separator)
 
 
 def _in_order(calls: Sequence[Call]) -> list[str]:

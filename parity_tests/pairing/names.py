@@ -71,5 +71,10 @@ def nearest(name: str, others: Sequence[str], count: int = 3) -> list[str]:
     return sorted(others, key=lambda other: -similarity(name, other))[:count]
 
 
+def is_inside(name: str, module: str, separator: str) -> bool:
+    """Whether a parameter or a module lies in a module; all do in the whole network, whose name is empty."""
+    return not module or name.startswith(module + separator)
+
+
 def _without_kind(words: tuple[str, ...]) -> tuple[str, ...]:
     return words[:-1] if words and words[-1] in KINDS else words

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Any
 
 import jax
@@ -25,6 +25,7 @@ from parity_tests.pairing.jax_sides import jax_side
 from parity_tests.pairing.key_map import KeyMap, make_key_map
 from parity_tests.pairing.layouts import closest, data_layouts
 from parity_tests.pairing.module_map import Paired, pair_calls
+from parity_tests.pairing.names import is_inside
 from parity_tests.pairing.random_weights import randomize
 from parity_tests.pairing.report import Finding, PairReport
 from parity_tests.pairing.settle import settle
@@ -109,36 +110,31 @@ class Pairing:
         args, kwargs = _arguments(inputs if given is None else given)
         self.jax_args, self.jax_kwargs = self._cast(args), {**self._cast(kwargs), **(jax_options or {})}
         self.our_calls = self.torch.record(*self.args, **self.kwargs)
-        places = self._jax_places()
-        ours, theirs = self._torch_parameters(), self._jax_parameters(places)
-        self.key_map: KeyMap = make_key_map(ours, theirs, key_map)
+        guessed = make_key_map(self._torch_parameters(), self._jax_parameters(), key_map)
+        pairs = cache(lambda: self._pairs_with(guessed))
+        self.key_map: KeyMap = settle(guessed, self._error_of, lambda *chosen: self._module_error(pairs(), *chosen))
         self.parameters = self._with(self.key_map)
-        self.key_map = settle(self.key_map, self._error_of, self._module_error)
-        self.parameters = self._with(self.key_map)
-        for name in ("their_calls", "pairs"):  # made with the weights before
-            self.__dict__.pop(name, None)
 
     # ---- both sides ----
 
     @cached_property
-    def their_calls(self) -> list[Call]:
-        """Every module's calls of the JAX side, with torch's weights."""
-        return self.jax.record(self.parameters, *self.jax_args, **self.jax_kwargs)
-
-    @cached_property
     def pairs(self) -> list[Paired]:
-        """Calls of modules that belong together, in forward order."""
-        return pair_calls(self.our_calls, self.their_calls, self.key_map)
+        """Calls of modules that belong together, with the same weights, in forward order; the whole networks last."""
+        return self._pairs_with(self.key_map)
+
+    def _pairs_with(self, key_map: KeyMap) -> list[Paired]:
+        theirs = self.jax.record(self._with(key_map), *self.jax_args, **self.jax_kwargs)
+        return pair_calls(self.our_calls, theirs, key_map)
 
     def _error_of(self, key_map: KeyMap) -> float:
         """How far the whole networks are apart under a key map."""
         output = self.jax.apply(self._with(key_map), *self.jax_args, **self.jax_kwargs)
         return max(self._output_errors(self.our_calls[-1].output, output).values(), default=float("inf"))
 
-    def _module_error(self, key_map: KeyMap, match: Match) -> float | None:
+    def _module_error(self, pairs: Sequence[Paired], key_map: KeyMap, match: Match) -> float | None:
         """How far the module that holds a match's first parameter is, on the same inputs, under a key map."""
         owner = match.keys[0].rpartition(".")[0]
-        pair = next((pair for pair in self.pairs if pair.ours.name == owner and owner), None)
+        pair = next((pair for pair in pairs if pair.ours.name == owner and owner), None)
         if pair is None:
             return None
         try:
@@ -158,7 +154,7 @@ class Pairing:
         left, right = ([to_numpy(leaf) for leaf in floats(side)] for side in (ours, theirs))
         found: tuple[dict[str, np.ndarray], dict[str, np.ndarray]] = ({}, {})
         for i, (a, b) in enumerate(zip(left, right, strict=False)):
-            layout = closest(list(data_layouts(a.shape, b.shape)), a, b)
+            layout = closest(data_layouts(a.shape, b.shape), a, b)
             if layout is None:
                 raise ValueError(f"output {i} is {a.shape} in torch and {b.shape} in JAX")
             found[0][f"output {i}"], found[1][f"output {i}"] = a, layout.invert(b, a.shape).astype(a.dtype)
@@ -252,8 +248,11 @@ class Pairing:
         """Why modules differ, of those whose parts are all right."""
         found = {}
         for name, (pair, run) in failed.items():
-            inside = f"{pair.ours.name}." if pair.ours.name else ""
-            parts = [other for other, _ in failed.values() if other is not pair and other.ours.name.startswith(inside)]
+            parts = [
+                other
+                for other, _ in failed.values()
+                if other is not pair and is_inside(other.ours.name, pair.ours.name, ".")
+            ]
             if not parts and (reason := explain_module(pair, run)):
                 found[name] = reason
         return found
@@ -316,7 +315,7 @@ class Pairing:
     # ---- helpers ----
 
     def _mean_square(self, output: Any) -> Any:
-        both = min(len(floats(calls[-1].output)) for calls in (self.our_calls, self.their_calls))
+        both = min(len(floats(call.output)) for call in self.pairs[-1][1:])
         return mean_square(floats(output)[:both])
 
     def _torch_loss(self, module: nn.Module) -> Any:
@@ -326,23 +325,18 @@ class Pairing:
         return self.losses[1](self.jax.apply(parameters, *self.jax_args, **self.jax_kwargs))
 
     def _torch_parameters(self) -> list[Parameter]:
-        order = {call.name: i for i, call in reversed(list(enumerate(self.our_calls)))}
-        last = len(order)
+        places = _places(self.our_calls)
         return [
-            Parameter(key, tuple(value.shape), order.get(key.rpartition(".")[0], last), self.torch.owners[key],
+            Parameter(key, tuple(value.shape), places(key.rpartition(".")[0]), self.torch.owners[key],
                       key in self.torch.statistics)
             for key, value in self.torch.parameters.items()
         ]  # fmt: skip
 
-    def _jax_places(self) -> dict[str, int]:
+    def _jax_parameters(self) -> list[Parameter]:
         own = {path: value.astype(self.dtype) for path, value in self.jax.parameters.items()}
-        calls = self.jax.record(own, *self.jax_args, **self.jax_kwargs)
-        return {call.name: i for i, call in reversed(list(enumerate(calls)))}
-
-    def _jax_parameters(self, places: dict[str, int]) -> list[Parameter]:
-        last = len(places)
+        places = _places(self.jax.record(own, *self.jax_args, **self.jax_kwargs))
         return [
-            Parameter(path, value.shape, places.get(path.rpartition("/")[0], last), None, path in self.jax.statistics)
+            Parameter(path, value.shape, places(path.rpartition("/")[0]), None, path in self.jax.statistics)
             for path, value in self.jax.parameters.items()
         ]
 
@@ -356,6 +350,14 @@ class Pairing:
     @staticmethod
     def _numpy(value: Any) -> Any:
         return with_arrays(value, to_numpy)
+
+
+def _places(calls: Sequence[Call]) -> Callable[[str], int]:
+    """Where a module is first called; behind all others where it never is."""
+    found: dict[str, int] = {}
+    for place, call in enumerate(calls):
+        found.setdefault(call.name, place)
+    return lambda name: found.get(name, len(calls))
 
 
 def _arguments(inputs: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:

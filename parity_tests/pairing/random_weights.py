@@ -3,6 +3,7 @@
 import torch
 from torch import nn
 
+from lightning_nsd.convert.jax_layout import torch_parameters
 from lightning_nsd.rng import philox
 
 
@@ -12,8 +13,7 @@ def randomize(module: nn.Module, seed: int) -> None:
     A gate that starts at zero would hide everything behind it. So would running statistics that are those of nothing.
     """
     owners = dict(module.named_modules())
-    statistics = [(key, b) for key, b in module.named_buffers() if key.endswith(("running_mean", "running_var"))]
-    for index, (key, parameter) in enumerate([*module.named_parameters(), *statistics]):
+    for index, (key, parameter) in enumerate(torch_parameters(module).items()):
         values = torch.from_numpy(philox(seed, index).standard_normal(tuple(parameter.shape)))
         owner = owners[key.rpartition(".")[0]]
         if key.endswith("running_var"):

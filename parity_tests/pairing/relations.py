@@ -5,6 +5,8 @@ from itertools import combinations
 
 import numpy as np
 
+from parity_tests.compare import relative_error
+
 EXPLAINED = 1e-10
 """A relation that leaves a larger relative error explains nothing in float64."""
 
@@ -27,9 +29,7 @@ def explain(
 
 
 def _alike(a: np.ndarray, b: np.ndarray, within: float) -> bool:
-    return a.shape == b.shape and bool(
-        np.abs(a - b).max(initial=0.0) <= within * max(np.abs(b).max(initial=0.0), 1e-300)
-    )
+    return a.shape == b.shape and relative_error(a, b) <= within
 
 
 def _candidates(a: np.ndarray, b: np.ndarray, inputs: Mapping[str, np.ndarray]) -> Iterator[tuple[np.ndarray, str]]:
@@ -82,12 +82,12 @@ def _orders(a: np.ndarray) -> Iterator[tuple[np.ndarray, str]]:
             yield np.flip(pairs, axis + 1).reshape(a.shape), f"neighbours along axis {axis} are swapped"
             yield (
                 pairs.swapaxes(axis, axis + 1).reshape(a.shape),
-                (f"torch's entries along axis {axis} take turns where JAX's stand in halves"),
+                f"torch's entries along axis {axis} take turns where JAX's stand in halves",
             )
             apart = a.reshape(*a.shape[:axis], 2, n // 2, *a.shape[axis + 1 :])
             yield (
                 apart.swapaxes(axis, axis + 1).reshape(a.shape),
-                (f"torch's entries along axis {axis} stand in halves where JAX's take turns"),
+                f"torch's entries along axis {axis} stand in halves where JAX's take turns",
             )
         for step in (1, -1):
             yield np.roll(a, step, axis), f"JAX's is torch's moved by {step} along axis {axis}"

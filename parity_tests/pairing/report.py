@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from parity_tests import report as ladder
 from parity_tests.check import Check
@@ -46,7 +45,7 @@ class PairReport:
     @property
     def passed(self) -> bool:
         """Whether there were checks and all passed."""
-        return bool(self.findings) and all(check.passed for check in self.checks)
+        return self._page.passed
 
     @property
     def first_module(self) -> str | None:
@@ -86,15 +85,15 @@ class PairReport:
         return "\n".join(lines)
 
     @property
-    def about(self) -> dict[str, Any]:
-        """What stands above the tables."""
-        words = {f"{name}": text for finding in self.findings for name, text in finding.words.items()}
-        return {"network": self.name, "dtype": self.dtype, "first module": self.first_module, **words}
+    def _page(self) -> ladder.Report:
+        words = {name: text for finding in self.findings for name, text in finding.words.items()}
+        about = {"network": self.name, "dtype": self.dtype, "first module": self.first_module, **words}
+        return ladder.Report(about, self.checks, f"{self.name}, torch against JAX")
 
     def json(self, path: Path | str) -> None:
         """Write everything, every array's error included."""
-        ladder.write_json(ladder.Report(self.about, self.checks), Path(path))
+        ladder.write_json(self._page, Path(path))
 
     def html(self, path: Path | str) -> None:
         """Write one page with the error against depth."""
-        ladder.write_html(ladder.Report(self.about, self.checks), Path(path))
+        ladder.write_html(self._page, Path(path))

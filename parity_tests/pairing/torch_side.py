@@ -1,6 +1,6 @@
 """A torch network: its parameters, and what every module of it is given and gives back."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -8,10 +8,9 @@ import numpy as np
 import torch
 from torch import nn
 
-from parity_tests.pairing.arrays import is_float, leaves, to_numpy, to_torch, with_arrays
+from lightning_nsd.convert.jax_layout import torch_parameters
+from parity_tests.pairing.arrays import is_float, leaves, to_numpy, with_arrays
 from parity_tests.pairing.calls import Call
-
-STATISTICS = ("running_mean", "running_var")
 
 
 class TorchSide:
@@ -25,21 +24,15 @@ class TorchSide:
 
     def __init__(self, module: nn.Module) -> None:
         self.module = module.eval()
-        self.parameters: dict[str, torch.Tensor] = dict(module.named_parameters())
-        buffers = {key: value for key, value in module.named_buffers() if key.endswith(STATISTICS)}
-        self.statistics = frozenset(buffers)
-        self.parameters |= buffers
+        self.parameters = torch_parameters(module)
+        self.statistics = frozenset(
+            key for key, value in self.parameters.items() if not isinstance(value, nn.Parameter)
+        )
         self.owners = {key: module.get_submodule(key.rpartition(".")[0]) for key in self.parameters}
 
     def values(self) -> dict[str, np.ndarray]:
         """The parameters in NumPy."""
         return {key: to_numpy(value) for key, value in self.parameters.items()}
-
-    def load(self, values: Mapping[str, np.ndarray]) -> None:
-        """Put values into the parameters."""
-        with torch.no_grad():
-            for key, value in values.items():
-                self.parameters[key].copy_(torch.from_numpy(np.ascontiguousarray(value)))
 
     def record(self, *args: Any, **kwargs: Any) -> list[Call]:
         """Every module's calls in the order in which they return, the whole network's last."""
@@ -82,7 +75,7 @@ def tensors(inputs: tuple[Any, ...], dtype: torch.dtype) -> tuple[Any, ...]:
     """NumPy inputs as tensors, numbers with a fraction in the network's type."""
 
     def convert(array: Any) -> torch.Tensor:
-        tensor = array if isinstance(array, torch.Tensor) else to_torch(np.asarray(array))
+        tensor = array if isinstance(array, torch.Tensor) else torch.from_numpy(np.array(array))
         return tensor.to(dtype) if is_float(tensor) else tensor
 
     return with_arrays(inputs, convert)

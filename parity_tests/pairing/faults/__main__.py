@@ -6,7 +6,6 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import numpy as np
-import torch
 from flax import nnx
 from rich.console import Console
 from rich.table import Table
@@ -74,7 +73,6 @@ def main() -> int:
     """Print the table; the exit status says whether all faults were found."""
     backends.exact()
     backends.compile_quickly(Path(".pytest_cache") / "jax")
-    torch.manual_seed(0)
     table = Table("fault", "found", "module named", "explanation")
     outcomes = []
     for fault in tqdm(FAULTS, desc="faults"):

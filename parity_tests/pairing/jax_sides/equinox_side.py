@@ -1,9 +1,7 @@
 """An equinox module, which sees one example: it is mapped over the batch."""
 
-from contextlib import ExitStack
 from operator import itemgetter
 from typing import Any
-from unittest.mock import patch
 
 import equinox as eqx
 import jax
@@ -12,7 +10,14 @@ import numpy as np
 
 from parity_tests.pairing.arrays import with_arrays
 from parity_tests.pairing.calls import Call
-from parity_tests.pairing.jax_sides.side import JaxSide, Parameters
+from parity_tests.pairing.jax_sides.side import (
+    JaxSide,
+    Parameters,
+    flatten,
+    joined,
+    recording_calls,
+    with_arrays_of,
+)
 
 
 class EquinoxSide(JaxSide):
@@ -26,7 +31,8 @@ class EquinoxSide(JaxSide):
     def __init__(self, module: Any, batched: bool = False) -> None:
         self.module = eqx.nn.inference_mode(module)
         self.batched = batched
-        self.parameters = {path: np.asarray(value) for path, value in _arrays(self.module).items()}
+        arrays, _ = eqx.partition(self.module, eqx.is_inexact_array)
+        self.parameters = {path: np.asarray(value) for path, value in flatten(arrays).items()}
 
     def apply(self, parameters: Parameters, *args: Any, **kwargs: Any) -> Any:
         return self._pure(self.module, "")(parameters, *args, **kwargs)
@@ -43,30 +49,14 @@ class EquinoxSide(JaxSide):
         return [self._stacked(same) for same in zip(*examples, strict=True)]
 
     def _record_one(self, parameters: Parameters, args: Any, kwargs: Any) -> list[Call]:
-        module = _with(self.module, "", parameters)
-        names = {id(part): name for name, part in _modules(module)}
-        calls: list[Call] = []
-
-        def recording(original: Any) -> Any:
-            def call(part: Any, *args: Any, **kwargs: Any) -> Any:
-                output = original(part, *args, **kwargs)
-                if id(part) in names:
-                    name = names[id(part)]
-                    calls.append(Call(name, type(part).__name__, args, kwargs, output, self._pure(part, name)))
-                return output
-
-            return call
-
-        with ExitStack() as stack:
-            for cls in {type(part) for _, part in _modules(module)}:
-                if "__call__" in vars(cls):
-                    stack.enter_context(patch.object(cls, "__call__", recording(cls.__call__)))
+        module = _filled(self.module, "", parameters)
+        with recording_calls(dict(_modules(module)), self._pure) as calls:
             module(*args, **kwargs)
         return calls
 
     def _pure(self, module: Any, name: str) -> Any:
         def run(parameters: Parameters, *args: Any, **kwargs: Any) -> Any:
-            filled = _with(module, name, parameters)
+            filled = _filled(module, name, parameters)
             if self.batched:
                 return filled(*args, **kwargs)
             return jax.vmap(lambda args, kwargs: filled(*args, **kwargs))(args, kwargs)
@@ -83,25 +73,10 @@ class EquinoxSide(JaxSide):
         return first._replace(args=args, kwargs=kwargs, output=output)
 
 
-def _paths(module: Any) -> list[tuple[str, Any]]:
-    flat, _ = jax.tree_util.tree_flatten_with_path(module)
-    return [
-        ("/".join(str(getattr(key, "name", getattr(key, "idx", key))) for key in path), leaf) for path, leaf in flat
-    ]
-
-
-def _arrays(module: Any) -> dict[str, Any]:
-    return {path: leaf for path, leaf in _paths(module) if eqx.is_inexact_array(leaf)}
-
-
-def _with(module: Any, name: str, parameters: Parameters) -> Any:
-    prefix = f"{name}/" if name else ""
-    flat, structure = jax.tree_util.tree_flatten(module)
-    filled = [
-        jnp.asarray(parameters[prefix + path]) if eqx.is_inexact_array(leaf) else leaf for path, leaf in _paths(module)
-    ]
-    assert len(flat) == len(filled)
-    return jax.tree_util.tree_unflatten(structure, filled)
+def _filled(module: Any, name: str, parameters: Parameters) -> Any:
+    """A module that stands at `name`, with its part of all parameters."""
+    arrays, others = eqx.partition(module, eqx.is_inexact_array)
+    return eqx.combine(with_arrays_of(arrays, parameters, name), others)
 
 
 def _modules(value: Any, name: str = "") -> list[tuple[str, Any]]:
@@ -116,5 +91,5 @@ def _modules(value: Any, name: str = "") -> list[tuple[str, Any]]:
     else:
         return found
     for key, part in parts:
-        found += _modules(part, f"{name}/{key}" if name else str(key))
+        found += _modules(part, joined(name, str(key)))
     return found

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from parity_tests.pairing.jax_sides.side import JaxSide, Parameters, flatten, unflatten
+from parity_tests.pairing.jax_sides.side import JaxSide, Parameters, flatten, with_arrays_of
 
 
 class FunctionSide(JaxSide):
@@ -17,4 +17,4 @@ class FunctionSide(JaxSide):
         self.parameters = {path: np.asarray(value) for path, value in flatten(tree).items()}
 
     def apply(self, parameters: Parameters, *args: Any, **kwargs: Any) -> Any:
-        return self.function(unflatten(self.tree, parameters), *args, **kwargs)
+        return self.function(with_arrays_of(self.tree, parameters), *args, **kwargs)

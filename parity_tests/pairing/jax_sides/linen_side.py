@@ -7,7 +7,7 @@ import numpy as np
 from flax import linen
 
 from parity_tests.pairing.calls import Call
-from parity_tests.pairing.jax_sides.side import JaxSide, Parameters, flatten, unflatten
+from parity_tests.pairing.jax_sides.side import JaxSide, Parameters, flatten, with_arrays_of
 
 PARAMS = "params"
 
@@ -54,5 +54,5 @@ class LinenSide(JaxSide):
         for collection, tree in self.variables.items():
             for part in path:
                 tree = tree.get(part, {}) if isinstance(tree, Mapping) else {}
-            found[collection] = unflatten(tree, parameters, "/".join(path))
+            found[collection] = with_arrays_of(tree, parameters, "/".join(path))
         return found

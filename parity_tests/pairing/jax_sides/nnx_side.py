@@ -1,16 +1,14 @@
 """A flax.nnx module."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
-from unittest.mock import patch
 
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
 from parity_tests.pairing.calls import Call
-from parity_tests.pairing.jax_sides.side import JaxSide, Parameters
+from parity_tests.pairing.jax_sides.side import JaxSide, Parameters, joined, recording_calls
 
 TRAINED_AND_KEPT = nnx.Any(nnx.Param, nnx.BatchStat)
 
@@ -32,33 +30,18 @@ class NnxSide(JaxSide):
         return pure(self.module, "")(parameters, *args, **kwargs)
 
     def record(self, parameters: Parameters, *args: Any, **kwargs: Any) -> list[Call]:
-        module = _with(self.module, "", parameters)
+        module = nnx.clone(self.module)
+        for path, variable in variables(module).items():
+            variable.set_value(jnp.asarray(parameters[path]))
         with recording(module) as calls:
             module(*args, **kwargs)
         return calls
 
 
-@contextmanager
-def recording(network: nnx.Module) -> Iterator[list[Call]]:
+def recording(network: nnx.Module) -> AbstractContextManager[list[Call]]:
     """The calls of every module of a network, which must not be compiled, in the order in which they return."""
-    names = {id(part): "/".join(map(str, path)) for path, part in nnx.iter_modules(network)}
-    calls: list[Call] = []
-
-    def keeping(original: Any) -> Any:
-        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
-            output = original(self, *args, **kwargs)
-            if id(self) in names:
-                name = names[id(self)]
-                calls.append(Call(name, type(self).__name__, args, kwargs, output, pure(self, name)))
-            return output
-
-        return call
-
-    with ExitStack() as stack:
-        for cls in {type(part) for _, part in nnx.iter_modules(network)}:
-            if "__call__" in vars(cls):
-                stack.enter_context(patch.object(cls, "__call__", keeping(cls.__call__)))
-        yield calls
+    modules = {"/".join(map(str, path)): part for path, part in nnx.iter_modules(network)}
+    return recording_calls(modules, pure)
 
 
 def variables(module: nnx.Module) -> dict[str, Any]:
@@ -67,21 +50,13 @@ def variables(module: nnx.Module) -> dict[str, Any]:
     return {"/".join(map(str, path)): variable for path, variable in flat}
 
 
-def _with(module: nnx.Module, name: str, parameters: Parameters) -> Any:
-    """A copy of a module, which stands at `name`, with its part of all parameters."""
-    copy = nnx.clone(module)
-    for path, variable in variables(copy).items():
-        variable.set_value(jnp.asarray(parameters[f"{name}/{path}" if name else path]))
-    return copy
-
-
 def pure(module: nnx.Module, name: str) -> Any:
     """A module that stands at `name` as a function of all parameters of the network, and of its arguments."""
     graph, state, rest = nnx.split(module, TRAINED_AND_KEPT, ...)  # type: ignore[misc]
 
     def run(parameters: Parameters, *args: Any, **kwargs: Any) -> Any:
         flat = [
-            (path, variable.replace(jnp.asarray(parameters["/".join(filter(None, (name, *map(str, path))))])))
+            (path, variable.replace(jnp.asarray(parameters[joined(name, *map(str, path))])))
             for path, variable in nnx.to_flat_state(state)
         ]
         return nnx.merge(graph, nnx.from_flat_state(flat), rest)(*args, **kwargs)

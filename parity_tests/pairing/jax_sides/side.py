@@ -1,9 +1,12 @@
 """What every JAX network can do, whichever library it is written with: a function of a flat parameter tree."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from typing import Any
+from unittest.mock import patch
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 
@@ -34,25 +37,49 @@ class JaxSide(ABC):
         return [Call("", type(self).__name__, args, kwargs, output, self.apply)]
 
 
-def flatten(tree: Any, prefix: str = "") -> dict[str, Any]:
-    """A tree of dictionaries, lists and tuples as one level of paths joined by `/`; None is left out."""
-    if isinstance(tree, Mapping):
-        items: Any = tree.items()
-    elif isinstance(tree, list | tuple):
-        items = enumerate(tree)
-    else:
-        return {} if tree is None else {prefix: tree}
-    flat: dict[str, Any] = {}
-    for key, branch in items:
-        flat.update(flatten(branch, f"{prefix}/{key}" if prefix else str(key)))
-    return flat
+def flatten(tree: Any) -> dict[str, Any]:
+    """The leaves of a tree by their paths, joined by `/`; None is none."""
+    leaves, _ = jax.tree_util.tree_flatten_with_path(tree)
+    return {jax.tree_util.keystr(path, simple=True, separator="/"): leaf for path, leaf in leaves}
 
 
-def unflatten(like: Any, flat: Parameters, prefix: str = "") -> Any:
-    """The tree that `flatten` flattened, with the arrays of `flat`."""
-    if isinstance(like, Mapping):
-        return {key: unflatten(branch, flat, f"{prefix}/{key}" if prefix else str(key)) for key, branch in like.items()}
-    if isinstance(like, list | tuple):
-        parts = [unflatten(part, flat, f"{prefix}/{i}" if prefix else str(i)) for i, part in enumerate(like)]
-        return type(like)(*parts) if hasattr(like, "_fields") else type(like)(parts)
-    return None if like is None else jnp.asarray(flat[prefix])
+def with_arrays_of(tree: Any, flat: Parameters, prefix: str = "") -> Any:
+    """The tree that `flatten` flattened, or a part of it that stands at `prefix`, with the arrays of `flat`."""
+
+    def fill(path: Any, _: Any) -> Any:
+        return jnp.asarray(flat[joined(prefix, jax.tree_util.keystr(path, simple=True, separator="/"))])
+
+    return jax.tree_util.tree_map_with_path(fill, tree)
+
+
+def joined(*parts: str) -> str:
+    """Parts of a path, of which some may be empty."""
+    return "/".join(filter(None, parts))
+
+
+@contextmanager
+def recording_calls(modules: Mapping[str, Any], pure: Callable[[Any, str], Callable[..., Any]]) -> Iterator[list[Call]]:
+    """The calls of some modules in the order in which they return, while their classes' `__call__` is another one.
+
+    Args:
+        modules: by their path.
+        pure: makes a module at a path a function of all parameters and then its arguments.
+    """
+    names = {id(module): name for name, module in modules.items()}
+    calls: list[Call] = []
+
+    def keeping(original: Any) -> Any:
+        def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+            output = original(self, *args, **kwargs)
+            if id(self) in names:
+                name = names[id(self)]
+                calls.append(Call(name, type(self).__name__, args, kwargs, output, pure(self, name)))
+            return output
+
+        return call
+
+    with ExitStack() as stack:
+        for cls in {type(module) for module in modules.values()}:
+            if "__call__" in vars(cls):
+                stack.enter_context(patch.object(cls, "__call__", keeping(cls.__call__)))
+        yield calls
