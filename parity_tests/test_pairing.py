@@ -18,9 +18,13 @@ from parity_tests.pairing.explanation import explain_arrays
 from parity_tests.pairing.faults.__main__ import outcome, pairing
 from parity_tests.pairing.faults.table import FAULTS
 from parity_tests.pairing.guess import Parameter
+from parity_tests.pairing.initialisation import differences
 from parity_tests.pairing.key_map import UnmatchedParameter, make_key_map
 from parity_tests.pairing.layouts import TRANSPOSED
 from parity_tests.pairing.optimizers import adam, sgd
+from parity_tests.pairing.random_weights import randomize
+from parity_tests.pairing.torch_side import TorchSide
+from parity_tests.pairing.transforms import Single
 
 pytest_plugins = ["pytester"]
 ROOT = str(Path(__file__).parent.parent)
@@ -246,3 +250,55 @@ ZERO_ROW = A * (np.arange(8) != 2)[:, None, None]
 def test_simple_relations_are_put_into_words(theirs: np.ndarray, words: str | None) -> None:
     said = explain_arrays(A, theirs, {})
     assert said is None if words is None else words in str(said)
+
+
+RANDOM = np.random.default_rng(2)
+NORMAL = RANDOM.standard_normal(10_000)
+
+
+@pytest.mark.parametrize(
+    ("theirs", "same"),
+    [
+        (RANDOM.standard_normal(10_000), True),
+        (1.1 * RANDOM.standard_normal(10_000), False),
+        (RANDOM.standard_normal(10_000) + 0.1, False),
+        (RANDOM.uniform(-(3**0.5), 3**0.5, 10_000), False),  # of the same mean and spread
+        (np.zeros(10_000), False),
+    ],
+    ids=["the same", "wider", "moved", "other ends", "constant"],
+)
+def test_distributions_are_told_apart_by_mean_spread_and_ends(theirs: np.ndarray, same: bool) -> None:
+    assert (differences([{"w": NORMAL}], [{"w": theirs}])["w"] <= 1) == same
+
+
+def test_a_gradient_that_one_side_alone_has_is_a_difference() -> None:
+    class Cut(Torch):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.last(self.norm(self.first(x).detach()).tanh())
+
+    report = Pairing(Cut(), Nnx(nnx.Rngs(0)), (X,)).check(("module", "forward"))
+    assert {check.what[:7] for check in report.checks if not check.passed} == {"vector-"}
+    assert report.first_module == "network"
+
+
+def test_weights_that_do_not_come_back_fail() -> None:
+    class Lossy(Single):
+        def to_torch(self, values: Any, shapes: Any) -> Any:
+            return [0 * value for value in super().to_torch(values, shapes)]
+
+    rules = [("last.weight", "last/kernel", Lossy(TRANSPOSED))]
+    report = Pairing(Torch(), Nnx(nnx.Rngs(0)), (X,), key_map=rules).check(("weights", "forward"))
+    assert [check.what for check in report.checks if not check.passed] == ["6 parameters to JAX and back"]
+
+
+def test_what_an_operation_in_place_was_given_is_kept() -> None:
+    network = nn.Sequential(nn.Identity(), nn.ReLU(inplace=True))
+    first, second, _ = TorchSide(network).record(torch.from_numpy(X.copy()))
+    for kept in (first.output[0], second.args[0]):
+        np.testing.assert_array_equal(kept.numpy(), X)
+
+
+def test_random_statistics_are_those_of_something() -> None:
+    norm = nn.BatchNorm2d(4)
+    randomize(norm, 0)
+    assert norm.running_mean.std() > 0 and norm.running_var.std() > 0 and (norm.running_var > 0).all()
