@@ -134,8 +134,15 @@ def assert_clear(found: Answer, path: Place, default: Any, value: Any) -> None:
         assert value not in NEVER_A_NUMBER, "accepted"
 
 
+IN_A_CAMPAIGN = ("vit", "features")
+
+
+def test_what_is_too_slow_is_left_out_of_an_ordinary_run(request, campaign):
+    assert campaign > 1 or not any(item.get_closest_marker("campaign") for item in request.session.items)
+
+
 @pytest.mark.parametrize(
-    "parts", ["unet", "set_vit", *(pytest.param(name, marks=pytest.mark.campaign) for name in ("vit", "features"))]
+    "parts", [pytest.param(name, marks=[pytest.mark.campaign] if name in IN_A_CAMPAIGN else []) for name in PARTS]
 )
 def test_every_setting_is_refused_in_a_sentence_or_builds(parts, answer, tmp_path, monkeypatch, campaign):
     settings = settings_of(parts, monkeypatch)
