@@ -15,6 +15,7 @@ from pathlib import Path
 
 import torch
 from judge import SETS, Drawings, Judge
+from tqdm import tqdm
 
 import lightning_nsd
 from lightning_nsd.commands.sampler_options import choose_sampler
@@ -52,7 +53,7 @@ def main() -> None:
     judge = Judge(data, arguments.output, arguments.classifier_steps, arguments.sets)
     own = choose_sampler(few_shot, None, arguments.steps, None)
     drawings = {"few-shot": judge.draw(few_shot, own, arguments.seed)}
-    for factor in arguments.factors:
+    for factor in tqdm(arguments.factors, desc="factors of ILVR"):
         sampler = choose_sampler(unconditional, "ddim", arguments.steps, None, ilvr_factor=factor)
         drawings[f"ilvr, N = {factor}"] = judge.draw(unconditional, sampler, arguments.seed)
     print(json.dumps({name: judge.judge(drawn) for name, drawn in drawings.items()}, indent=1))
