@@ -193,3 +193,5 @@ EVERY_MODULE = {
         VECTOR_ENCODERS[1], DENOISERS[1], "film", time_conditioned=True, spatial_context=SPATIAL_CONTEXT
     ),
 }
+NOT_IN_BFLOAT16 = ("ViT-DiT",)
+"""Uniform noise is kept 1e-6 away from 1, which is 1 in bfloat16: Gumbel noise is infinite there."""

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from parity_tests.compare import Worst, worst_of
-from parity_tests.tolerances import TOLERANCES, Dtype
+from parity_tests.tolerances import DTYPES, TOLERANCES, Dtype, LowPrecision
 
 RUNGS = ("schedule", "op", "module", "model", "loss", "step", "sampler", "metric", "truth")
 
@@ -17,13 +17,14 @@ class Check:
         rung: one of `RUNGS`, or another one of a pairing's.
         what: what is compared.
         dtype: of the model.
-        errors: relative error of every array that is compared, in forward order where there is one.
+        errors: relative error of every array that is compared, in forward order where there is one; in a low precision
+            the fraction of what is allowed there, see `pairing.precision`.
         line: of the table of tolerances, where it is not the rung's own.
     """
 
     rung: str
     what: str
-    dtype: Dtype
+    dtype: Dtype | LowPrecision
     errors: Mapping[str, float]
     line: str | None = None
 
@@ -34,8 +35,8 @@ class Check:
 
     @property
     def tolerance(self) -> float:
-        """From the one table."""
-        return TOLERANCES[self.line or self.rung][self.dtype]
+        """From the one table; all of what is allowed in a low precision."""
+        return TOLERANCES[self.line or self.rung][self.dtype] if self.dtype in DTYPES else 1.0
 
     @property
     def worst(self) -> Worst:

@@ -5,10 +5,14 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import get_args
 
 from parity_tests import backends
 from parity_tests.check import RUNGS
+from parity_tests.tolerances import LowPrecision
 
+MODULE = RUNGS.index("module")
+ONLY_MODULES = "is for rung 2 of a pair in float64, in torch eager: leave out --rungs, --dtype and --backend"
 WIDTH = 140  # of the table where the output is no terminal
 DESCRIPTION = """Hold a config's model against the JAX reference, rung by rung: 0 schedule, 1 op, 2 module, 3 model,
 4 loss and gradients, 5 optimiser steps, 6 samplers, 7 metrics, 8 samplers of both against data whose exact network is
@@ -39,8 +43,13 @@ def parser() -> argparse.ArgumentParser:
     """The command's options."""
     options = argparse.ArgumentParser(prog="python -m parity_tests", description=DESCRIPTION)
     options.add_argument("--config", required=True, help="a config's path, or the name of a shipped one")
-    options.add_argument("--rungs", type=parse_rungs, default=list(range(len(RUNGS))), help="such as 0-8, 3 or 0,3-4")
+    options.add_argument("--rungs", type=parse_rungs, help="such as 0-8, 3 or 0,3-4 (default: all)")
     options.add_argument("--dtype", choices=("float64", "float32"), default="float64")
+    options.add_argument(
+        "--precision",
+        choices=get_args(LowPrecision),
+        help="run rung 2 in this low precision, with tolerances derived from the model in float64",
+    )
     options.add_argument("--backend", choices=("torch", "xla"), default="torch", help="where the torch side computes")
     options.add_argument("--ckpt", help="use this Lightning checkpoint's weights, not random ones")
     options.add_argument("--batch", type=positive, default=1, help="episodes (default: 1)")
@@ -56,6 +65,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     backends.exact(threads=os.cpu_count() or 1)
     from lightning_nsd.errors import UserError
 
+    if given.precision is not None:
+        if given.dtype != "float64" or given.backend != "torch" or given.rungs not in (None, [MODULE]):
+            print(f"error: --precision {given.precision} {ONLY_MODULES}", file=sys.stderr)
+            return 2
+        given.rungs = [MODULE]
+    given.rungs = given.rungs or list(range(len(RUNGS)))
     if given.backend == "xla" and not backends.has_xla():
         print(f"error: {backends.XLA_MISSING}", file=sys.stderr)
         return 2

@@ -42,3 +42,11 @@ def xla() -> str:
     if not backends.has_xla():
         pytest.skip(backends.XLA_MISSING)
     return "xla"
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _one_thread() -> Iterator[None]:
+    """In commands too: two threads of one process beside another process are several times slower than one."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(backends, "exact", lambda threads: None)
+        yield

@@ -10,7 +10,7 @@ from lightning_nsd.checkpoints.loading import load_checkpoint
 from parity_tests.check import RUNGS, Check
 from parity_tests.pair import Pair
 from parity_tests.rungs import loss, metric, model, module, op, sampler, schedule, step, truth
-from parity_tests.tolerances import Dtype
+from parity_tests.tolerances import Dtype, LowPrecision
 
 
 @dataclass(frozen=True)
@@ -20,6 +20,7 @@ class Options:
     Attributes:
         rungs: numbers of the rungs.
         dtype: of the model.
+        precision: a low one that rung 2 is run in, on a pair in float64.
         backend: where torch computes, `torch` or `xla`.
         ckpt: a Lightning checkpoint whose weights are used; random ones where None.
         batch: episodes.
@@ -29,6 +30,7 @@ class Options:
 
     rungs: Sequence[int] = tuple(range(len(RUNGS)))
     dtype: Dtype = "float64"
+    precision: LowPrecision | None = None
     backend: str = "torch"
     ckpt: str | None = None
     batch: int = 1
@@ -58,7 +60,7 @@ class Ladder:
         rungs: dict[str, Callable[[], Iterator[Check]]] = {
             "schedule": self._schedule,
             "op": lambda: op.summary(self.options.dtype),
-            "module": lambda: module.summary(module.check(self.pair, self.pair.inputs(self.options.batch))),
+            "module": self._module,
             "model": lambda: model.check(self.pair, self.pair.inputs(self.options.batch)),
             "loss": self._loss,
             "sampler": self._sampler,
@@ -76,6 +78,10 @@ class Ladder:
     def _schedule(self) -> Iterator[Check]:
         diffusion = self.pair.ours.diffusion
         yield schedule.summary(diffusion.schedule, diffusion.num_steps, self.options.dtype)
+
+    def _module(self) -> Iterator[Check]:
+        checks = module.check(self.pair, self.pair.inputs(self.options.batch), self.options.precision)
+        return module.summary(checks)
 
     def _loss(self) -> Iterator[Check]:
         inputs = self.pair.inputs(self.options.batch)

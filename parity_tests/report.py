@@ -18,6 +18,7 @@ from matplotlib import pyplot as plt
 from rich.table import Table
 
 from parity_tests.check import Check
+from parity_tests.tolerances import DTYPES
 
 COLUMNS = ("rung", "what", "worst error", "tolerance", "verdict", "worst of")
 BY_DEPTH = ("model", "module", "loss", "metric")  # rungs whose errors are in forward order
@@ -45,9 +46,9 @@ class Report:
 
     @property
     def first_module(self) -> str | None:
-        """The first module, in forward order, whose output leaves its tolerance."""
-        failures = (check.first_failure for check in self.checks if check.rung == "model")
-        return next((name for name in failures if name), None)
+        """The first module, in forward order, whose output leaves its tolerance; of whole networks, if there are."""
+        failures = [check.first_failure for rung in ("model", "module") for check in self.checks if check.rung == rung]
+        return next((name.partition(" (")[0] for name in failures if name), None)
 
 
 def rows(report: Report) -> list[tuple[str, ...]]:
@@ -128,7 +129,7 @@ def picture(check: Check) -> str:
         axes.legend()
     every = -(-len(names) // MAX_LABELS)
     axes.set_xticks(range(0, len(names), every), names[::every], rotation=90, fontsize=6)
-    axes.set_ylabel("relative error")
+    axes.set_ylabel("relative error" if check.dtype in DTYPES else "fraction of what is allowed")
     axes.set_title(check.what)
     axes.grid(alpha=0.3)
     stream = io.BytesIO()
@@ -166,7 +167,8 @@ img {{ max-width: 100%; margin-top: 1.5em; }}
 <table><thead><tr>{cells(COLUMNS, "th")}</tr></thead><tbody>
 {lines}
 </tbody></table>
-<p>An array's error is max|a − b| / max|b|. Modules and parameters stand in forward order.</p>
+<p>An array's error is max|a − b| / max|b|; in a low precision the root mean square of a − b, over what is allowed
+there. Modules and parameters stand in forward order.</p>
 {pictures}
 </body></html>
 """,

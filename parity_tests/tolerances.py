@@ -4,6 +4,7 @@ from typing import Literal
 
 Dtype = Literal["float64", "float32"]
 DTYPES: tuple[Dtype, ...] = ("float64", "float32")
+LowPrecision = Literal["bfloat16", "bf16-mixed", "tf32", "tpu"]
 
 REPORTED = float("inf")  # shown in the table, never a failure
 

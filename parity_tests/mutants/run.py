@@ -6,12 +6,12 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from queue import Queue
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from rich.console import Console
 from rich.markup import escape
@@ -22,6 +22,7 @@ from parity_tests.mutants.table import MUTANTS, Mutant
 
 ROOT = Path(__file__).parent.parent.parent
 COPIED = ("lightning_nsd", "jax_reference", "parity_tests", "configs", "pyproject.toml")
+T = TypeVar("T")
 MESSAGE = "AssertionError: "
 HEAD = ("mutant", "killed", "names the module", "failure")
 MARKDOWN_ABOUT = """Small mistakes made in `lightning_nsd`, one at a time, and what the parity tests said. The list is
@@ -42,17 +43,22 @@ class Outcome(NamedTuple):
     message: str
 
 
-def run_tests(folder: Path, tests: Sequence[str]) -> tuple[int, str]:
-    """pytest's exit status and its first failure, in a copy of the repository."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", "--tb=short", "-p", "no:cacheprovider"]
-    done = subprocess.run(
-        [*command, *(f"parity_tests/{test}" for test in tests)],
+def run_module(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """`python -m …` in a copy of the repository."""
+    return subprocess.run(
+        [sys.executable, "-m", *command],
         cwd=folder,
         env={**os.environ, "PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"},
         capture_output=True,
         text=True,
         check=False,
     )
+
+
+def run_tests(folder: Path, tests: Sequence[str]) -> tuple[int, str]:
+    """pytest's exit status and its first failure, in a copy of the repository."""
+    command = ("pytest", "-x", "-q", "--tb=short", "-p", "no:cacheprovider")
+    done = run_module(folder, *command, *(f"parity_tests/{test}" for test in tests))
     errors = [line[1:].strip() for line in done.stdout.splitlines() if line.startswith("E ")]
     return done.returncode, next(
         (line for line in errors if MESSAGE in line), errors[0] if errors else done.stdout[-300:]
@@ -73,23 +79,30 @@ def apply(folder: Path, mutant: Mutant) -> str:
     return text
 
 
-def judge(folder: Path, mutant: Mutant) -> Outcome:
-    """Run the tests with one mistake in place, and mend it again."""
+@contextmanager
+def with_mistake(folder: Path, mutant: Mutant) -> Iterator[None]:
+    """A copy of the repository with one mistake in it, mended again afterwards."""
     text = apply(folder, mutant)
     try:
-        status, message = run_tests(folder, mutant.tests)
+        yield
     finally:
         (folder / "lightning_nsd" / mutant.file).write_text(text, encoding="utf-8")
+
+
+def judge(folder: Path, mutant: Mutant) -> Outcome:
+    """Run the tests with one mistake in place."""
+    with with_mistake(folder, mutant):
+        status, message = run_tests(folder, mutant.tests)
     return Outcome(status == 1, status == 1 and mutant.module in message, message)
 
 
-def judge_all(mutants: Sequence[Mutant], folders: Iterable[Path]) -> Iterator[Outcome]:
+def judge_all(mutants: Sequence[Mutant], folders: Iterable[Path], judge: Callable[[Path, Mutant], T]) -> Iterator[T]:
     """The outcome of each mutant, in their order; as many at a time as there are copies of the repository."""
     free: Queue[Path] = Queue()
     for folder in folders:
         free.put(folder)
 
-    def judge_somewhere(mutant: Mutant) -> Outcome:
+    def judge_somewhere(mutant: Mutant) -> T:
         folder = free.get()
         try:
             return judge(folder, mutant)
@@ -112,6 +125,16 @@ def copy_repository(folder: Path) -> None:
     cache.mkdir(parents=True, exist_ok=True)
     (folder / ".pytest_cache").mkdir()
     (folder / ".pytest_cache" / "jax").symlink_to(cache)
+
+
+@contextmanager
+def repository_copies() -> Iterator[list[Path]]:
+    """As many copies as there are processors."""
+    with ExitStack() as stack:
+        folders = [Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(os.cpu_count() or 1)]
+        for folder in folders:
+            copy_repository(folder)
+        yield folders
 
 
 def as_rows(mutants: Sequence[Mutant], outcomes: Sequence[Outcome]) -> list[tuple[str, str, str, str]]:
@@ -140,16 +163,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     given = options.parse_args(arguments)
     chosen = [mutant for mutant in MUTANTS if given.only in str(mutant)]
     console = Console()
-    with ExitStack() as stack:
-        folders = [Path(stack.enter_context(tempfile.TemporaryDirectory())) for _ in range(os.cpu_count() or 1)]
-        for folder in folders:
-            copy_repository(folder)
+    with repository_copies() as folders:
         tests = sorted({test for mutant in chosen for test in mutant.tests})
         status, message = run_tests(folders[0], tests)
         if status:
             console.print(f"The ladder fails without any mutant: {message}", markup=False)
             return 1
-        outcomes = list(tqdm(judge_all(chosen, folders), unit="mutant", total=len(chosen)))
+        outcomes = list(tqdm(judge_all(chosen, folders, judge), unit="mutant", total=len(chosen)))
     rows = as_rows(chosen, outcomes)
     killed, named = (sum(getattr(outcome, name) for outcome in outcomes) for name in ("killed", "named"))
     summary = f"{killed} of {len(chosen)} mutants killed; the failure named the module of {named}."

@@ -1,6 +1,7 @@
 """One module of each side, given the same inputs: its output, and its vector-Jacobian product."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -38,7 +39,13 @@ class Run(NamedTuple):
     inputs: Arrays
 
 
-def run_alone(pair: Paired, key_map: KeyMap, parameters: Arrays, layouts: Layouts = data_layouts) -> Run:
+def run_alone(
+    pair: Paired,
+    key_map: KeyMap,
+    parameters: Arrays,
+    layouts: Layouts = data_layouts,
+    through: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None,
+) -> Run:
     """Run both modules of a pair on what torch's was given.
 
     Args:
@@ -46,6 +53,7 @@ def run_alone(pair: Paired, key_map: KeyMap, parameters: Arrays, layouts: Layout
         key_map: of the networks.
         parameters: JAX's, of the whole network.
         layouts: in which an activation may stand in JAX, of both shapes.
+        through: makes another function of JAX's, forwards and backwards.
 
     Raises:
         NotAlone: the two are given other arrays.
@@ -57,7 +65,7 @@ def run_alone(pair: Paired, key_map: KeyMap, parameters: Arrays, layouts: Layout
     keys = [key for match in key_map.matches for key in match.keys if is_inside(key, pair.ours.name, ".")]
     paths = {path for match in key_map.matches if set(match.keys) & set(keys) for path in match.paths}
     their_inputs = [way.apply(to_numpy(a)) for way, a in zip(ways, sources, strict=True)]
-    produced, their_vjp = _jax_vjp(pair, their_inputs, parameters, paths, len(outputs))
+    produced, their_vjp = _jax_vjp(pair, their_inputs, parameters, paths, len(outputs), through)
     outputs = dict(list(outputs.items())[: len(produced)])  # what both sides give
     chosen = []
     for (name, a), b in zip(outputs.items(), produced, strict=True):
@@ -130,11 +138,19 @@ def torch_vjp(call: Call) -> tuple[Arrays, Arrays]:
 
 
 def _jax_vjp(
-    pair: Paired, inputs: list[np.ndarray], parameters: Arrays, paths: set[str], count: int
+    pair: Paired,
+    inputs: list[np.ndarray],
+    parameters: Arrays,
+    paths: set[str],
+    count: int,
+    through: Callable[[Callable[..., Any]], Callable[..., Any]] | None,
 ) -> tuple[Any, Any]:
     """The first `count` outputs of a JAX module, and what makes gradients of cotangents."""
     own = {path: jnp.asarray(value) for path, value in parameters.items() if path in paths}
     given = {i: jnp.asarray(a) for i, a in enumerate(inputs) if np.issubdtype(a.dtype, np.floating)}
+    for i, template in enumerate(leaves((pair.theirs.args, dict(pair.theirs.kwargs)))):
+        if i in given and isinstance(template, jax.Array):
+            given[i] = given[i].astype(template.dtype)  # NumPy has no bfloat16
 
     def run(own: Any, given: Any) -> list[Any]:
         position = iter(range(len(inputs)))
@@ -147,12 +163,18 @@ def _jax_vjp(
         output = pair.theirs.run({**parameters, **own}, *args, **kwargs)
         return floats(output)[:count]
 
-    outputs, vjp = jax.vjp(run, own, given)
+    def pull_back(own: Any, given: Any, vectors: list[Any]) -> Any:
+        return jax.vjp(run, own, given)[1](vectors)
+
+    if through is None:
+        outputs, vjp = jax.vjp(run, own, given)
+    else:  # derivatives first, so that theirs are changed too
+        outputs, vjp = through(run)(own, given), partial(through(pull_back), own, given)
 
     def gradients(vectors: list[np.ndarray]) -> tuple[dict[int, np.ndarray], Arrays]:
         cast = [jnp.asarray(v, o.dtype) for v, o in zip(vectors, outputs, strict=True)]
         of_own, of_given = vjp(cast)
-        return {i: np.asarray(g) for i, g in of_given.items()}, {path: np.asarray(g) for path, g in of_own.items()}
+        return {i: to_numpy(g) for i, g in of_given.items()}, {path: to_numpy(g) for path, g in of_own.items()}
 
     return [to_numpy(output) for output in outputs], gradients
 

@@ -26,12 +26,14 @@ from parity_tests.pairing.key_map import KeyMap, make_key_map
 from parity_tests.pairing.layouts import closest, data_layouts
 from parity_tests.pairing.module_map import Paired, pair_calls
 from parity_tests.pairing.names import is_inside
+from parity_tests.pairing.precision.findings import find_in
+from parity_tests.pairing.precision.precisions import PRECISIONS
 from parity_tests.pairing.random_weights import randomize
 from parity_tests.pairing.report import Finding, PairReport
 from parity_tests.pairing.settle import settle
 from parity_tests.pairing.steps import train_jax, train_torch
 from parity_tests.pairing.torch_side import TorchSide, tensors
-from parity_tests.tolerances import GRADIENT_FLOOR, TOLERANCES, Dtype
+from parity_tests.tolerances import GRADIENT_FLOOR, TOLERANCES, Dtype, LowPrecision
 
 RUNGS = ("weights", "module", "forward", "gradient", "optimizer", "ema")
 """What `check` does without being asked; `initialisation` needs factories."""
@@ -161,6 +163,19 @@ class Pairing:
         return found
 
     # ---- rungs ----
+
+    def check_in(self, precision: LowPrecision) -> PairReport:
+        """Run every module and the whole networks in a low precision, forwards and backwards.
+
+        What is allowed is derived of each: see `low_precision_fractions`, whose fractions the report's errors are.
+
+        Raises:
+            ValueError: the pairing is not in float64, which the derivation needs.
+        """
+        if self.dtype != "float64":
+            raise ValueError(f"check_in({precision!r}) needs a pairing in float64, and this one is in {self.dtype}")
+        findings = find_in(PRECISIONS[precision], self.pairs, self.key_map, self.parameters)
+        return PairReport(type(self.torch.module).__name__, precision, tuple(findings), str(self.key_map))
 
     def check(self, rungs: Sequence[str] = RUNGS) -> PairReport:
         """Run rungs, in their order.

@@ -1,4 +1,7 @@
-"""Rung 2: every module on its own, given the same inputs: its output, and its vector-Jacobian product."""
+"""Rung 2: every module on its own, given the same inputs: its output, and its vector-Jacobian product.
+
+In a low precision it is the only rung, with the whole networks among the modules.
+"""
 
 from collections.abc import Iterator
 
@@ -13,8 +16,10 @@ from parity_tests.pairing.calls import Call
 from parity_tests.pairing.jax_sides.nnx_side import pure
 from parity_tests.pairing.layouts import same_layout
 from parity_tests.pairing.module_map import Paired
+from parity_tests.pairing.precision.precisions import PRECISIONS
+from parity_tests.pairing.precision.run import low_precision_fractions
 from parity_tests.pairing.torch_side import recording
-from parity_tests.tolerances import GRADIENT_FLOOR
+from parity_tests.tolerances import GRADIENT_FLOOR, LowPrecision
 
 GRADIENT = "module gradient"  # the line of the table of tolerances
 WHOLE_NETWORKS = ("", "encoder", "denoiser")  # the next rung
@@ -29,11 +34,15 @@ def forward_calls(pair: Pair, inputs: Inputs) -> dict[str, Call]:
     return {call.name: call for call in calls}
 
 
+def paired(call: Call, theirs: nnx.Module) -> Paired:
+    """A torch module's call beside the module of JAX that should give the same."""
+    path = call.name.replace(".", "/")
+    return Paired(call.name, call, call._replace(name=path, run=pure(theirs, path)))
+
+
 def check_call(pair: Pair, call: Call, theirs: nnx.Module) -> Iterator[Check]:
     """Output and vector-Jacobian product of one module for one call's inputs."""
-    path = call.name.replace(".", "/")
-    paired = Paired(call.name, call, call._replace(name=path, run=pure(theirs, path)))
-    run = run_alone(paired, pair.key_map, pair.arrays, same_layout)
+    run = run_alone(paired(call, theirs), pair.key_map, pair.arrays, same_layout)
     what = f"{call.name} ({call.kind})"
     yield Check("module", what, pair.dtype, errors_of(*run.outputs))
     if run.gradients[1]:
@@ -41,11 +50,26 @@ def check_call(pair: Pair, call: Call, theirs: nnx.Module) -> Iterator[Check]:
         yield Check("module", f"{what}, gradients", pair.dtype, errors, GRADIENT)
 
 
-def check(pair: Pair, inputs: Inputs) -> Iterator[Check]:
-    """Every module that both sides have, in forward order."""
+def check_call_in(precision: LowPrecision, pair: Pair, call: Call, theirs: nnx.Module) -> Iterator[Check]:
+    """The same of a module that runs in a low precision, of a pair in float64."""
+    outputs, gradients = low_precision_fractions(
+        paired(call, theirs), pair.key_map, pair.arrays, PRECISIONS[precision], same_layout
+    )
+    what = f"{call.name or 'network'} ({call.kind})"
+    yield Check("module", what, precision, outputs)
+    if gradients:
+        yield Check("module", f"{what}, gradients", precision, gradients)
+
+
+def check(pair: Pair, inputs: Inputs, precision: LowPrecision | None = None) -> Iterator[Check]:
+    """Every module that both sides have, in forward order; whole networks too in a low precision."""
     theirs = {".".join(map(str, path)): module for path, module in nnx.iter_modules(pair.theirs)}
     for name, call in forward_calls(pair, inputs).items():
-        if name in theirs and name not in WHOLE_NETWORKS and not isinstance(theirs[name], nnx.Dropout | nnx.List):
+        if name not in theirs or isinstance(theirs[name], nnx.Dropout | nnx.List):
+            continue
+        if precision is not None:
+            yield from check_call_in(precision, pair, call, theirs[name])
+        elif name not in WHOLE_NETWORKS:
             yield from check_call(pair, call, theirs[name])
 
 
