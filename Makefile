@@ -8,7 +8,7 @@ RUN_STAMP := $(VENV)/.setup-run
 TEST_STAMP := $(VENV)/.setup-test
 
 .DEFAULT_GOAL := help
-.PHONY: help setup hooks fit test lint campaign mutants parity-run parity-examples bench clean
+.PHONY: help setup hooks fit test lint campaign mutants parity-run parity-outcome parity-examples bench clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,9 @@ mutants: $(TEST_STAMP) ## change one thing at a time in the torch side; the pari
 
 parity-run: $(TEST_STAMP) ## train both frameworks for 500 steps, ten minutes on two cores; curves in runs/parity
 	$(BIN)/python -m parity_tests.run --config glyphs.yaml --steps 500 --lr 5e-4 $(ARGS)
+
+parity-outcome: $(TEST_STAMP) ## train both frameworks for 500 steps with three seeds a side, half an hour on two cores
+	$(BIN)/python bench/outcome.py --config glyphs.yaml $(ARGS)
 
 # transformers' Flax models ended with version 4, whose requirements are not those of the other tests
 $(EXAMPLES)/.setup: pyproject.toml constraints.txt | $(VENV)/bin/python

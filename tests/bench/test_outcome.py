@@ -1,0 +1,140 @@
+"""Outcomes of both frameworks: the statistics, and a whole comparison of tiny runs that goes on where it stopped."""
+
+import argparse
+import json
+import random
+from pathlib import Path
+
+import pytest
+import yaml
+from PIL import Image
+from scipy import stats
+
+
+@pytest.fixture(scope="module")
+def bench():
+    import agreement
+    import outcome
+
+    return argparse.Namespace(agreement=agreement, outcome=outcome)
+
+
+def test_an_interval_is_students(bench):
+    found = bench.agreement.interval([1.0, 2.0, 3.0])
+    assert found.mean == 2.0
+    assert found.half == pytest.approx(4.302653 / 3**0.5, rel=1e-6)
+    with pytest.raises(ValueError, match="two values"):
+        bench.agreement.interval([1.0])
+
+
+def test_the_difference_is_welchs(bench):
+    a, b = [1.0, 2.0, 4.0, 3.5], [2.0, 5.0, 9.0]
+    apart, p = bench.agreement.difference(a, b)
+    theirs = stats.ttest_ind(a, b, equal_var=False)
+    assert p == pytest.approx(theirs.pvalue)
+    assert apart.mean == pytest.approx(sum(a) / 4 - sum(b) / 3)
+    assert apart.mean + apart.half == pytest.approx(theirs.confidence_interval(0.95).high)
+    with pytest.raises(ValueError, match="finite"):
+        bench.agreement.difference(a, [1.0, float("nan")])
+
+
+def test_equal_sides_agree_in_all_figures_in_nineteen_of_twenty_comparisons(bench):
+    draw = random.Random(0)
+
+    def side():
+        return {f"figure {i}": [draw.gauss(0, 1) for _ in range(3)] for i in range(6)}
+
+    differ = sum(not all(one.agree for one in bench.agreement.compare(side(), side()).values()) for _ in range(400))
+    assert 0 < differ <= 0.05 * 400
+
+
+def test_sides_that_differ_in_one_figure_disagree_in_it_alone(bench):
+    ours = {"a": [1.0, 1.1, 0.9], "b": [5.0, 5.1, 4.9]}
+    found = bench.agreement.compare(ours, {"a": [1.05, 0.95, 1.0], "b": [4.0, 4.1, 3.9]})
+    assert [name for name, one in found.items() if not one.agree] == ["b"]
+    assert found["b"].difference.mean == pytest.approx(1.0)
+    with pytest.raises(ValueError, match="only one side has b"):
+        bench.agreement.compare(ours, {"a": [1.0, 2.0]})
+
+
+def test_a_small_difference_among_many_figures_may_be_chance(bench):
+    seen, other = [1.0, 1.1, 0.9], [1.25, 1.35, 1.15]  # p is 0.038
+    noise = {f"figure {i}": [0.0, 1.0, 2.0] for i in range(5)}
+    assert not bench.agreement.compare({"a": seen}, {"a": other})["a"].agree
+    assert bench.agreement.compare({"a": seen, **noise}, {"a": other, **noise})["a"].agree
+
+
+@pytest.fixture(scope="module")
+def compared(bench, tmp_path_factory):
+    """A comparison of tiny runs: the folder, and the arguments that made it."""
+    folder = tmp_path_factory.mktemp("outcome")
+    content = {
+        "trainer": {"gradient_clip_val": 1.0},
+        "data": {"class_path": "Glyphs", "init_args": {"image_size": 8, "n_shot": 2}},
+        "model": {
+            "denoiser": {"class_path": "DiT", "init_args": {"patch_size": 4, "hidden_size": 8, "depth": 1,
+                                                             "num_heads": 2, "conditioning": "film"}},
+            "encoder": {"class_path": "SetViT", "init_args": {"patch_size": 4, "context_dim": 8, "hidden_size": 8,
+                                                               "depth": 1, "num_heads": 2, "head_dim": 4}},
+            "diffusion": {"num_steps": 20},
+            "sampler": {"class_path": "DDIM", "init_args": {"num_steps": 2}},
+        },
+        "fid": {"when": "never"},
+    }  # fmt: skip
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(content))
+    arguments = [f"--config={folder / 'tiny.yaml'}", "--steps=2", "--batch_size=2", "--seeds=2", "--sets=1",
+                 "--classifier_steps=1", f"--output={folder / 'out'}"]  # fmt: skip
+    bench.outcome.SAMPLER_STEPS = 2
+    bench.outcome.VAL_EPISODES = 4
+    status = bench.outcome.main(arguments)
+    return argparse.Namespace(status=status, folder=folder / "out", arguments=arguments)
+
+
+def test_every_run_has_a_seed_of_its_own_and_every_figure_is_compared(compared):
+    report = json.loads((compared.folder / "outcome.json").read_text())
+    assert set(report["runs"]) == {"torch", "jax"}
+    assert set(report["figures"]) == {
+        "read right", "originality", "diversity", "distance per class", "training loss", "validation loss",
+    }  # fmt: skip
+    losses = [loss for side in report["runs"].values() for loss in side["training loss"]]
+    assert len(set(losses)) == 4
+    assert compared.status == (0 if all(one["agree"] for one in report["figures"].values()) else 1)
+    with Image.open(compared.folder / "outcome.png") as picture:
+        assert min(picture.size) > 300
+
+
+def test_both_sides_train_the_same_config(compared):
+    read = [yaml.safe_load((compared.folder / name / "config.yaml").read_text()) for name in ("torch_0", "jax_1")]
+    for content in read:
+        del content["seed_everything"], content["trainer"]["default_root_dir"]
+    assert read[0] == read[1]
+
+
+def test_resuming_trains_nothing_again(bench, compared, monkeypatch):
+    before = {path: path.read_bytes() for path in compared.folder.glob("*/figures.json")}
+    assert len(before) == 4
+    monkeypatch.setattr(bench.outcome, "train", lambda *_: pytest.fail("a run was trained again"))
+    assert bench.outcome.main([*compared.arguments, "--resume"]) == compared.status
+    assert {path: path.read_bytes() for path in compared.folder.glob("*/figures.json")} == before
+
+
+def test_a_run_that_was_not_judged_is_judged_on_resuming(bench, compared, monkeypatch):
+    monkeypatch.setattr(bench.outcome.subprocess, "run", lambda *_, **__: pytest.fail("a run was trained again"))
+    path: Path = compared.folder / "jax_1" / "figures.json"
+    before = json.loads(path.read_text())
+    path.unlink()
+    bench.outcome.main([*compared.arguments, "--resume"])
+    assert json.loads(path.read_text()) == before
+
+
+def test_a_folder_with_runs_is_not_written_over(bench, compared):
+    with pytest.raises(SystemExit, match="go on with --resume"):
+        bench.outcome.main(compared.arguments)
+    with pytest.raises(SystemExit, match="steps is 2 there"):
+        bench.outcome.main([*compared.arguments, "--steps=3", "--resume"])
+
+
+def test_one_run_a_side_is_refused(bench, tmp_path, capsys):
+    with pytest.raises(SystemExit):
+        bench.outcome.main(["--seeds=1", f"--output={tmp_path / 'out'}"])
+    assert "--seeds" in capsys.readouterr().err
