@@ -21,7 +21,7 @@ from parity_tests.pairing.guess import Parameter
 from parity_tests.pairing.initialisation import differences
 from parity_tests.pairing.key_map import UnmatchedParameter, make_key_map
 from parity_tests.pairing.layouts import TRANSPOSED
-from parity_tests.pairing.optimizers import adam, sgd
+from parity_tests.pairing.optimizers import adam, muon, sgd
 from parity_tests.pairing.random_weights import randomize
 from parity_tests.pairing.torch_side import TorchSide
 from parity_tests.pairing.transforms import Single
@@ -114,12 +114,31 @@ RULES = {
     "Nesterov": sgd(nesterov=True),
     "clipped": adam().with_clipping(0.1),
     "scheduled": adam().with_schedule(lambda step: 1 / (1 + step)),
+    "Muon": muon(),
+    "Muon without Nesterov": muon(nesterov=False),
+    "scheduled Muon": muon().with_schedule(lambda step: 1 / (1 + step)).with_clipping(0.1),
 }
 
 
 @pytest.mark.parametrize("rule", RULES)
 def test_steps_of_torch_and_optax_agree(rule: str) -> None:
     Pairing(Torch(), Nnx(nnx.Rngs(0)), (X,), optimizer=RULES[rule]).check(("optimizer", "ema")).require()
+
+
+@pytest.mark.parametrize("other", [{"momentum": 0.9}, {"nesterov": False}, {"weight_decay": 0.0}, {"lr": 1.01e-2}])
+def test_another_muon_on_one_side_is_a_failure(other: dict[str, Any]) -> None:
+    rule = muon()._replace(jax=muon(**other).jax)
+    report = Pairing(Torch(), Nnx(nnx.Rngs(0)), (X,), optimizer=rule).check(("optimizer",))
+    assert not report.passed
+
+
+def test_muon_is_torchs_own_but_for_bfloat16() -> None:
+    matrix, own = (nn.Parameter(torch.from_numpy(X.copy()).float()) for _ in range(2))
+    for parameter, rule in ((matrix, muon().torch([matrix])), (own, torch.optim.Muon([own], lr=1e-2))):
+        (parameter**2).sum().backward()
+        rule.step()
+    apart = float((matrix - own).detach().abs().max())
+    assert 1e-7 < apart < 2e-4  # of a step of 1e-2, half a per cent
 
 
 def test_a_wrong_eps_is_named_and_explained_and_what_is_behind_it_is_not_blamed() -> None:

@@ -9,6 +9,8 @@ import optax  # type: ignore[import-untyped]
 import torch
 from torch import nn
 
+from parity_tests.pairing.muon import MuonAndAdamW, optax_muon
+
 Schedule = Callable[[int], float]
 
 
@@ -74,4 +76,18 @@ def sgd(lr: float = 1e-2, momentum: float = 0.9, nesterov: bool = False) -> Opti
         "SGD",
         lambda parameters: torch.optim.SGD(parameters, lr, momentum, nesterov=nesterov),
         lambda rate: optax.sgd(rate(lr), momentum, nesterov),
+    )
+
+
+def muon(lr: float = 1e-2, momentum: float = 0.95, nesterov: bool = True, weight_decay: float = 0.1) -> OptimizerPair:
+    """Muon for matrices, Adam for everything else; see `muon.py` for what the frameworks' own do otherwise.
+
+    A matrix is one on both sides: q, k and v in one on one side and in three on the other are orthogonalised otherwise.
+    """
+    return OptimizerPair(
+        "Muon",
+        lambda parameters: MuonAndAdamW(
+            parameters, lr, momentum=momentum, nesterov=nesterov, weight_decay=weight_decay
+        ),
+        lambda rate: optax_muon(rate, lr, momentum, nesterov, weight_decay),
     )
