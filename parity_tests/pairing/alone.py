@@ -14,10 +14,12 @@ from parity_tests.pairing.arrays import floats, is_float, leaves, to_numpy, with
 from parity_tests.pairing.calls import Call
 from parity_tests.pairing.key_map import KeyMap
 from parity_tests.pairing.layouts import Layout, closest, data_layouts
+from parity_tests.pairing.masks import is_mask, same_mask
 from parity_tests.pairing.module_map import Paired
 from parity_tests.pairing.names import is_inside
 
 Arrays = dict[str, np.ndarray]
+Place = tuple[int, Layout] | None
 Layouts = Callable[[Sequence[int], Sequence[int]], Iterable[Layout]]
 
 
@@ -60,11 +62,15 @@ def run_alone(
     """
     ours, theirs = pair.ours, pair.theirs
     sources, templates = leaves((ours.args, dict(ours.kwargs))), leaves((theirs.args, dict(theirs.kwargs)))
-    ways = _ways(sources, templates, layouts)
+    places = _places(sources, templates, layouts)
+    used = dict(filter(None, places))
     outputs, ours_gradients = torch_vjp(ours)
     keys = [key for match in key_map.matches for key in match.keys if is_inside(key, pair.ours.name, ".")]
     paths = {path for match in key_map.matches if set(match.keys) & set(keys) for path in match.paths}
-    their_inputs = [way.apply(to_numpy(a)) for way, a in zip(ways, sources, strict=True)]
+    their_inputs = [
+        to_numpy(template) if place is None else place[1].apply(to_numpy(sources[place[0]]))
+        for place, template in zip(places, templates, strict=True)
+    ]
     produced, their_vjp = _jax_vjp(pair, their_inputs, parameters, paths, len(outputs), through)
     outputs = dict(list(outputs.items())[: len(produced)])  # what both sides give
     chosen = []
@@ -76,7 +82,14 @@ def run_alone(
     vectors = [cotangent(i, a.shape, a.dtype) for i, a in enumerate(outputs.values())]
     of_inputs, of_parameters = their_vjp([layout.apply(v) for layout, v in zip(chosen, vectors, strict=True)])
     back = {n: lay.invert(b, a.shape) for (n, a), lay, b in zip(outputs.items(), chosen, produced, strict=True)}
-    theirs_gradients = {f"input {i}": ways[i].invert(g, sources[i].shape) for i, g in of_inputs.items()}
+    theirs_gradients = {
+        f"input {place[0]}": place[1].invert(of_inputs[j], sources[place[0]].shape)
+        for j, place in enumerate(places)
+        if place is not None and j in of_inputs
+    }
+    for i in range(len(sources)):
+        if i not in used:  # a mask, by which only one side has a gradient
+            ours_gradients.pop(f"input {i}", None)
     theirs_gradients |= _of_torch(key_map, of_parameters, keys)
     gradients = _both(ours_gradients, theirs_gradients)
     inputs = {f"input {i}": to_numpy(a) for i, a in enumerate(sources)}
@@ -97,18 +110,38 @@ def _both(ours: Arrays, theirs: Arrays) -> tuple[Arrays, Arrays]:
     )
 
 
-def _ways(sources: list[Any], templates: list[Any], layouts: Layouts) -> list[Layout]:
-    """How torch's inputs become JAX's."""
-    if len(sources) != len(templates):
+def _places(sources: list[Any], templates: list[Any], layouts: Layouts) -> list[Place]:
+    """Which of torch's arrays each of JAX's is, and how; None where JAX's own is used, a mask in other words."""
+    if len(sources) == len(templates):
+        ways = [_way(a, b, layouts) for a, b in zip(sources, templates, strict=True)]
+        if not any(
+            way is None or (is_mask(a) and is_mask(b) and not np.array_equal(way.apply(to_numpy(a)), to_numpy(b)))
+            for way, a, b in zip(ways, sources, templates, strict=True)
+        ):
+            return [(i, way) for i, way in enumerate(ways) if way is not None]
+    masks, their_masks = ([i for i, a in enumerate(side) if is_mask(a)] for side in (sources, templates))
+    ours, theirs = (
+        [i for i in range(len(side)) if i not in of_masks]
+        for side, of_masks in ((sources, masks), (templates, their_masks))
+    )
+    if len(ours) != len(theirs):
         raise NotAlone(f"torch's is given {len(sources)} arrays and JAX's {len(templates)}")
-    ways = []
-    for source, template in zip(sources, templates, strict=True):
-        a, b = to_numpy(source), to_numpy(template)
-        layout = closest(layouts(a.shape, b.shape), a, b)
-        if layout is None:
-            raise NotAlone(f"torch's is given {a.shape} where JAX's is given {b.shape}")
-        ways.append(layout)
-    return ways
+    found: list[Place] = [None] * len(templates)
+    for i, j in zip(ours, theirs, strict=True):
+        way = _way(sources[i], templates[j], layouts)
+        if way is None:
+            shapes = tuple(sources[i].shape), tuple(templates[j].shape)
+            raise NotAlone(f"torch's is given {shapes[0]} where JAX's is given {shapes[1]}")
+        found[j] = i, way
+    for j in their_masks:
+        if masks and not any(same_mask(sources[i], templates[j]) for i in masks):
+            raise NotAlone(f"JAX's is given a mask {tuple(templates[j].shape)} that lets other things through")
+    return found
+
+
+def _way(source: Any, template: Any, layouts: Layouts) -> Layout | None:
+    a, b = to_numpy(source), to_numpy(template)
+    return closest(layouts(a.shape, b.shape), a, b)
 
 
 def torch_vjp(call: Call) -> tuple[Arrays, Arrays]:
