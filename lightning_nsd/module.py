@@ -9,9 +9,10 @@ from lightning.pytorch import LightningModule
 from lightning.pytorch.cli import OptimizerCallable
 from lightning.pytorch.utilities import rank_zero_warn
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from torch import Tensor, nn
+from torch import Tensor
 from torch.optim import AdamW, Optimizer
 
+from lightning_nsd.batch_loss import batch_loss
 from lightning_nsd.checkpoints.contents import check_weights, model_settings
 from lightning_nsd.checkpoints.resume import ResumableLR, keep_settings
 from lightning_nsd.checkpoints.same_model import check_same
@@ -34,12 +35,12 @@ from lightning_nsd.model.few_shot_denoiser import (
     SpatialContextFactory,
 )
 from lightning_nsd.model.guidance import check_guidance
-from lightning_nsd.random_source import NumPySource, TorchSource
+from lightning_nsd.optimizer import make_optimizer
+from lightning_nsd.random_source import NumPySource, RandomSource, TorchSource
 from lightning_nsd.rng import Stream, device_generator, mix
 from lightning_nsd.sampling import sample_images
 from lightning_nsd.settings.memory import check_memory
 from lightning_nsd.settings.numbers import (
-    RATE,
     Channels,
     Fraction,
     Pixels,
@@ -50,14 +51,12 @@ from lightning_nsd.settings.numbers import (
     Steps,
     Weight,
     bounded,
-    check_numbers,
 )
 from lightning_nsd.settings.trainer import check_precision
-from lightning_nsd.training.draws import Draws, draw
+from lightning_nsd.training.draws import Draws
 from lightning_nsd.training.ema import ema_decay_at, update_ema
 from lightning_nsd.training.episode_loss import batch_means, episode_loss
 from lightning_nsd.training.groups import parameter_groups
-from lightning_nsd.training.latents import sample_latents
 from lightning_nsd.training.lr_schedule import LRSchedule
 
 
@@ -320,12 +319,7 @@ class FewShotDiffusion(LightningModule):
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimiser, with the EMA update hooked into its step, and the rate's schedule by step."""
-        trial = nn.Parameter(torch.zeros(2, 2))
-        trial.grad = torch.zeros_like(trial)
-        self.optimizer([trial]).step()  # one that does not fit says so here, before the run's folder is touched
-        optimizer = self.optimizer(parameter_groups(self.model, self.encoder_lr, self.denoiser_lr))
-        for group in optimizer.param_groups:
-            check_numbers("model.optimizer.", {"lr": RATE}, group)
+        optimizer = make_optimizer(self.optimizer, self.model, self.encoder_lr, self.denoiser_lr)
         keep_settings(optimizer)
         optimizer.register_step_post_hook(lambda *_: self._after_optimizer_step())
         total = self.trainer.estimated_stepping_batches
@@ -394,19 +388,14 @@ class FewShotDiffusion(LightningModule):
         self, model: FewShotDenoiser, batch: EpisodeBatch, seed: int, stream: Stream, context_dropout: float
     ) -> dict[str, Tensor]:
         """The terms of every image of a batch, with the draws that are keyed by its number."""
-        posterior = self.space.posterior(batch.images, batch.latents)
-        images = batch.images if posterior is None else posterior[:, :, 0]
-        source = (NumPySource if self.parity else TorchSource)(
-            images, seed, stream, batch.number, rank=self.global_rank, world_size=self.trainer.world_size
-        )
-        noise_shape = self.model.context_noise_shape(images.shape[1]) if self.training else None
-        kind, latent = model.context_noise_kind, posterior is not None
-        draws = draw(images, self.diffusion.num_steps, noise_shape, context_dropout, source, kind, latent)
-        if model.takes_classes:
-            draws = draws._replace(classes=batch.class_numbers())
-        if posterior is not None and draws.latent_noise is not None:
-            images = sample_latents(posterior, draws.latent_noise)
-        return episode_loss(model, self.diffusion, images, draws, self.kl_weight, self.space.shown_of(batch, images))
+        kind = NumPySource if self.parity else TorchSource
+
+        def source(like: Tensor) -> RandomSource:
+            key = (seed, stream, batch.number)
+            return kind(like, *key, rank=self.global_rank, world_size=self.trainer.world_size)
+
+        parts = (model, self.diffusion, self.space, batch, source, context_dropout, self.kl_weight)
+        return batch_loss(*parts, draw_contexts=self.training)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[HYPERPARAMETERS] = self.hyperparameters

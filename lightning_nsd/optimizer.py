@@ -1,0 +1,29 @@
+"""The optimiser of a network's parameter groups, from a user's factory."""
+
+import torch
+from lightning.pytorch.cli import OptimizerCallable
+from torch import nn
+from torch.optim import Optimizer
+
+from lightning_nsd.model.few_shot_denoiser import FewShotDenoiser
+from lightning_nsd.settings.numbers import RATE, check_numbers
+from lightning_nsd.training.groups import parameter_groups
+
+
+def make_optimizer(
+    factory: OptimizerCallable, model: FewShotDenoiser, encoder_lr: float | None, denoiser_lr: float | None
+) -> Optimizer:
+    """The optimiser of both groups, see `parameter_groups`.
+
+    It is tried on one matrix first: one that does not fit says so before the run's folder is touched.
+
+    Raises:
+        UserError: a learning rate that is none.
+    """
+    trial = nn.Parameter(torch.zeros(2, 2))
+    trial.grad = torch.zeros_like(trial)
+    factory([trial]).step()
+    optimizer = factory(parameter_groups(model, encoder_lr, denoiser_lr))
+    for group in optimizer.param_groups:
+        check_numbers("model.optimizer.", {"lr": RATE}, group)
+    return optimizer
