@@ -1,7 +1,7 @@
 """`python -m parity_tests.mutants.precisions`: how many mistakes in the network are still seen where precision is low.
 
-Each is looked for in every module on its own, in whole networks and in their gradients, forwards through
-`cases.EVERY_MODULE`: with the table's tolerances in float64 and float32, with derived ones below.
+Each is looked for in every module on its own, in whole networks and in the vector-Jacobian products of both: with the
+table's tolerances in float64 and float32, with derived ones below.
 """
 
 import argparse

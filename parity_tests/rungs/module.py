@@ -43,7 +43,7 @@ def paired(call: Call, theirs: nnx.Module) -> Paired:
 def check_call(pair: Pair, call: Call, theirs: nnx.Module) -> Iterator[Check]:
     """Output and vector-Jacobian product of one module for one call's inputs."""
     run = run_alone(paired(call, theirs), pair.key_map, pair.arrays, same_layout)
-    what = f"{call.name} ({call.kind})"
+    what = f"{call.name or 'network'} ({call.kind})"
     yield Check("module", what, pair.dtype, errors_of(*run.outputs))
     if run.gradients[1]:
         errors = errors_of(*run.gradients, GRADIENT_FLOOR[pair.dtype])
@@ -61,15 +61,24 @@ def check_call_in(precision: LowPrecision, pair: Pair, call: Call, theirs: nnx.M
         yield Check("module", f"{what}, gradients", precision, gradients)
 
 
-def check(pair: Pair, inputs: Inputs, precision: LowPrecision | None = None) -> Iterator[Check]:
-    """Every module that both sides have, in forward order; whole networks too in a low precision."""
+def check(
+    pair: Pair, inputs: Inputs, precision: LowPrecision | None = None, whole_networks: bool = False
+) -> Iterator[Check]:
+    """Every module that both sides have, in forward order.
+
+    Args:
+        pair: in float64 for a low precision.
+        inputs: of the pair.
+        precision: a low one.
+        whole_networks: among the modules; there always in a low precision.
+    """
     theirs = {".".join(map(str, path)): module for path, module in nnx.iter_modules(pair.theirs)}
     for name, call in forward_calls(pair, inputs).items():
         if name not in theirs or isinstance(theirs[name], nnx.Dropout | nnx.List):
             continue
         if precision is not None:
             yield from check_call_in(precision, pair, call, theirs[name])
-        elif name not in WHOLE_NETWORKS:
+        elif whole_networks or name not in WHOLE_NETWORKS:
             yield from check_call(pair, call, theirs[name])
 
 
