@@ -8,6 +8,7 @@ from flax import nnx
 from torch import nn
 
 from jax_reference.written_out.layers import Conv2d, LayerNorm, Linear
+from lightning_nsd.convert import jax_layout
 from parity_tests import cases
 from parity_tests.pair import Pair
 from parity_tests.pairing.key_map import UnmatchedParameter
@@ -84,6 +85,17 @@ def test_weights_go_there_and_back_bit_by_bit(name: str) -> None:
     assert back.keys() == state.keys()
     for key, value in state.items():
         np.testing.assert_array_equal(back[key], value.numpy(), err_msg=key)
+
+
+def test_the_converter_takes_weights_there_as_the_ladder_does_and_back() -> None:
+    ours = Torch()
+    arrays = jax_layout.to_jax(ours)
+    expected = key_map(ours, Jax()).to_jax(state_of(ours))
+    assert arrays.keys() == expected.keys()
+    for path, value in expected.items():
+        np.testing.assert_array_equal(arrays[path], value, err_msg=path)
+    back = jax_layout.from_jax(ours, arrays, "arrays")
+    assert all(torch.equal(back[key], value) for key, value in ours.state_dict().items())
 
 
 def test_loading_puts_every_parameter_in_its_place() -> None:
