@@ -1,9 +1,11 @@
 """`python -m parity_tests.mutants.caught`: in which precisions the two sides differ as they stand here, as JSON.
 
-Every module on its own, whole networks, and the vector-Jacobian products of both, of each of `cases.EVERY_MODULE`.
+Every module on its own, whole networks, and the vector-Jacobian products of both, of `cases.EVERY_MODULE`. The first
+cases in which float64 sees something are looked at in the others.
 """
 
 import json
+from itertools import islice
 from pathlib import Path
 from typing import get_args
 
@@ -13,6 +15,7 @@ from parity_tests.rungs import module
 from parity_tests.tolerances import DTYPES, Dtype, LowPrecision
 
 LOW: tuple[LowPrecision, ...] = get_args(LowPrecision)
+CASES = 2
 PRECISIONS: tuple[Dtype | LowPrecision, ...] = (*DTYPES, *LOW)
 
 
@@ -31,7 +34,7 @@ def main() -> None:
     """Every precision, with the first case in which a difference is seen, or null."""
     backends.exact()
     backends.compile_quickly(Path(".pytest_cache") / "jax")
-    seen = [name for name in cases.EVERY_MODULE if differ(name, "float64")]  # what a mistake has to do with
+    seen = list(islice((name for name in cases.EVERY_MODULE if differ(name, "float64")), CASES))
     found: dict[str, str | None] = {"float64": next(iter(seen), None)}
     found["float32"] = next((name for name in seen if differ(name, "float32")), None)
     for low in LOW:
