@@ -22,14 +22,14 @@ from lightning_nsd.errors import UserError
 from lightning_nsd.model.class_embedding import ClassEmbedding
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.rng import Stream, device_generator
-from lightning_nsd.settings.numbers import Factor, Guidance, Images, Seed, Timestep, Timesteps
+from lightning_nsd.settings.numbers import ClassNumber, Factor, Guidance, Images, Seed, Timestep, Timesteps
 
 IMAGES_AT_ONCE = 64
 
 
 def sample(
     ckpt_path: Path,
-    support: Path,
+    support: Path | None = None,
     num: Images = 18,
     out: Path = Path("grid.png"),
     sampler: SamplerName | None = None,
@@ -43,8 +43,9 @@ def sample(
     allow: str | list[str] | None = None,
     autoencoder: Path | None = None,
     backbone: Path | None = None,
+    class_number: ClassNumber | None = None,
 ) -> None:
-    """Draw images of the class that a folder of pictures shows.
+    """Draw images of the class that a folder of pictures shows, or of one of training's classes.
 
     Args:
         ckpt_path: checkpoint of a trained model.
@@ -60,12 +61,14 @@ def sample(
         ilvr_factor: N of ILVR: what is drawn has the means of blocks of N × N pixels of the pictures, one after the
             other; a model without encoder draws from examples so.
         ilvr_until: the last timestep after whose step that is seen to.
-        npz: also write the images to this file, `arr_0` uint8 `(num, H, W, C)` and `arr_1` the number of their class,
-            0, as guided-diffusion's scripts do. A file that is there already is not touched.
+        npz: also write the images to this file, `arr_0` uint8 `(num, H, W, C)` and `arr_1` the number of their class
+            or 0, as guided-diffusion's scripts do. A file that is there already is not touched.
         seed: of all noise.
         allow: class paths that the checkpoint may name beside this package's own.
         autoencoder: folder of the autoencoder of a model of latents, if it is not where it was in training.
         backbone: file of the weights of a model's pretrained image encoder, if it is not where it was in training.
+        class_number: of training's classes, from 0 in their order, for a class-conditional model, which sees no
+            pictures.
 
     Raises:
         UserError: something that cannot be read, or that does not go with the model.
@@ -74,17 +77,30 @@ def sample(
     check_npz_place(npz)
     model = load_checkpoint(ckpt_path, as_names(allow), autoencoder, backbone)
     model = model.to("cuda" if torch.cuda.is_available() else "cpu")
-    if isinstance(model.model.encoder, ClassEmbedding):
-        raise UserError(
-            f"{model.model.encoder.knows} It draws from numbers of classes, and not from pictures: in Python, "
-            "lightning_nsd.load(...).sample(torch.tensor([0]), num)."
-        )
     chosen = choose_sampler(model, sampler, steps, guidance, guidance_interval, ilvr_factor, ilvr_until)
-    images = read_support(support, model.image_size, model.channels).to(model.device)  # (n, C, H, W)
-    samples = new_images(model, images, num, chosen, seed)
+    if isinstance(model.model.encoder, ClassEmbedding):
+        shown, images = known_class(model.model.encoder, support, class_number).to(model.device), None
+    elif support is None or class_number is not None:
+        raise UserError("--support: this model draws from pictures of a class; name a folder of them, and no number.")
+    else:
+        shown = images = read_support(support, model.image_size, model.channels).to(model.device)  # (n, C, H, W)
+    samples = new_images(model, shown, num, chosen, seed)
     write_samples(images, samples, out)
     if npz is not None:
-        write_npz_option(npz, to_bytes(samples), torch.zeros(num, dtype=torch.int64))
+        write_npz_option(npz, to_bytes(samples), torch.full((num,), class_number or 0))
+
+
+def known_class(encoder: ClassEmbedding, support: Path | None, class_number: int | None) -> Tensor:
+    """The number of a class that a class-conditional model is asked for, `()`.
+
+    Raises:
+        UserError: none is asked for, or one that there is not, or pictures are given.
+    """
+    if support is not None or class_number is None:
+        raise UserError(f"--class_number: {encoder.knows} It draws one of them by its number, and not from pictures.")
+    if class_number >= encoder.num_classes:
+        raise UserError(f"--class_number is {class_number}: {encoder.knows} Their numbers begin at 0.")
+    return torch.tensor(class_number)
 
 
 def read_support(folder: Path, image_size: int, channels: int) -> Tensor:
@@ -114,7 +130,14 @@ def read_support(folder: Path, image_size: int, channels: int) -> Tensor:
 
 
 def new_images(model: FewShotDiffusion, support: Tensor, num: int, sampler: Sampler, seed: int) -> Tensor:
-    """`num` images `(num, C, H, W)` in [-1, 1] from one support set `(n, C, H, W)`, with a progress bar.
+    """`num` images `(num, C, H, W)` in [-1, 1] of one class, with a progress bar.
+
+    Args:
+        model: draws them.
+        support: `(n, C, H, W)`, or the number of a class of training, `()`.
+        num: how many.
+        sampler: of the model's process.
+        seed: of all noise.
 
     Raises:
         UserError: a support set of a size that the encoder does not take, or images that are not finite.

@@ -34,11 +34,11 @@ def check_places(out: Path) -> None:
             raise UserError(f"--out: {path} is there and not of an earlier sample. Move it, or name another --out.")
 
 
-def write_samples(support: Tensor, samples: Tensor, out: Path) -> None:
+def write_samples(support: Tensor | None, samples: Tensor, out: Path) -> None:
     """The grid, the support set in its first row, and every image on its own, in the place of an earlier call's.
 
     Args:
-        support: `(n, C, H, W)` in [-1, 1].
+        support: `(n, C, H, W)` in [-1, 1]; None where there is none.
         samples: `(num, C, H, W)` in [-1, 1].
         out: the grid; the single images go to a folder of the same name without the suffix.
 
@@ -55,16 +55,18 @@ def write_samples(support: Tensor, samples: Tensor, out: Path) -> None:
             written += 1
         for stale in (path for path in earlier if int(path.stem) >= len(samples)):
             stale.unlink()
-        columns = max(GRID_COLUMNS, len(support))
+        shown = [] if support is None else [support]
+        columns = max(GRID_COLUMNS, *map(len, shown), 0)
         path = out
-        _write(grid([support, *samples.split(columns)]), path)
+        _write(grid([*shown, *samples.split(columns)]), path)
     except OSError as error:
         raise UserError(
             f"--out: {path} could not be written ({reason(error)}). {written} of the {len(samples)} single "
             f"images are in {folder}."
         ) from error
     replaced = f" The {len(earlier)} of an earlier call are gone." if earlier else ""
-    console().print(f"{out}: the support set above, {len(samples)} images below; each in {folder}/.{replaced}")
+    what = f"{len(samples)} images" if support is None else f"the support set above, {len(samples)} images below"
+    console().print(f"{out}: {what}; each in {folder}/.{replaced}")
 
 
 def _name(number: int) -> str:

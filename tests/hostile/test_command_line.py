@@ -68,7 +68,7 @@ REFUSED = [
     (("sample", "--config=glyphs.yaml"), ("--config",)),
     (("convert", "--config=glyphs.yaml"), ("--config",)),
     (("convert",), ("input", "output")),
-    (("sample",), ("ckpt_path", "support")),
+    (("sample",), ("ckpt_path",)),
     *(((*SAMPLE, f"--num={value}"), ("num", "10,000")) for value in (0, -1, 10**9, 10**30, 2.5, "nan", "many")),
     *(((*SAMPLE, f"--steps={value}"), ("steps",)) for value in (0, -1, 10**12, 1.5, "inf")),
     ((*SAMPLE, "--steps=1001"), ("1001", "1000")),

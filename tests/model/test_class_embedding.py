@@ -3,6 +3,7 @@
 from functools import partial
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
@@ -167,8 +168,29 @@ def test_its_checkpoint_gives_it_back(trained):
 
 def test_its_command_and_its_evaluation_say_what_can_be_drawn(trained, tmp_path):
     root, module, _ = trained
-    with pytest.raises(UserError, match=rf"{KNOWS}\. It draws from numbers of classes, and not from pictures"):
-        sample(root / "last.ckpt", tmp_path, out=tmp_path / "grid.png")
+    for asked in ({"support": tmp_path}, {}, {"support": tmp_path, "class_number": 1}):
+        with pytest.raises(UserError, match=rf"--class_number: .*{KNOWS}\. It draws one of them by its number"):
+            sample(root / "last.ckpt", out=tmp_path / "grid.png", **asked)
+    with pytest.raises(UserError, match=rf"--class_number is 8: .*{KNOWS}\. Their numbers begin at 0"):
+        sample(root / "last.ckpt", out=tmp_path / "grid.png", class_number=8)
     evaluator = Evaluator(EvaluationSettings(extractor="glyphnet"))
     with pytest.raises(UserError, match=rf"{KNOWS}\. Distances are of the train split"):
         evaluator.run(module, StripedData(), "val", 2, Processes())
+
+
+def test_its_command_draws_a_class_by_its_number(trained, tmp_path, capsys, monkeypatch):
+    root, *_ = trained
+    asked, draw = [], FewShotDiffusion.sample
+
+    def recorded(self, support, *arguments, **named):
+        asked.append(support.tolist())
+        return draw(self, support, *arguments, **named)
+
+    monkeypatch.setattr(FewShotDiffusion, "sample", recorded)
+    for number in (0, 7):
+        out, npz = tmp_path / f"{number}.png", tmp_path / f"{number}.npz"
+        sample(root / "last.ckpt", num=3, out=out, steps=2, npz=npz, class_number=number)
+        assert out.is_file() and len(list(out.with_suffix("").iterdir())) == 3
+        assert "3 images; each in" in capsys.readouterr().out.replace("\n", "")
+        assert (np.load(npz)["arr_1"] == number).all()
+    assert asked == [[0], [7]]
