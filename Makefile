@@ -46,7 +46,8 @@ test: lint ## style, types and all tests
 campaign: $(TEST_STAMP) ## ten times as many random hostile inputs as `make test`, and every combination of modules
 	$(BIN)/python -m pytest tests/hostile --campaign 10 $(ARGS)
 	NSD_FUZZ=600 $(BIN)/python -m pytest tests/data/test_fuzzed_files.py $(ARGS)
-	$(BIN)/python -m pytest parity_tests/test_model.py parity_tests/test_shipped.py --campaign 2 $(ARGS)
+	$(BIN)/python -m pytest tests/bench --campaign 2 $(ARGS)
+	$(BIN)/python -m pytest parity_tests/test_model.py parity_tests/test_precision.py parity_tests/test_shipped.py --campaign 2 $(ARGS)
 
 mutants: $(TEST_STAMP) ## change one thing at a time in the torch side; the parity tests must notice each
 	$(BIN)/python -m parity_tests.mutants

@@ -3,12 +3,15 @@
 import argparse
 import json
 import random
-from pathlib import Path
 
 import pytest
 import yaml
+from lightning.pytorch import Trainer
 from PIL import Image
 from scipy import stats
+
+from jax_reference.train import write_metrics
+from lightning_nsd.checkpoints.loading import build_model
 
 
 @pytest.fixture(scope="module")
@@ -16,7 +19,7 @@ def bench():
     import agreement
     import outcome
 
-    return argparse.Namespace(agreement=agreement, outcome=outcome)
+    return argparse.Namespace(agreement=agreement, outcome=outcome, train=outcome.train)
 
 
 def test_an_interval_is_students(bench):
@@ -64,40 +67,86 @@ def test_a_small_difference_among_many_figures_may_be_chance(bench):
     assert bench.agreement.compare({"a": seen, **noise}, {"a": other, **noise})["a"].agree
 
 
-@pytest.fixture(scope="module")
-def compared(bench, tmp_path_factory):
-    """A comparison of tiny runs: the folder, and the arguments that made it."""
-    folder = tmp_path_factory.mktemp("outcome")
-    content = {
-        "trainer": {"gradient_clip_val": 1.0},
-        "data": {"class_path": "Glyphs", "init_args": {"image_size": 8, "n_shot": 2}},
-        "model": {
-            "denoiser": {"class_path": "DiT", "init_args": {"patch_size": 4, "hidden_size": 8, "depth": 1,
-                                                             "num_heads": 2, "conditioning": "film"}},
-            "encoder": {"class_path": "SetViT", "init_args": {"patch_size": 4, "context_dim": 8, "hidden_size": 8,
-                                                               "depth": 1, "num_heads": 2, "head_dim": 4}},
-            "diffusion": {"num_steps": 20},
-            "sampler": {"class_path": "DDIM", "init_args": {"num_steps": 2}},
-        },
-        "fid": {"when": "never"},
-    }  # fmt: skip
-    (folder / "tiny.yaml").write_text(yaml.safe_dump(content))
+CONTENT = {
+    "trainer": {"gradient_clip_val": 1.0},
+    "data": {"class_path": "Glyphs", "init_args": {"image_size": 8, "n_shot": 2}},
+    "model": {
+        "denoiser": {"class_path": "DiT", "init_args": {"patch_size": 4, "hidden_size": 8, "depth": 1,
+                                                         "num_heads": 2, "conditioning": "film"}},
+        "encoder": {"class_path": "SetViT", "init_args": {"patch_size": 4, "context_dim": 8, "hidden_size": 8,
+                                                           "depth": 1, "num_heads": 2, "head_dim": 4}},
+        "diffusion": {"num_steps": 20},
+        "sampler": {"class_path": "DDIM", "init_args": {"num_steps": 2}},
+    },
+    "fid": {"when": "never"},
+}  # fmt: skip
+
+
+def write_checkpoint(run, config):
+    """In place of a training: a checkpoint of fresh weights of the run's seed, and two losses."""
+    content = yaml.safe_load(config.read_text())
+    settings = {**content["model"], "image_size": 8, "channels": 1, "n_shot": 2, "seed": content["seed_everything"]}
+    module = build_model(settings, "the test")
+    write_metrics(run.folder / "run" / "metrics.csv", {"step": 0, "train/loss": 1.0 + run.seed})
+    checkpoint = run.folder / "last.ckpt"
+    trainer = Trainer(logger=False, enable_checkpointing=False, accelerator="cpu", max_steps=1)
+    trainer.strategy.connect(module)
+    trainer.save_checkpoint(checkpoint)
+    return checkpoint
+
+
+def compare(bench, folder, *more):
+    """A comparison of tiny runs, judged by six letters: the folder, the arguments that made it, its status."""
+    (folder / "tiny.yaml").write_text(yaml.safe_dump(CONTENT))
     arguments = [f"--config={folder / 'tiny.yaml'}", "--steps=2", "--batch_size=2", "--seeds=2", "--sets=1",
-                 "--classifier_steps=1", f"--output={folder / 'out'}"]  # fmt: skip
-    bench.outcome.SAMPLER_STEPS = 2
-    bench.outcome.VAL_EPISODES = 4
-    status = bench.outcome.main(arguments)
-    return argparse.Namespace(status=status, folder=folder / "out", arguments=arguments)
+                 "--classifier_steps=1", f"--output={folder / 'out'}", *more]  # fmt: skip
+    return argparse.Namespace(status=bench.outcome.main(arguments), folder=folder / "out", arguments=arguments)
+
+
+@pytest.fixture(scope="module")
+def quick(bench):
+    """Few letters, few steps."""
+
+    class Judge(bench.outcome.Judge):
+        def __init__(self, *arguments):
+            super().__init__(*arguments)
+            self.held_out = self.held_out[:6]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bench.outcome, "SAMPLER_STEPS", 2)
+        patch.setattr(bench.outcome, "VAL_EPISODES", 4)
+        patch.setattr(bench.outcome, "Judge", Judge)
+        yield patch
+
+
+@pytest.fixture(scope="module")
+def compared(bench, quick, tmp_path_factory):
+    quick.setattr(bench.outcome, "train", write_checkpoint)
+    return compare(bench, tmp_path_factory.mktemp("outcome"))
+
+
+@pytest.mark.campaign
+def test_both_frameworks_are_trained_and_what_is_trained_is_not_trained_again(bench, quick, tmp_path, monkeypatch):
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.outcome, "train", bench.train)
+        first = compare(bench, tmp_path)
+        report = json.loads((first.folder / "outcome.json").read_text())
+        assert len({loss for side in report["runs"].values() for loss in side["training loss"]}) == 4
+        (first.folder / "jax_1" / "figures.json").unlink()
+        patch.setattr(bench.outcome.subprocess, "run", lambda *_, **__: pytest.fail("a run was trained again"))
+        compare(bench, tmp_path, "--resume")
+        assert json.loads((first.folder / "outcome.json").read_text()) == report
 
 
 def test_every_run_has_a_seed_of_its_own_and_every_figure_is_compared(compared):
     report = json.loads((compared.folder / "outcome.json").read_text())
-    assert set(report["runs"]) == {"torch", "jax"}
     assert set(report["figures"]) == {
         "read right", "originality", "diversity", "distance per class", "training loss", "validation loss",
     }  # fmt: skip
-    losses = [loss for side in report["runs"].values() for loss in side["training loss"]]
-    assert len(set(losses)) == 4
+    assert {side: found["training loss"] for side, found in report["runs"].items()} == {
+        "torch": [1.0, 3.0],
+        "jax": [2.0, 4.0],
+    }
     assert compared.status == (0 if all(one["agree"] for one in report["figures"].values()) else 1)
     with Image.open(compared.folder / "outcome.png") as picture:
         assert min(picture.size) > 300
@@ -110,7 +159,7 @@ def test_both_sides_train_the_same_config(compared):
     assert read[0] == read[1]
 
 
-def test_resuming_trains_nothing_again(bench, compared, monkeypatch):
+def test_resuming_trains_and_judges_nothing_again(bench, compared, monkeypatch):
     before = {path: path.read_bytes() for path in compared.folder.glob("*/figures.json")}
     assert len(before) == 4
     monkeypatch.setattr(bench.outcome, "train", lambda *_: pytest.fail("a run was trained again"))
@@ -118,13 +167,14 @@ def test_resuming_trains_nothing_again(bench, compared, monkeypatch):
     assert {path: path.read_bytes() for path in compared.folder.glob("*/figures.json")} == before
 
 
-def test_a_run_that_was_not_judged_is_judged_on_resuming(bench, compared, monkeypatch):
-    monkeypatch.setattr(bench.outcome.subprocess, "run", lambda *_, **__: pytest.fail("a run was trained again"))
-    path: Path = compared.folder / "jax_1" / "figures.json"
-    before = json.loads(path.read_text())
-    path.unlink()
-    bench.outcome.main([*compared.arguments, "--resume"])
-    assert json.loads(path.read_text()) == before
+def test_a_side_that_is_worse_is_a_failure(bench, compared, monkeypatch, capsys):
+    for run in bench.outcome.runs_of(compared.folder, 2):
+        kept = run.folder / "figures.json"
+        found = json.loads(kept.read_text())
+        kept.write_text(json.dumps({**found, "read right": 0.9 + 0.001 * run.seed - 0.5 * (run.side == "jax")}))
+    assert bench.outcome.main([*compared.arguments, "--resume"]) == 1
+    (line,) = (line for line in capsys.readouterr().out.splitlines() if "read right" in line)
+    assert "DIFFER" in line
 
 
 def test_a_folder_with_runs_is_not_written_over(bench, compared):
