@@ -56,13 +56,11 @@ def difference(ours: Sequence[float], theirs: Sequence[float]) -> tuple[Interval
     """
     if min(len(ours), len(theirs)) < 2 or not all(map(math.isfinite, (*ours, *theirs))):
         raise ValueError("a difference needs two finite values at least on either side")
-    apart, errors = mean(ours) - mean(theirs), [variance(side) / len(side) for side in (ours, theirs)]
-    error = math.sqrt(sum(errors))
-    if error == 0:
+    apart = mean(ours) - mean(theirs)
+    if variance(ours) == variance(theirs) == 0:
         return Interval(apart, 0.0), float(apart == 0)
-    freedom = sum(errors) ** 2 / sum(e**2 / (len(side) - 1) for e, side in zip(errors, (ours, theirs), strict=True))
-    half = float(stats.t.ppf((1 + LEVEL) / 2, freedom)) * error
-    return Interval(apart, half), float(2 * stats.t.sf(abs(apart) / error, freedom))
+    test = stats.ttest_ind(ours, theirs, equal_var=False)
+    return Interval(apart, float(test.confidence_interval(LEVEL).high) - apart), float(test.pvalue)
 
 
 def compare(ours: Mapping[str, Sequence[float]], theirs: Mapping[str, Sequence[float]]) -> dict[str, Agreement]:

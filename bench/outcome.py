@@ -44,7 +44,7 @@ from lightning_nsd.random_source import TorchSource
 from lightning_nsd.settings.config_files import find_config
 from lightning_nsd.training.draws import draw
 from lightning_nsd.training.episode_loss import episode_loss
-from parity_tests.run.settings import changed
+from parity_tests.run.settings import changed, shared_changes
 from parity_tests.run.sides import read_losses
 
 SIDES = ("torch", "jax")
@@ -55,6 +55,8 @@ LAST = 0.1
 """Part of a run whose losses count as training loss."""
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "XLA_FLAGS": "--xla_cpu_multi_thread_eigen=false intra_op_parallelism_threads=1"}
 SAMPLER_STEPS = 15
+CHECKPOINT_EVERY = 100
+"""Steps, of which a run that is interrupted loses no more."""
 
 
 class Run(NamedTuple):
@@ -83,18 +85,8 @@ def runs_of(output: Path, seeds: int) -> list[Run]:
 def write_config(source: str, run: Run, steps: int, batch_size: int) -> Path:
     """The config of a run: nothing is changed but its length, its batch, its seed, its folder, and what is logged."""
     content = yaml.safe_load(Path(find_config(source)).read_text(encoding="utf-8"))
-    changes = {
-        "seed_everything": run.seed,
-        "trainer.default_root_dir": str(run.folder / "run"),
-        "trainer.accelerator": "cpu",
-        "trainer.precision": "32-true",
-        "trainer.max_steps": steps,
-        "trainer.log_every_n_steps": 1,
-        "trainer.num_sanity_val_steps": 0,
-        "trainer.limit_val_batches": 0,  # and with it no pictures and no distances
-        "data.init_args.batch_size": batch_size,
-        "checkpoint.every_n_train_steps": min(100, steps),
-    }
+    changes = shared_changes(run.folder / "run", steps, batch_size, "float32")
+    changes |= {"seed_everything": run.seed, "checkpoint.every_n_train_steps": min(CHECKPOINT_EVERY, steps)}
     run.folder.mkdir(parents=True, exist_ok=True)
     path = run.folder / "config.yaml"
     write_text(path, yaml.safe_dump(changed(content, changes), sort_keys=False))
@@ -155,9 +147,8 @@ def validation_loss(model: FewShotDiffusion, data: Glyphs) -> float:
     return mean(losses)
 
 
-def figures_of(run: Run, checkpoint: Path, judge: Judge) -> dict[str, float]:
+def figures_of(run: Run, model: FewShotDiffusion, judge: Judge) -> dict[str, float]:
     """What is compared of a run."""
-    model = lightning_nsd.load(checkpoint)
     sampler = choose_sampler(model, "dpm++", SAMPLER_STEPS, None)
     drawings = judge.draw(model, sampler, seed=0)
     said = judge.judge(drawings)
@@ -231,9 +222,9 @@ def main(given: Sequence[str] | None = None) -> int:
         checkpoints = list(tqdm(trained, desc="trainings", total=len(runs), initial=len(runs) - len(left)))
     judge = None
     for run, checkpoint in zip(left, tqdm(checkpoints, desc="judging"), strict=True):
-        data = glyphs_for(lightning_nsd.load(checkpoint))
-        judge = judge or Judge(data, arguments.output, arguments.classifier_steps, arguments.sets)
-        write_text(run.folder / "figures.json", json.dumps(figures_of(run, checkpoint, judge)))
+        model = lightning_nsd.load(checkpoint)
+        judge = judge or Judge(glyphs_for(model), arguments.output, arguments.classifier_steps, arguments.sets)
+        write_text(run.folder / "figures.json", json.dumps(figures_of(run, model, judge)))
     figures = {run: json.loads((run.folder / "figures.json").read_text(encoding="utf-8")) for run in runs}
     values = {
         side: {name: [found[name] for run, found in figures.items() if run.side == side] for name in figures[runs[0]]}

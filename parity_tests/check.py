@@ -65,3 +65,14 @@ class Check:
                 f"{rung}, {self.what}, {self.dtype}: error {self.worst.error:.2e} in {self.worst.name}, "
                 f"tolerance {self.tolerance:.0e}; first to leave it: {self.first_failure}"
             )
+
+
+def of_module_outputs(dtype: Dtype | LowPrecision, errors: Mapping[str, float]) -> Check:
+    """The worst output of each of some modules, in forward order."""
+    return Check("module", f"outputs of {len(errors)} modules, each given the same inputs", dtype, errors)
+
+
+def of_module_gradients(dtype: Dtype | LowPrecision, errors: Mapping[str, float]) -> Check:
+    """The worst gradient of each of some modules, in forward order."""
+    what = f"vector-Jacobian products of {len(errors)} modules"
+    return Check("module", what, dtype, errors, "module gradient")

@@ -48,5 +48,5 @@ def xla() -> str:
 def _one_thread() -> Iterator[None]:
     """In commands too: two threads of one process beside another process are several times slower than one."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(backends, "exact", lambda threads: None)
+        patch.setattr(backends, "exact", lambda threads=1: None)
         yield

@@ -55,10 +55,10 @@ def write_samples(support: Tensor | None, samples: Tensor, out: Path) -> None:
             written += 1
         for stale in (path for path in earlier if int(path.stem) >= len(samples)):
             stale.unlink()
-        shown = [] if support is None else [support]
-        columns = max(GRID_COLUMNS, *map(len, shown), 0)
+        above = [] if support is None else [support]
+        columns = max(GRID_COLUMNS, sum(map(len, above)))
         path = out
-        _write(grid([*shown, *samples.split(columns)]), path)
+        _write(grid([*above, *samples.split(columns)]), path)
     except OSError as error:
         raise UserError(
             f"--out: {path} could not be written ({reason(error)}). {written} of the {len(samples)} single "

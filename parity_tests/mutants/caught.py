@@ -11,6 +11,7 @@ from typing import get_args
 
 from parity_tests import backends, cases
 from parity_tests.pair import Pair
+from parity_tests.pairing.alone import NotAlone
 from parity_tests.rungs import module
 from parity_tests.tolerances import DTYPES, Dtype, LowPrecision
 
@@ -26,7 +27,7 @@ def differ(name: str, dtype: Dtype, low: LowPrecision | None = None) -> bool:
     try:
         pair = Pair(cases.EVERY_MODULE[name], dtype)
         return not all(check.passed for check in module.check(pair, pair.inputs(), low, whole_networks=True))
-    except (ValueError, RuntimeError, TypeError, AttributeError):
+    except (NotAlone, ValueError, RuntimeError, TypeError, AttributeError):
         return True
 
 

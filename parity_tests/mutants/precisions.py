@@ -15,7 +15,7 @@ from rich.table import Table
 from tqdm import tqdm
 
 from parity_tests.mutants.caught import PRECISIONS
-from parity_tests.mutants.run import judge_all, repository_copies, run_module, with_mistake
+from parity_tests.mutants.run import in_cell, judge_all, repository_copies, run_module, with_mistake
 from parity_tests.mutants.table import MUTANTS, Mutant
 
 NETWORK = "model/"
@@ -51,12 +51,12 @@ def as_markdown(mutants: Sequence[Mutant], found: Sequence[Caught]) -> str:
     for mutant, each in zip(mutants, found, strict=True):
         missed = [p for p in PRECISIONS if each[p] is None]
         if missed:
-            lines.append(f"| `{str(mutant).replace('|', chr(92) + '|')}` | {', '.join(missed)} |")
+            lines.append(f"| `{in_cell(str(mutant))}` | {', '.join(missed)} |")
     return "\n".join([*lines, ""])
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Print the counts; 1 where the sides differ without any mistake."""
+    """Print the counts; 1 where the sides differ in float64 without any mistake."""
     options = argparse.ArgumentParser(prog="python -m parity_tests.mutants.precisions", description=__doc__)
     options.add_argument("--only", default="", help="mutants whose file or text contains this")
     options.add_argument("--output", type=Path, help="a Markdown file to write the tables to")

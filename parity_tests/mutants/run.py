@@ -145,11 +145,16 @@ def as_rows(mutants: Sequence[Mutant], outcomes: Sequence[Outcome]) -> list[tupl
     ]
 
 
+def in_cell(text: str) -> str:
+    """A text that stands in a cell of a Markdown table."""
+    return text.replace("|", chr(92) + "|")
+
+
 def as_markdown(rows: Sequence[Sequence[str]], summary: str) -> str:
     """A page with the table."""
     lines = [f"| {' | '.join(cells)} |" for cells in [HEAD, ["---"] * len(HEAD)]]
     lines += [
-        f"| `{mutant.replace('|', chr(92) + '|')}` | {killed} | {named} | `{message.replace('|', chr(92) + '|')}` |"
+        f"| `{in_cell(mutant)}` | {killed} | {named} | `{in_cell(message)}` |"
         for mutant, killed, named, message in rows
     ]
     return "\n".join(["# Mutants", "", MARKDOWN_ABOUT, "", summary, "", *lines, ""])

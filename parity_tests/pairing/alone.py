@@ -19,6 +19,7 @@ from parity_tests.pairing.module_map import Paired
 from parity_tests.pairing.names import is_inside
 
 Arrays = dict[str, np.ndarray]
+Through = Callable[[Callable[..., Any]], Callable[..., Any]]
 Place = tuple[int, Layout] | None
 Layouts = Callable[[Sequence[int], Sequence[int]], Iterable[Layout]]
 
@@ -46,7 +47,7 @@ def run_alone(
     key_map: KeyMap,
     parameters: Arrays,
     layouts: Layouts = data_layouts,
-    through: Callable[[Callable[..., Any]], Callable[..., Any]] | None = None,
+    through: Through | None = None,
 ) -> Run:
     """Run both modules of a pair on what torch's was given.
 
@@ -176,7 +177,7 @@ def _jax_vjp(
     parameters: Arrays,
     paths: set[str],
     count: int,
-    through: Callable[[Callable[..., Any]], Callable[..., Any]] | None,
+    through: Through | None,
 ) -> tuple[Any, Any]:
     """The first `count` outputs of a JAX module, and what makes gradients of cotangents."""
     own = {path: jnp.asarray(value) for path, value in parameters.items() if path in paths}

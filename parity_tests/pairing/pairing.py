@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from parity_tests.backends import exact
-from parity_tests.check import Check
+from parity_tests.check import Check, of_module_gradients, of_module_outputs
 from parity_tests.compare import errors_of
 from parity_tests.pairing import optimizers
 from parity_tests.pairing.alone import NotAlone, Run, run_alone
@@ -251,11 +251,9 @@ class Pairing:
         words |= self._explained(failed)
         findings = []
         if outputs:
-            what = f"outputs of {len(outputs)} modules, each given the same inputs"
-            findings.append(Finding(Check("module", what, self.dtype, outputs), words))
+            findings.append(Finding(of_module_outputs(self.dtype, outputs), words))
         if gradients:
-            what = f"vector-Jacobian products of {len(gradients)} modules"
-            findings.append(Finding(Check("module", what, self.dtype, gradients, "module gradient"), of_gradients))
+            findings.append(Finding(of_module_gradients(self.dtype, gradients), of_gradients))
         return findings
 
     @staticmethod

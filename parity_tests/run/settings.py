@@ -13,6 +13,29 @@ from parity_tests.tolerances import Dtype
 PRECISIONS: dict[Dtype, str] = {"float64": "64-true", "float32": "32-true"}
 
 
+def shared_changes(root: Path, steps: int, batch_size: int, dtype: Dtype) -> dict[str, Any]:
+    """What any comparison of trainings changes in a config, by dotted keys: where, how long, how much, what is logged.
+
+    Args:
+        root: folder of the run.
+        steps: optimiser steps; annealing ends with them.
+        batch_size: episodes in a batch.
+        dtype: of parameters and images.
+    """
+    return {
+        "trainer.accelerator": "cpu",
+        "trainer.devices": 1,
+        "trainer.precision": PRECISIONS[dtype],
+        "trainer.max_steps": steps,
+        "trainer.log_every_n_steps": 1,
+        "trainer.num_sanity_val_steps": 0,
+        "trainer.limit_val_batches": 0,  # and with it no pictures and no distances
+        "trainer.default_root_dir": str(root),
+        "checkpoint.every_n_train_steps": steps,
+        "data.init_args.batch_size": batch_size,
+    }
+
+
 def changes_for(
     config: Mapping[str, Any], root: Path, steps: int, batch_size: int, dtype: Dtype, lr: float | None
 ) -> dict[str, Any]:
@@ -26,19 +49,7 @@ def changes_for(
         dtype: of parameters and images.
         lr: learning rate; None for the config's own.
     """
-    changes: dict[str, Any] = {
-        "model.parity": True,
-        "trainer.accelerator": "cpu",
-        "trainer.devices": 1,
-        "trainer.precision": PRECISIONS[dtype],
-        "trainer.max_steps": steps,
-        "trainer.log_every_n_steps": 1,
-        "trainer.num_sanity_val_steps": 0,
-        "trainer.limit_val_batches": 0,  # and with it no pictures and no distances
-        "trainer.default_root_dir": str(root),
-        "checkpoint.every_n_train_steps": steps,
-        "data.init_args.batch_size": batch_size,
-    }
+    changes = {"model.parity": True, **shared_changes(root, steps, batch_size, dtype)}
     if lr is not None:
         optimizer = config["model"].get("optimizer") or {"class_path": "torch.optim.AdamW"}
         changes["model.optimizer"] = {**optimizer, "init_args": {**(optimizer.get("init_args") or {}), "lr": lr}}

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import torch
 from flax import nnx
 
-from parity_tests.check import Check
+from parity_tests.check import Check, of_module_gradients, of_module_outputs
 from parity_tests.compare import errors_of
 from parity_tests.pair import Inputs, Pair
 from parity_tests.pairing.alone import run_alone
@@ -40,10 +40,15 @@ def paired(call: Call, theirs: nnx.Module) -> Paired:
     return Paired(call.name, call, call._replace(name=path, run=pure(theirs, path)))
 
 
+def title(call: Call) -> str:
+    """How a module is called in tables."""
+    return f"{call.name or 'network'} ({call.kind})"
+
+
 def check_call(pair: Pair, call: Call, theirs: nnx.Module) -> Iterator[Check]:
     """Output and vector-Jacobian product of one module for one call's inputs."""
     run = run_alone(paired(call, theirs), pair.key_map, pair.arrays, same_layout)
-    what = f"{call.name or 'network'} ({call.kind})"
+    what = title(call)
     yield Check("module", what, pair.dtype, errors_of(*run.outputs))
     if run.gradients[1]:
         errors = errors_of(*run.gradients, GRADIENT_FLOOR[pair.dtype])
@@ -55,7 +60,7 @@ def check_call_in(precision: LowPrecision, pair: Pair, call: Call, theirs: nnx.M
     outputs, gradients = low_precision_fractions(
         paired(call, theirs), pair.key_map, pair.arrays, PRECISIONS[precision], same_layout
     )
-    what = f"{call.name or 'network'} ({call.kind})"
+    what = title(call)
     yield Check("module", what, precision, outputs)
     if gradients:
         yield Check("module", f"{what}, gradients", precision, gradients)
@@ -90,5 +95,5 @@ def summary(checks: Iterator[Check]) -> Iterator[Check]:
         name, is_gradient = check.what.removesuffix(", gradients"), check.what.endswith(", gradients")
         (gradients if is_gradient else outputs)[name] = check.worst.error
         dtype = check.dtype
-    yield Check("module", f"outputs of {len(outputs)} modules, each given the same inputs", dtype, outputs)
-    yield Check("module", f"vector-Jacobian products of {len(gradients)} modules", dtype, gradients, GRADIENT)
+    yield of_module_outputs(dtype, outputs)
+    yield of_module_gradients(dtype, gradients)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from parity_tests.check import Check
+from parity_tests.check import of_module_gradients, of_module_outputs
 from parity_tests.pairing.alone import Arrays, NotAlone
 from parity_tests.pairing.key_map import KeyMap
 from parity_tests.pairing.module_map import Paired
@@ -33,6 +33,5 @@ def find_in(precision: Precision, pairs: Sequence[Paired], key_map: KeyMap, para
         outputs[name] = max(found.outputs.values())
         if found.gradients:
             gradients[name] = max(found.gradients.values())
-    what = {f"outputs of {len(outputs)} modules, each given the same inputs": outputs}
-    what |= {f"vector-Jacobian products of {len(gradients)} modules": gradients}
-    return [Finding(Check("module", title, precision.name, errors), words) for title, errors in what.items() if errors]
+    checks = (of_module_outputs(precision.name, outputs), of_module_gradients(precision.name, gradients))
+    return [Finding(check, words) for check in checks if check.errors]

@@ -10,6 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import torch
 
+from parity_tests.compare import SMALLEST
 from parity_tests.pairing.alone import Arrays, Layouts, Run, run_alone
 from parity_tests.pairing.arrays import is_float, with_arrays
 from parity_tests.pairing.calls import Call
@@ -23,7 +24,6 @@ from parity_tests.pairing.precision.torch_results import changed_results, round_
 
 MULTIPLE = 4.0
 """How many times what half a unit does two honest sides may be apart."""
-SMALLEST = 1e-30
 
 
 class Fractions(NamedTuple):
