@@ -21,3 +21,32 @@ def test_importing_every_module_sets_no_environment_variable():
     count, changed = done.stdout.splitlines()[-2:]
     assert int(count) > 80
     assert changed == "none"
+
+WITHOUT = """
+import importlib, importlib.metadata, pkgutil, sys
+installed = importlib.metadata.distribution
+def distribution(name):
+    if name.replace("-", "_") in {missing!r}:
+        raise importlib.metadata.PackageNotFoundError(name)
+    return installed(name)
+importlib.metadata.distribution = distribution  # what libraries ask whether a package is there
+for name in {missing!r}:
+    sys.modules[name] = None  # importing it fails
+import lightning_nsd
+for module in pkgutil.walk_packages(lightning_nsd.__path__, "lightning_nsd."):
+    if module.name not in {needing!r}:
+        importlib.import_module(module.name)
+from lightning_nsd.cli import main
+sys.exit(main({command!r}))
+"""
+
+
+def test_training_on_data_that_is_there_needs_nothing_that_is_built_for_one_torch_or_reaches_a_network(tmp_path):
+    missing = ["torchvision", "torch_fidelity", "wandb", "timm", "diffusers", "jax", "flax", "torch_xla"]
+    command = ["fit", "--config=glyphs.yaml", "--trainer.max_steps=1", "--data.batch_size=1", "--data.eval_episodes=1"]
+    command += [f"--trainer.default_root_dir={tmp_path / 'run'}", "--trainer.callbacks=[]", "--fid.when=never"]
+    command += ["--trainer.val_check_interval=1", "--checkpoint.every_n_train_steps=1"]
+    code = WITHOUT.format(missing=missing, needing=["lightning_nsd.extractors.inception"], command=command)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / "run/last.ckpt").exists()

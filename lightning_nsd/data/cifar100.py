@@ -7,9 +7,7 @@ from typing import Any, Literal, get_args
 
 import numpy as np
 import torch
-import torchvision
 from torch import Tensor
-from torchvision.datasets.utils import check_integrity, download_and_extract_archive
 
 from lightning_nsd.data.array_pickle import as_indices, class_pickle, has_class_pickles, read_class_pickles
 from lightning_nsd.data.datamodule import SPLITS, Split
@@ -17,6 +15,7 @@ from lightning_nsd.data.decoding import read_classes
 from lightning_nsd.data.download import download_or_explain
 from lightning_nsd.data.image_tree import ImageTree
 from lightning_nsd.data.in_memory import InMemoryDataModule
+from lightning_nsd.data.official import official
 from lightning_nsd.data.safe_pickle import read_pickle
 from lightning_nsd.data.splits import fc100_split, mixed_split
 from lightning_nsd.errors import UserError
@@ -27,7 +26,7 @@ Division = Literal["fc100", "mixed"]
 DIVISIONS: tuple[Division, ...] = get_args(Division)
 
 _PARTS = ("train", "test")  # of the original data set, which hold the same classes and are joined
-_OFFICIAL = torchvision.datasets.CIFAR100
+_UNPACKED = "cifar-100-python"  # torchvision's base_folder
 _NAME = "cifar100"  # in the names of the JAX source's pickles
 
 
@@ -72,10 +71,11 @@ class CIFAR100(InMemoryDataModule):
 
     def prepare_data(self) -> None:
         if find_reader(self.root) is None:
-            archive_is_there = check_integrity(str(self.root / _OFFICIAL.filename), _OFFICIAL.tgz_md5)
+            ours, files = official("CIFAR100")
+            archive_is_there = files.check_integrity(str(self.root / ours.filename), ours.tgz_md5)
             if self.download or archive_is_there:
                 # a whole archive is only unpacked
-                fetch = partial(download_and_extract_archive, _OFFICIAL.url, self.root, md5=_OFFICIAL.tgz_md5)
+                fetch = partial(files.download_and_extract_archive, ours.url, self.root, md5=ours.tgz_md5)
                 download_or_explain(fetch, self.root, _missing(self.root))
         super().prepare_data()
 
@@ -99,19 +99,20 @@ def find_reader(root: Path) -> Callable[[], Splits] | None:
         return lambda: read_png_tree(ImageTree.of_zip(zips[0], depth=2, within=_PARTS))
     if has_class_pickles(root, _NAME):
         return lambda: read_class_pickles(root, _NAME, image_size=32, side=32)
-    if (root / _OFFICIAL.base_folder).is_dir():
-        return lambda: read_torchvision_files(root / _OFFICIAL.base_folder)
+    if (root / _UNPACKED).is_dir():
+        return lambda: read_torchvision_files(root / _UNPACKED)
     return None
 
 
 def _missing(root: Path) -> str:
     pickles = ", ".join(class_pickle(root, split, _NAME).name for split in SPLITS)
+    ours, _ = official("CIFAR100")
     return (
         f"No CIFAR-100 in {root.absolute()}. Looked for train/<class>/*.png and test/<class>/*.png, *cifar100*.zip, "
-        f"{pickles}, and {_OFFICIAL.base_folder}/.\n"
+        f"{pickles}, and {_UNPACKED}/.\n"
         "Ways to get it:\n"
         f"  1. set data.download=true on a machine with network access;\n"
-        f"  2. fetch {_OFFICIAL.url} elsewhere and put {_OFFICIAL.filename} there;\n"
+        f"  2. fetch {ours.url} elsewhere and put {ours.filename} there;\n"
         "  3. set data.root to a folder that holds one of these forms already."
     )
 

@@ -6,21 +6,20 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-import torchvision
 from torch import Tensor
-from torchvision.datasets.utils import download_url
 
 from lightning_nsd.data.datamodule import SPLITS, Split
 from lightning_nsd.data.decoding import read_classes
 from lightning_nsd.data.download import download_or_explain
 from lightning_nsd.data.image_tree import ImageTree
 from lightning_nsd.data.in_memory import InMemoryDataModule
+from lightning_nsd.data.official import official
 from lightning_nsd.data.splits import split_names
 from lightning_nsd.errors import UserError
 from lightning_nsd.files.whole_file import whole_file
 from lightning_nsd.settings.numbers import Pixels, Probability, Seed, bounded
 
-_OFFICIAL = torchvision.datasets.Omniglot
+_UNPACKED = "omniglot-py"  # torchvision's folder
 _PART = re.compile(r"(?:.*omniglot.*)?(images_(?:background(?:_small[12])?|evaluation))(?:\.zip)?", re.IGNORECASE)
 _SMALL = ("images_background_small1", "images_background_small2")
 
@@ -89,7 +88,7 @@ def find_parts(root: Path) -> dict[str, Path]:
     """Official name of a part → folder or zip; folders come before zips, and the whole before its small parts."""
     parts: dict[str, Path] = {}
     inside = sorted(root.iterdir()) if root.is_dir() else []
-    unpacked_by_torchvision = root / _OFFICIAL.folder
+    unpacked_by_torchvision = root / _UNPACKED
     inside += sorted(unpacked_by_torchvision.iterdir()) if unpacked_by_torchvision.is_dir() else []
     for path in [root, *sorted(inside, key=Path.is_file)]:
         match = _PART.fullmatch(path.name)
@@ -113,19 +112,21 @@ def _alphabet(class_name: str) -> str:
 
 def _download(root: Path) -> None:
     """Both parts, under their names only when both are whole: half of Omniglot would be divided differently."""
+    ours, files = official("Omniglot")
     with ExitStack() as both:
-        for part, md5 in _OFFICIAL.zips_md5.items():
+        for part, md5 in ours.zips_md5.items():
             file = both.enter_context(whole_file(root / f"{part}.zip"))
-            download_url(f"{_OFFICIAL.download_url_prefix}/{part}.zip", root, Path(file.name).name, md5)
+            files.download_url(f"{ours.download_url_prefix}/{part}.zip", root, Path(file.name).name, md5)
 
 
 def _missing(root: Path) -> str:
+    ours, _ = official("Omniglot")
     return (
         f"No Omniglot in {root.absolute()}. Looked for images_background, images_evaluation, "
         f"{' and '.join(_SMALL)}, as folders or zips.\n"
         "Ways to get it:\n"
         "  1. set data.download=true on a machine with network access;\n"
-        f"  2. fetch {_OFFICIAL.download_url_prefix}/images_background.zip and …/images_evaluation.zip elsewhere and "
+        f"  2. fetch {ours.download_url_prefix}/images_background.zip and …/images_evaluation.zip elsewhere and "
         "put them there;\n"
         "  3. set data.root to a folder that holds them already."
     )

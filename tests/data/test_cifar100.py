@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torchvision
 from PIL import Image
 
-from lightning_nsd.data import CIFAR100, cifar100
+from lightning_nsd.data import CIFAR100
 from lightning_nsd.data.datamodule import SPLITS, Split
 from lightning_nsd.data.splits import CIFAR100_SUPERCLASSES, fc100_split, mixed_split
 from lightning_nsd.errors import UserError
@@ -208,7 +209,7 @@ def test_failed_download_says_why_and_what_else_to_do(error: Exception, tmp_path
     def fail(*_args: object, **_kwargs: object) -> None:
         raise error
 
-    monkeypatch.setattr(cifar100, "download_and_extract_archive", fail)
+    monkeypatch.setattr("torchvision.datasets.utils.download_and_extract_archive", fail)
     with pytest.raises(UserError, match=f"(?s)No CIFAR-100 in .*Ways to get it.*{error}"):
         CIFAR100(str(tmp_path / "new")).prepare_data()
 
@@ -220,7 +221,7 @@ def test_download_happens_once_and_only_if_nothing_is_there(tmp_path: Path, monk
         calls.append((url, md5))
         write_torchvision_files(root)
 
-    monkeypatch.setattr(cifar100, "download_and_extract_archive", download)
+    monkeypatch.setattr("torchvision.datasets.utils.download_and_extract_archive", download)
     for _ in range(2):
         CIFAR100(str(tmp_path / "new")).prepare_data()
     CIFAR100(str(write_png_folder(tmp_path / "png"))).prepare_data()
@@ -231,7 +232,7 @@ def test_archive_that_is_there_is_unpacked_without_network(tmp_path: Path, monke
     root = tmp_path / "data"
     write_torchvision_files(tmp_path / "made")
     archive = shutil.make_archive(str(root / "cifar-100-python"), "gztar", tmp_path / "made", "cifar-100-python")
-    monkeypatch.setattr(cifar100._OFFICIAL, "tgz_md5", hashlib.md5(Path(archive).read_bytes()).hexdigest())
+    monkeypatch.setattr(torchvision.datasets.CIFAR100, "tgz_md5", hashlib.md5(Path(archive).read_bytes()).hexdigest())
     monkeypatch.setattr("torchvision.datasets.utils._urlretrieve", lambda *_: pytest.fail("went to the network"))
     data = CIFAR100(str(root), download=False)
     data.prepare_data()

@@ -140,7 +140,7 @@ def test_download_fetches_both_parts_and_shows_neither_before_both_are_whole(
             raise OSError("connection lost")
         (folder / filename).write_bytes(made[name].read_bytes())
 
-    monkeypatch.setattr(omniglot, "download_url", download)
+    monkeypatch.setattr("torchvision.datasets.utils.download_url", download)
     with pytest.raises(UserError, match=r"(?s)No Omniglot.*connection lost"):
         Omniglot(str(root)).prepare_data()
     assert not omniglot.find_parts(root)
