@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from lightning.pytorch import LightningModule
@@ -59,6 +59,9 @@ from lightning_nsd.training.episode_loss import batch_means, episode_loss
 from lightning_nsd.training.groups import parameter_groups
 from lightning_nsd.training.lr_schedule import LRSchedule
 
+CompileMode = Literal["reduce-overhead", "max-autotune"]
+"""Of torch.compile, beside its default."""
+
 
 @bounded("model")
 class FewShotDiffusion(LightningModule):
@@ -86,7 +89,8 @@ class FewShotDiffusion(LightningModule):
         freeze_denoiser_steps: optimiser steps before the denoiser is trained.
         ema_decay: of the moving average that evaluation uses.
         ema_warmup: let the average follow faster in the first steps.
-        compile: compile the network with torch.compile for training.
+        compile: compile the network with torch.compile for training; by its mode where that is named. On a GPU
+            reduce-overhead records CUDA graphs.
         parity: draw timesteps and noise from NumPy's Philox on the host, as the JAX reference does.
         seed: key of all noise and timesteps, together with the number of the batch.
         eval_seed: the same of evaluation; the data decides it.
@@ -122,7 +126,7 @@ class FewShotDiffusion(LightningModule):
         freeze_denoiser_steps: Steps = 0,
         ema_decay: Fraction = 0.9999,
         ema_warmup: bool = False,
-        compile: bool = False,
+        compile: bool | CompileMode = False,
         parity: bool = False,
         seed: Seed = 0,
         eval_seed: Seed = 0,
@@ -334,7 +338,7 @@ class FewShotDiffusion(LightningModule):
 
     def on_fit_start(self) -> None:
         if self.compiled:
-            self.model.compile()
+            self.model.compile(mode=None if self.compiled is True else self.compiled)
 
     def on_train_batch_start(self, batch: EpisodeBatch, batch_idx: int) -> None:
         """Key torch's own state, from which only dropout draws, by the batch."""

@@ -26,4 +26,6 @@ def make_optimizer(
     optimizer = factory(parameter_groups(model, encoder_lr, denoiser_lr))
     for group in optimizer.param_groups:
         check_numbers("model.optimizer.", {"lr": RATE}, group)
+    # A fused one would unscale 16-bit gradients by itself, after they were clipped; so Lightning would not clip.
+    optimizer._step_supports_amp_scaling = False  # type: ignore[attr-defined]
     return optimizer

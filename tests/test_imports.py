@@ -22,6 +22,7 @@ def test_importing_every_module_sets_no_environment_variable():
     assert int(count) > 80
     assert changed == "none"
 
+
 WITHOUT = """
 import importlib, importlib.metadata, pkgutil, sys
 installed = importlib.metadata.distribution

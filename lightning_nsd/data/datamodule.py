@@ -15,6 +15,7 @@ from lightning_nsd.errors import UserError
 from lightning_nsd.frozen_encoder import Kind
 from lightning_nsd.rng import Stream, generator, rows_of_rank
 from lightning_nsd.settings.numbers import Batch, Channels, Episodes, EpochEpisodes, Pixels, Seed, Shots, bounded
+from lightning_nsd.tables.sent import sent
 
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[Split, ...] = ("train", "val", "test")
@@ -82,6 +83,8 @@ class EpisodeDataModule(LightningDataModule):
         seed: key of all training episodes, together with the number of the batch.
         eval_seed: key of all that evaluation draws: classes, episodes, support sets, noise. It does not follow the
             training's seed, so that runs of several seeds are compared on the same.
+        images_on_device: keep the images of training and evaluation where the model is, as bytes, and gather, turn
+            and mirror episodes there; what crosses in a step are their indices.
     """
 
     def __init__(
@@ -96,6 +99,7 @@ class EpisodeDataModule(LightningDataModule):
         episode_symmetries: bool = False,
         seed: Seed = 0,
         eval_seed: Seed = 0,
+        images_on_device: bool = False,
     ) -> None:
         super().__init__()
         if channels not in (1, 3):
@@ -110,7 +114,9 @@ class EpisodeDataModule(LightningDataModule):
         self.episode_symmetries = episode_symmetries
         self.seed = seed
         self.eval_seed = eval_seed
+        self.images_on_device = images_on_device
         self._splits: dict[Split, ImageSet] = {}
+        self._placed: dict[Split, Tensor] = {}  # images where they are gathered
         self._encode: dict[Kind, Callable[[Tensor, str], Tensor]] = {}
         self._encodings: dict[tuple[Split, Kind], Tensor] = {}
         self.left_out: dict[Split, dict[str, int]] = {}  # classes too small for an episode, and their sizes
@@ -220,7 +226,7 @@ class EpisodeDataModule(LightningDataModule):
         rng = generator(self.seed, Stream.TRAIN_EPISODES, number)
         classes = sample_classes(image_set, self.global_batch_size, rng)
         index = sample_episodes(image_set, classes, self.n_shot + 1, rng)
-        images = self._gather(image_set, index)
+        images = self._gather("train", index)
         flipped, which = torch.zeros_like(index, dtype=torch.bool), torch.zeros(len(index), dtype=torch.int64)
         rng = generator(self.seed, Stream.TRAIN_AUGMENTATION, number)
         if self.horizontal_flip:
@@ -247,20 +253,23 @@ class EpisodeDataModule(LightningDataModule):
 
     def evaluation_batch(self, split: Split, number: int) -> EpisodeBatch:
         """This process's rows of fixed batch `number`; past the last episode the first ones fill it, masked."""
-        image_set = self.image_set(split)
         episodes = self.evaluation_episodes(split)
         rows = torch.arange(number * self.global_batch_size, (number + 1) * self.global_batch_size)
         counts = rows < self.eval_episodes
         index = episodes[rows % self.eval_episodes]
         encodings = self._gather_encodings(split, index, torch.zeros_like(index))
-        images = self._gather(image_set, index)
+        images = self._gather(split, index)
         return EpisodeBatch(images, self._rows(counts.float()), number, int(counts.sum()), **encodings)
 
     def _rows(self, values: Tensor) -> Tensor:
         return rows_of_rank(values, self.rank, self.world_size)
 
-    def _gather(self, image_set: ImageSet, index: Tensor) -> Tensor:
-        return image_set.images[self._rows(index)]  # (B, N, C, H, W)
+    def _gather(self, split: Split, index: Tensor) -> Tensor:
+        on_device = self.images_on_device and self.trainer
+        device = self.trainer.strategy.root_device if on_device else torch.device("cpu")  # type: ignore[union-attr]
+        if split not in self._placed or self._placed[split].device != device:
+            self._placed[split] = self.image_set(split).images.to(device)
+        return self._placed[split][sent(self._rows(index), device)]  # (B, N, C, H, W)
 
     def _gather_encodings(self, split: Split, index: Tensor, symmetry: Tensor) -> dict[Kind, Tensor]:
         """Encodings of the images `index` `(B, N)`, turned as rows `symmetry` `(B, N)` say."""

@@ -4,6 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from lightning_nsd.tables.sent import sent
+
 LUMA = (0.299, 0.587, 0.114)
 """Weights of red, green and blue in grey (ITU-R BT.601), as Pillow has them."""
 _FITTED_AT_ONCE = 1024  # as floats an image takes four times its memory
@@ -46,8 +48,8 @@ def _fit(images: Tensor, image_size: int, channels: int) -> Tensor:
 
 
 def flip_horizontally(images: Tensor, flipped: Tensor) -> Tensor:
-    """Mirror the images `(B, N, C, H, W)` where `flipped` `(B, N)` is true."""
-    return torch.where(flipped[:, :, None, None, None], images.flip(-1), images)
+    """Mirror the images `(B, N, C, H, W)` where `flipped` `(B, N)`, of the host, is true."""
+    return torch.where(sent(flipped, images.device)[:, :, None, None, None], images.flip(-1), images)
 
 
 def symmetry_table(size: int) -> Tensor:
@@ -67,8 +69,8 @@ def apply_symmetries(images: Tensor, which: Tensor) -> Tensor:
 
     Args:
         images: square images `(B, N, C, H, W)`.
-        which: int64 `(B,)` in 0…7, a row of `symmetry_table`; 0 leaves an episode as it is.
+        which: int64 `(B,)` in 0…7, of the host; a row of `symmetry_table`; 0 leaves an episode as it is.
     """
-    index = symmetry_table(images.shape[-1])[which]  # (B, H·W)
+    index = sent(symmetry_table(images.shape[-1])[which], images.device)  # (B, H·W)
     flat = images.flatten(-2)  # (B, N, C, H·W)
     return flat.gather(-1, index[:, None, None, :].expand_as(flat)).reshape(images.shape)

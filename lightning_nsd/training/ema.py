@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from lightning_nsd.tables.sent import sent
+
 
 def ema_decay_at(step: int, decay: float, warmup: bool) -> float:
     """The decay of update number `step` (1 is the first): min(decay, (1 + step) / (10 + step)) with warm-up."""
@@ -18,7 +20,7 @@ def update_ema(ema: nn.Module, model: nn.Module, decay: float) -> None:
     warms up) would be another graph there.
     """
     averages: list[Tensor] = list(ema.parameters())
-    weight, _ = torch.tensor([1.0 - decay, decay], dtype=averages[0].dtype).to(averages[0].device).unbind()
+    weight, _ = sent(torch.tensor([1.0 - decay, decay], dtype=averages[0].dtype), averages[0].device).unbind()
     change = torch._foreach_sub(list(model.parameters()), averages)
     torch._foreach_mul_(change, weight)
     torch._foreach_add_(averages, change)

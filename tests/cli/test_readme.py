@@ -48,7 +48,7 @@ NOT_RUN = {
 EVALUATED = ["--data.eval_episodes=1", "--model.sampler.num_steps=2", "--trainer.accelerator=cpu"]
 SHORT = {
     "fit": ["--trainer.max_steps=1", "--data.batch_size=1", "--trainer.limit_val_batches=0",
-            "--trainer.num_sanity_val_steps=0", "--trainer.accelerator=cpu"],
+            "--trainer.num_sanity_val_steps=0", "--trainer.accelerator=cpu", "--model.compile=false"],
     "validate": [*EVALUATED, "--fid.num_samples=2", "--fid.classes=2"],
     "test": [*EVALUATED, "--fid.num_samples=2", "--fid.classes=2"],
     "predict": EVALUATED,
@@ -271,7 +271,7 @@ BENCHES = {
 @pytest.mark.usefixtures("checkpoint")
 def test_a_bench_runs(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     script = command.words[1]
-    monkeypatch.setattr(nn.Module, "compile", lambda module: None)  # takes its minute
+    monkeypatch.setattr(nn.Module, "compile", lambda module, mode=None: None)  # takes its minute
     monkeypatch.setattr(sys, "argv", [*command.words[1:], *BENCHES[script]])
     monkeypatch.syspath_prepend(ROOT / "bench")  # as it is for a script that is started
     runpy.run_path(str(ROOT / script), run_name="__main__")

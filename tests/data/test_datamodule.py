@@ -188,3 +188,20 @@ def test_short_name_of_every_data_set_and_the_common_options_resolve(name: str) 
 def test_what_a_data_set_fixes_is_no_option(name: str, option: str) -> None:
     with pytest.raises(jsonargparse.ArgumentError):
         parse(f"--data={name}", f"--data.{option}")
+
+
+def test_episodes_are_gathered_turned_and_mirrored_on_the_device_that_holds_the_images() -> None:
+    data = TinyData(images_on_device=True, **AUGMENTED)
+    on_rank(data, 0, 1).trainer.strategy = SimpleNamespace(root_device=torch.device("meta"))  # type: ignore[union-attr]
+    for batch in (data.training_batch(3), data.evaluation_batch("val", 2)):
+        assert batch.images.device.type == "meta" and batch.images.shape == (4, 3, 1, 4, 4)
+        assert batch.images.dtype == torch.uint8 and batch.mask.device.type == "cpu"
+
+
+def test_images_follow_the_trainer_to_its_device() -> None:
+    data, expected = TinyData(images_on_device=True), TinyData().training_batch(0)
+    assert_same(data.training_batch(0), expected)
+    on_rank(data, 0, 1).trainer.strategy = SimpleNamespace(root_device=torch.device("meta"))  # type: ignore[union-attr]
+    assert data.training_batch(0).images.device.type == "meta"
+    data.trainer = None
+    assert_same(data.training_batch(0), expected)

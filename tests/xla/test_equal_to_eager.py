@@ -1,5 +1,6 @@
 """XLA computes what eager PyTorch computes, and checkpoints pass between them."""
 
+import pytest
 import torch
 import torch_xla.core.xla_model as xm
 from lightning.pytorch import Callback
@@ -62,6 +63,15 @@ def test_short_epochs_and_validation_sets_compile_nothing_new_and_their_loss_is_
     assert len(compiled) == 8
     assert compiled[5] == compiled[7] > 0
     assert executed[-1] - executed[-2] == 1
+
+
+def test_episodes_gathered_on_the_device_are_those_of_the_host(tmp_path):
+    losses = []
+    for start, there in ((run, False), (on_xla, True)):
+        trainer = start(tmp_path / str(there), 3, model(), limit_val_batches=1.0, val_check_interval=3,
+                        data={"images_on_device": there, "horizontal_flip": True, "episode_symmetries": True})  # fmt: skip
+        losses.append([float(trainer.callback_metrics[name]) for name in ("train/loss", "val/loss")])
+    assert losses[0] == pytest.approx(losses[1], abs=1e-6)
 
 
 def test_a_checkpoint_of_xla_goes_on_on_the_cpu_and_the_other_way(tmp_path):
