@@ -58,6 +58,7 @@ from lightning_nsd.training.ema import ema_decay_at, update_ema
 from lightning_nsd.training.episode_loss import batch_means, episode_loss
 from lightning_nsd.training.groups import parameter_groups
 from lightning_nsd.training.lr_schedule import LRSchedule
+from lightning_nsd.training.sharding import shard
 
 CompileMode = Literal["reduce-overhead", "max-autotune"]
 """Of torch.compile, beside its default."""
@@ -320,6 +321,11 @@ class FewShotDiffusion(LightningModule):
             if stage == "fit":
                 self.trainer.datamodule.check_classes(encoder.num_classes)  # type: ignore[attr-defined]
             rank_zero_warn(f"{encoder.knows} The loss on held-out classes is that of the null context.")
+
+    def configure_model(self) -> None:
+        """Under FSDP2 the weights are divided among the processes."""
+        if self.device_mesh is not None:
+            shard(self.model, self.device_mesh["data_parallel"])
 
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """The optimiser, with the EMA update hooked into its step, and the rate's schedule by step."""

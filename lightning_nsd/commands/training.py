@@ -10,6 +10,7 @@ from jsonargparse import ArgumentError
 from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.cli import ArgsType, LightningArgumentParser, LightningCLI, SaveConfigCallback
 from lightning.pytorch.loggers import Logger
+from lightning.pytorch.strategies import StrategyRegistry
 from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_nsd.callbacks.data_encodings import DataEncodings
@@ -31,6 +32,7 @@ from lightning_nsd.loggers.metrics_file import MetricsFile
 from lightning_nsd.messages import user_error_in
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.processes.cluster import check_machines, check_slurm
+from lightning_nsd.processes.fsdp2 import FSDP2
 from lightning_nsd.runs.branch import newest_readable
 from lightning_nsd.runs.folder import LOG_FOLDER, check_writable
 from lightning_nsd.runs.lock import locked
@@ -160,6 +162,7 @@ class FewShotCLI(LightningCLI):
         With `fast_dev_run` whatever is written is in a folder that is gone at the end.
         """
         check_slurm()
+        StrategyRegistry.register("fsdp2", FSDP2, "Fully sharded data parallel, with whole checkpoints", override=True)
         answer_for_lightning()
         config = {**self._get(self.config_init, "trainer"), **kwargs}
         if config["barebones"]:

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from lightning_nsd.tables.sent import sent
+from lightning_nsd.training.sharding import whole
 
 
 def ema_decay_at(step: int, decay: float, warmup: bool) -> float:
@@ -21,6 +22,6 @@ def update_ema(ema: nn.Module, model: nn.Module, decay: float) -> None:
     """
     averages: list[Tensor] = list(ema.parameters())
     weight, _ = sent(torch.tensor([1.0 - decay, decay], dtype=averages[0].dtype), averages[0].device).unbind()
-    change = torch._foreach_sub(list(model.parameters()), averages)
+    change = torch._foreach_sub(whole(model.parameters()), averages)
     torch._foreach_mul_(change, weight)
     torch._foreach_add_(averages, change)

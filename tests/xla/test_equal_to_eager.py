@@ -66,10 +66,10 @@ def test_short_epochs_and_validation_sets_compile_nothing_new_and_their_loss_is_
 
 
 def test_episodes_gathered_on_the_device_are_those_of_the_host(tmp_path):
-    losses = []
+    losses, flips = [], {"horizontal_flip": True, "episode_symmetries": True}
     for start, there in ((run, False), (on_xla, True)):
         trainer = start(tmp_path / str(there), 3, model(), limit_val_batches=1.0, val_check_interval=3,
-                        data={"images_on_device": there, "horizontal_flip": True, "episode_symmetries": True})  # fmt: skip
+                        data={**flips, "images_on_device": there})  # fmt: skip
         losses.append([float(trainer.callback_metrics[name]) for name in ("train/loss", "val/loss")])
     assert losses[0] == pytest.approx(losses[1], abs=1e-6)
 
