@@ -185,7 +185,7 @@ def test_a_command_of_the_package_runs(command: Command, nsd: Run) -> None:
         fit = unconditional().words[3:]
         status, said = nsd(*fit, *shortened(fit))
         assert status == 0, said
-    if command.notebook or command.environment:  # on a TPU, or compiled for a minute: see tests/xla
+    if command.notebook or command.environment:  # on a TPU, or compiled for a minute: see tests/accelerators/xla
         status, said = nsd(*arguments, "--print_config")
         assert "default_root_dir: " in said
     else:
