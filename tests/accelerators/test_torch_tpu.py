@@ -58,7 +58,7 @@ def test_a_torch_that_is_too_old_is_named(version, monkeypatch):
 @pytest.mark.usefixtures("tpu_host")
 def test_without_torchtpu_it_is_said_how_to_install_it(monkeypatch):
     monkeypatch.setitem(sys.modules, "torch_tpu", None)
-    assert "pip install 'lightning-nsd[torch_tpu]'" in refused()
+    assert "pip install 'lightning-nsd[torch-tpu]'" in refused()
 
 
 @pytest.mark.usefixtures("tpu_host")

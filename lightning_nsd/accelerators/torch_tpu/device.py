@@ -24,10 +24,10 @@ def require_device() -> None:
     if TorchVersion(torch.__version__) < OLDEST_TORCH:
         raise UserError(
             f"torch_tpu.yaml needs torch {OLDEST_TORCH} or later, and this is torch {torch.__version__}: install "
-            "'lightning-nsd[torch_tpu]' in an environment of its own, without constraints.txt."
+            "'lightning-nsd[torch-tpu]' in an environment of its own, without constraints.txt."
         )
     if importlib.util.find_spec("torch_tpu") is None:
-        raise UserError("torch_tpu.yaml needs TorchTPU: pip install 'lightning-nsd[torch_tpu]' (Linux on x86-64).")
+        raise UserError("torch_tpu.yaml needs TorchTPU: pip install 'lightning-nsd[torch-tpu]' (Linux on x86-64).")
     found = torch.accelerator.current_accelerator(check_available=True)  # torch.tpu.is_available refuses all but torch
     if found is None or found.type != DEVICE_TYPE:
         raise UserError(

@@ -1,8 +1,9 @@
 """In how many bits a TPU multiplies.
 
-A TPU rounds the factors of a float32 product to bfloat16 unless it is told otherwise, and TorchTPU starts so whatever
-`torch.get_float32_matmul_precision` said before: `highest` is six passes, which keep all 24 bits
-(https://google-pytorch.github.io/torch_tpu/, Precision Management).
+A TPU rounds the factors of a float32 product to bfloat16 unless it is told otherwise. Torch starts with `highest`, but
+TorchTPU puts its own `torch.set_float32_matmul_precision` in place of torch's and starts with `medium`, which is that
+rounding; its `highest` is six passes, which keep all 24 bits (https://google-pytorch.github.io/torch_tpu/, Precision
+Management).
 """
 
 from typing import Literal
