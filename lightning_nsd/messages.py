@@ -20,6 +20,11 @@ _NOT_ACCEPTED = re.compile(r"Option '([^']+)' is not accepted")
 _NO_SECTION = re.compile(r"Unable to load config '(.*)'")
 _ATTEMPT = re.compile(r"Type .* expects a function or a callable class: *")
 _NO_SUBCLASS = re.compile(r"Expected '([\w.]+)' to be .* <class '([\w.]+)'>")
+_MOVED = {
+    "lightning_nsd.xla.trace_report": "lightning_nsd.accelerators.trace_report",
+    "lightning_nsd.xla": "lightning_nsd.accelerators.xla",
+}
+"""Modules of classes that configurations of earlier versions name → where they are now; the more exact ones first."""
 _REPEATS = (
     "Does not validate against any of the Union subtypes",
     "Subtypes:",
@@ -57,7 +62,7 @@ def readable(message: str) -> str:
     """A parser's message as one sentence: which setting, what it is, and what it must be.
 
     What is of no form that the parser has for a wrong value is said in its own words, without the lines that repeat the
-    configuration or speak of Python's types.
+    configuration or speak of Python's types. Of a class that has moved it is said where it is now.
     """
     path, text = _innermost(message)
     unknown, no_section = _NOT_ACCEPTED.search(text), _NO_SECTION.search(text)
@@ -70,6 +75,9 @@ def readable(message: str) -> str:
     if no_section:
         return f"{path} is {cut(no_section[1])}; it must be a mapping of names to values, or a file that holds one."
     path, value = _value(path, text)
+    moved = _moved(message)
+    if moved:
+        return f"{path}: {moved}"
     expected: list[str] = []
     other: list[str] = []
     for line in text.splitlines():
@@ -83,6 +91,15 @@ def readable(message: str) -> str:
     *others, last = dict.fromkeys(expected)
     allowed = f"{', '.join(others)} or {last}" if others else last
     return f"{path} is {value}; it must be {allowed}."
+
+
+def _moved(text: str) -> str:
+    """Where the first class in a text is now that an earlier version had elsewhere; empty without one."""
+    for before, now in _MOVED.items():
+        found = re.search(rf"\b{re.escape(before)}\.(\w[\w.]*\w)", text)
+        if found:
+            return f"{found[0]} is called {now}.{found[1]} now."
+    return ""
 
 
 def _innermost(message: str) -> _Setting:

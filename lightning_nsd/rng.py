@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightning_nsd.xla.device import is_xla, seed_device
+from lightning_nsd.accelerators.device import keyed_generator
 
 
 class Stream(IntEnum):
@@ -50,10 +50,7 @@ def generator(*key: int) -> torch.Generator:
 
 def device_generator(device: torch.device, *key: int) -> torch.Generator | None:
     """The same for any device. XLA has no generators: its own state is keyed instead, and None means that state."""
-    if is_xla(device):
-        seed_device(device, mix(*key))
-        return None
-    return torch.Generator(device).manual_seed(mix(*key))
+    return keyed_generator(device, mix(*key))
 
 
 def philox(*key: int) -> np.random.Generator:

@@ -52,7 +52,7 @@ def torch_device(backend: str) -> torch.device:
         return torch.device("cpu")
     import torch_xla
 
-    from lightning_nsd.xla.exact import use_exact_operations
+    from lightning_nsd.accelerators.xla.exact import use_exact_operations
 
     use_exact_operations()
     return torch_xla.device()

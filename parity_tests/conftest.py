@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from lightning_nsd.xla.device import find_devices
+from lightning_nsd.accelerators.xla.device import find_devices
 from parity_tests import backends
 
 backends.exact()

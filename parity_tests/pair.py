@@ -13,9 +13,9 @@ from flax import nnx
 from jax_reference import experiment as jax_experiment
 from jax_reference import train_step
 from jax_reference.training.draws import Draws
+from lightning_nsd.accelerators.device import run_recorded
 from lightning_nsd.checkpoints import loading as torch_loading
 from lightning_nsd.rng import philox
-from lightning_nsd.xla.device import run_recorded
 from parity_tests import weights
 from parity_tests.backends import torch_device
 from parity_tests.pairing.arrays import to_jax, to_numpy

@@ -11,13 +11,14 @@ import pytest
 import torch
 from torch import Tensor
 
+from lightning_nsd.accelerators.device import answer_for_lightning
+from lightning_nsd.accelerators.xla.device import find_devices, is_installed
 from lightning_nsd.data.datamodule import EpisodeDataModule, Split
 from lightning_nsd.data.image_set import ImageSet
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.model.dit import DiT
 from lightning_nsd.model.set_vit import SetViT
 from lightning_nsd.module import FewShotDiffusion
-from lightning_nsd.xla.device import answer_for_lightning, find_devices, is_installed
 
 torch.set_num_threads(1)  # small tensors are slower with more
 

@@ -13,6 +13,7 @@ from lightning.pytorch.loggers import Logger
 from lightning.pytorch.strategies import StrategyRegistry
 from lightning.pytorch.utilities import rank_zero_warn
 
+from lightning_nsd.accelerators.device import answer_for_lightning
 from lightning_nsd.callbacks.data_encodings import DataEncodings
 from lightning_nsd.callbacks.finite_loss import FiniteLoss
 from lightning_nsd.callbacks.graceful_stop import GracefulStop
@@ -39,7 +40,6 @@ from lightning_nsd.runs.lock import locked
 from lightning_nsd.settings.config_files import check_sections, configs_of, read_config
 from lightning_nsd.settings.numbers import SEED, check_numbers, shown
 from lightning_nsd.settings.trainer import check_trainer
-from lightning_nsd.xla.device import answer_for_lightning
 
 DESCRIPTION = "Few-shot diffusion: fit, validate, test and predict by LightningCLI, and commands of their own."
 LIGHTNING_COMMANDS = ("fit", "validate", "test", "predict")

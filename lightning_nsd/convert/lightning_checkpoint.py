@@ -7,12 +7,12 @@ from lightning.pytorch import Trainer, __version__
 from torch import Tensor
 from torch.optim.lr_scheduler import LambdaLR
 
+from lightning_nsd.accelerators.device import answer_for_lightning
 from lightning_nsd.checkpoints.settings import HYPERPARAMETERS
 from lightning_nsd.convert.jax_source import SourceCheckpoint, build
 from lightning_nsd.convert.source_keys import to_state_dict
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.training.groups import parameter_groups
-from lightning_nsd.xla.device import answer_for_lightning
 
 
 def continue_from(source: SourceCheckpoint) -> dict[str, Any]:

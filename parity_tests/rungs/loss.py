@@ -10,11 +10,11 @@ import torch
 from jax_reference.diffusion import likelihood as their_likelihood
 from jax_reference.diffusion import strata as their_strata
 from jax_reference.training import episode_bits as their_bits
+from lightning_nsd.accelerators.device import run_recorded
 from lightning_nsd.diffusion import likelihood as our_likelihood
 from lightning_nsd.diffusion import strata as our_strata
 from lightning_nsd.rng import philox
 from lightning_nsd.training import episode_bits as our_bits
-from lightning_nsd.xla.device import run_recorded
 from parity_tests.check import Check
 from parity_tests.compare import errors_of
 from parity_tests.pair import Inputs, Pair

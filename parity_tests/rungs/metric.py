@@ -20,6 +20,7 @@ from jax_reference.metrics import precision_recall as their_precision_recall
 from jax_reference.metrics import recognisability as their_recognisability
 from jax_reference.written_out import resize as their_resize
 from jax_reference.written_out.inception import InceptionV3
+from lightning_nsd.accelerators.device import run_recorded
 from lightning_nsd.extractors import inception
 from lightning_nsd.extractors.extractor import Extractor
 from lightning_nsd.extractors.extractor import resize as our_resize
@@ -32,7 +33,6 @@ from lightning_nsd.metrics import originality as our_originality
 from lightning_nsd.metrics import precision_recall as our_precision_recall
 from lightning_nsd.metrics import recognisability as our_recognisability
 from lightning_nsd.rng import philox
-from lightning_nsd.xla.device import run_recorded
 from parity_tests.backends import torch_device
 from parity_tests.check import Check
 from parity_tests.compare import errors_of, relative_error

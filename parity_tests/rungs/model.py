@@ -6,8 +6,8 @@ from typing import Any
 import torch
 
 from jax_reference.model.guidance import guided_network as their_guided_network
+from lightning_nsd.accelerators.device import run_recorded
 from lightning_nsd.model.guidance import guided_network
-from lightning_nsd.xla.device import run_recorded
 from parity_tests.check import Check
 from parity_tests.compare import errors_of, relative_error
 from parity_tests.pair import Inputs, Pair

@@ -10,7 +10,7 @@ from jax_reference import experiment as jax_experiment
 from jax_reference.train_step import make_train_step, start_training
 from jax_reference.training.draws import Draws
 from jax_reference.written_out.adamw import adamw
-from lightning_nsd.xla.device import run_recorded
+from lightning_nsd.accelerators.device import run_recorded
 from parity_tests.check import Check
 from parity_tests.compare import errors_of
 from parity_tests.pair import Pair

@@ -39,6 +39,31 @@ def test_a_mistake_is_named(arguments, message, nsd, monkeypatch):
     assert len(said[said.index("error:") :].splitlines()) <= 6
 
 
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ("lightning_nsd.xla.strategy.SingleXLA", "lightning_nsd.accelerators.xla.strategy.SingleXLA"),
+        ("lightning_nsd.xla.spmd.SPMD", "lightning_nsd.accelerators.xla.spmd.SPMD"),
+    ],
+)
+def test_a_strategy_that_an_earlier_version_had_elsewhere_is_said_to_be_called_otherwise_now(
+    before, now, nsd, tmp_path
+):
+    saved = tmp_path / "config.yaml"
+    saved.write_text(f"trainer:\n  strategy:\n    class_path: {before}\n")
+    status, said = nsd("fit", *TINY, f"--config={saved}")
+    assert status == 2
+    assert said.endswith(f"error: trainer.strategy: {before} is called {now} now.\n")
+
+
+def test_a_callback_that_an_earlier_version_had_elsewhere_is_said_to_be_called_otherwise_now(nsd, tmp_path):
+    saved = tmp_path / "config.yaml"
+    saved.write_text("trainer:\n  callbacks:\n    - class_path: lightning_nsd.xla.trace_report.TraceReport\n")
+    status, said = nsd("fit", *TINY[:2], f"--config={saved}")
+    assert status == 2
+    assert "TraceReport is called lightning_nsd.accelerators.trace_report.TraceReport now." in said
+
+
 def test_an_unknown_command_lists_the_known_ones(nsd):
     status, said = nsd("train")
     assert status == 2

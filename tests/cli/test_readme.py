@@ -37,6 +37,8 @@ NOT_RUN = {
     r"git clone": "fetches the repository",
     r"pip install": "installs",
     r"ls /dev": "looks for a TPU's devices",
+    r"eval ": "asks TorchTPU for the environment of a TPU",
+    r"torchrun ": "starts a process for every TPU device",
     r"cd ": "enters the checkout",
     r"python -m parity_tests\.mutants": "an hour: the parity tests once for each mutant",
     r"python -m parity_tests\.examples": "needs transformers' fourth version: `make parity-examples`",
@@ -185,7 +187,8 @@ def test_a_command_of_the_package_runs(command: Command, nsd: Run) -> None:
         fit = unconditional().words[3:]
         status, said = nsd(*fit, *shortened(fit))
         assert status == 0, said
-    if command.notebook or command.environment:  # on a TPU, or compiled for a minute: see tests/xla
+    on_a_tpu = command.notebook or "torch_tpu.yaml" in arguments
+    if on_a_tpu or command.environment:  # the latter are compiled for a minute: see tests/accelerators/xla
         status, said = nsd(*arguments, "--print_config")
         assert "default_root_dir: " in said
     else:

@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from lightning_nsd.xla.exact import use_exact_operations
+from lightning_nsd.accelerators.xla.exact import use_exact_operations
 
 OPERATIONS = {
     "GELU": F.gelu,

@@ -5,7 +5,7 @@ from itertools import count
 import pytest
 import torch
 
-from lightning_nsd.xla.strategy import SingleXLA
+from lightning_nsd.accelerators.xla.strategy import SingleXLA
 from tests.callbacks.conftest import make_callback, make_trainer
 from tests.conftest import randomized
 from tests.evaluation.conftest import SizedData, make_module, read_tables

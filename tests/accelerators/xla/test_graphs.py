@@ -8,6 +8,9 @@ import torch_xla.core.xla_model
 from lightning.pytorch import Callback
 from lightning.pytorch.loggers import CSVLogger
 
+from lightning_nsd.accelerators.trace_report import TraceReport
+from lightning_nsd.accelerators.xla.device import read_counters, wait_for_devices
+from lightning_nsd.accelerators.xla.strategy import SingleXLA
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.sampler import DDIM
 from lightning_nsd.model.context import VariationalContext
@@ -16,9 +19,6 @@ from lightning_nsd.model.spatial_context import SpatialContext
 from lightning_nsd.model.unet import UNet
 from lightning_nsd.model.unet_encoder import UNetEncoder
 from lightning_nsd.training.lr_schedule import LRSchedule
-from lightning_nsd.xla.device import wait_for_device
-from lightning_nsd.xla.strategy import SingleXLA
-from lightning_nsd.xla.trace_report import TraceReport, read_counters
 from tests.conftest import make_model, randomized, tiny_dit, tiny_set_vit
 from tests.training.conftest import run
 
@@ -130,7 +130,7 @@ def test_sampling_compiles_its_step_once_and_runs_it_fifty_times(interval, randn
         steps = []
 
         def after_step():
-            wait_for_device()  # an execution is counted when it ends
+            wait_for_devices()  # an execution is counted when it ends
             steps.append(read_counters())
 
         for x in sampler.trajectory(module.diffusion, network, x_T.to(device), no_noise):

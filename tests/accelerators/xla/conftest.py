@@ -2,7 +2,7 @@
 
 import pytest
 
-from lightning_nsd.xla.device import is_installed
+from lightning_nsd.accelerators.xla.device import is_installed
 
 collect_ignore_glob = [] if is_installed() else ["test_*.py"]
 
@@ -10,5 +10,5 @@ collect_ignore_glob = [] if is_installed() else ["test_*.py"]
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Starting XLA and compiling takes its time."""
     for item in items:
-        if "tests/xla" in str(item.path):
+        if "tests/accelerators/xla" in str(item.path):
             item.add_marker(pytest.mark.timeout(900))

@@ -1,12 +1,11 @@
 """bfloat16 on XLA without the environment switch that torch_xla is giving up."""
 
 from contextlib import AbstractContextManager
-from typing import Literal
 
 import torch
 from lightning.pytorch.plugins.precision import XLAPrecision
 
-Precision = Literal["32-true", "bf16-mixed"]
+from lightning_nsd.accelerators.precision import Precision
 
 
 class MixedXLAPrecision(XLAPrecision):

@@ -7,10 +7,10 @@ import torch
 from lightning.pytorch import Trainer
 from torch import Tensor
 
+from lightning_nsd.accelerators.precision import Precision
+from lightning_nsd.accelerators.xla.device import require_installed
+from lightning_nsd.accelerators.xla.strategy import SingleXLA
 from lightning_nsd.errors import UserError
-from lightning_nsd.xla.device import require_installed
-from lightning_nsd.xla.precision import Precision
-from lightning_nsd.xla.strategy import SingleXLA
 
 AXIS = "data"
 

@@ -5,9 +5,9 @@ import torch
 import torch_xla.core.xla_model as xm
 from lightning.pytorch import Callback
 
+from lightning_nsd.accelerators.xla.device import read_counters
+from lightning_nsd.accelerators.xla.strategy import SingleXLA
 from lightning_nsd.checkpoints.io import read_checkpoint
-from lightning_nsd.xla.strategy import SingleXLA
-from lightning_nsd.xla.trace_report import read_counters
 from tests.conftest import StripedData, make_model, randomized
 from tests.training.conftest import assert_equal_to_the_bit, run
 

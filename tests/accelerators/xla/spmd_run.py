@@ -6,11 +6,11 @@ from pathlib import Path
 
 import torch_xla
 
-from lightning_nsd.xla.spmd import SPMD
-from lightning_nsd.xla.strategy import SingleXLA
+from lightning_nsd.accelerators.xla.spmd import SPMD
+from lightning_nsd.accelerators.xla.strategy import SingleXLA
+from tests.accelerators.xla.test_graphs import Counts
 from tests.conftest import StripedData, make_model
 from tests.training.conftest import run
-from tests.xla.test_graphs import Counts
 
 to_floats = StripedData.on_after_batch_transfer
 

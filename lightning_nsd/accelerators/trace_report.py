@@ -1,50 +1,16 @@
 """What XLA did between two logging steps: graphs compiled and run, copies to the host, operations that fell back."""
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 from lightning.pytorch.utilities import rank_zero_info, rank_zero_warn
 
+from lightning_nsd.accelerators.device import is_recorded, read_counters, wait_for
+from lightning_nsd.accelerators.xla.device import Counters
 from lightning_nsd.errors import UserError
 from lightning_nsd.settings.numbers import Steps, bounded
-from lightning_nsd.xla.device import is_xla, wait_for_device
 
 LOG_PREFIX = "xla"
-
-
-class Counters(NamedTuple):
-    """torch_xla's counters since the process started.
-
-    Attributes:
-        compiled: graphs compiled.
-        executed: graphs run.
-        to_host: copies from the device to the host.
-        compile_seconds: spent compiling.
-        fallbacks: name of each `aten::` operation that ran on the host → how often.
-    """
-
-    compiled: int
-    executed: int
-    to_host: int
-    compile_seconds: float
-    fallbacks: dict[str, int]
-
-
-def read_counters() -> Counters:
-    """The counters now; reading them runs nothing."""
-    import torch_xla.debug.metrics as met
-
-    def metric(name: str) -> tuple[int, float]:
-        data = met.metric_data(name)
-        return (int(data[0]), float(data[1])) if data else (0, 0.0)
-
-    return Counters(
-        compiled=int(met.counter_value("UncachedCompile") or 0),
-        executed=metric("ExecuteTime")[0] + metric("ExecuteReplicatedTime")[0],  # the latter under SPMD
-        to_host=metric("TransferFromDeviceTime")[0],
-        compile_seconds=metric("CompileTime")[1] / 1e9,
-        fallbacks={n: int(met.counter_value(n)) for n in met.counter_names() if n.startswith("aten::")},
-    )
 
 
 @bounded("TraceReport")
@@ -68,20 +34,20 @@ class TraceReport(Callback):
         self._last_step = 0
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if not is_xla(pl_module.device):
+        if not is_recorded(pl_module.device):
             raise UserError("TraceReport counts what XLA does, but this run is not on an XLA device.")
         self._last_step = trainer.global_step
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
-        self._before = read_counters()
+        self._before = read_counters(pl_module.device)
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         if self._before is None:
             return
         logging = trainer.global_step % trainer.log_every_n_steps == 0  # type: ignore[attr-defined]
         if logging:
-            wait_for_device()  # the loss is read here anyway, and XLA counts an execution when it ends
-        now, before = read_counters(), self._before
+            wait_for(pl_module.device)  # the loss is read here anyway, and XLA counts an execution when it ends
+        now, before = read_counters(pl_module.device), self._before
         compiled = now.compiled - before.compiled
         if compiled and trainer.global_step > self._last_step + self.warm_up_steps:
             rank_zero_warn(

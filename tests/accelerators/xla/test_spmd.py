@@ -8,16 +8,16 @@ import sys
 import pytest
 import torch
 
+from lightning_nsd.accelerators.xla.spmd import SPMD, largest_divisible_axis
 from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.errors import UserError
-from lightning_nsd.xla.spmd import SPMD, largest_divisible_axis
 from tests.cli.conftest import ROOT
 
 
 def trained(kind, root):
     devices = {} if kind == "single" else {"CPU_NUM_DEVICES": "4"}
     environment = {**os.environ, "PJRT_DEVICE": "CPU", **devices}
-    command = [sys.executable, "-m", "tests.xla.spmd_run", kind, str(root)]
+    command = [sys.executable, "-m", "tests.accelerators.xla.spmd_run", kind, str(root)]
     done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=600)
     assert done.returncode == 0, done.stderr[-3000:]
     return read_checkpoint(root / "last.ckpt")["state_dict"], json.loads((root / "seen.json").read_text())

@@ -3,17 +3,23 @@
 import os
 from typing import Any
 
-import torch
 from lightning.fabric.plugins import CheckpointIO
 from lightning.pytorch import Trainer
 from lightning.pytorch.strategies import SingleDeviceXLAStrategy, XLAStrategy
 
+from lightning_nsd.accelerators.precision import Precision
+from lightning_nsd.accelerators.xla.accelerator import LocalXLAAccelerator
+from lightning_nsd.accelerators.xla.device import (
+    find_devices,
+    has_tpu,
+    require_installed,
+    run_recorded,
+    wait_for_devices,
+)
+from lightning_nsd.accelerators.xla.exact import use_exact_operations
+from lightning_nsd.accelerators.xla.precision import make_precision
 from lightning_nsd.checkpoints.io import AtomicCheckpointIO
 from lightning_nsd.errors import UserError
-from lightning_nsd.xla.accelerator import LocalXLAAccelerator
-from lightning_nsd.xla.device import find_devices, has_tpu, require_installed, run_recorded, wait_for_device
-from lightning_nsd.xla.exact import use_exact_operations
-from lightning_nsd.xla.precision import Precision, make_precision
 
 PERSISTENT_CACHE = "XLA_PERSISTENT_CACHE_PATH"
 
@@ -33,7 +39,7 @@ class AtomicCheckpoints:
 
     def save_checkpoint(self, checkpoint: dict[str, Any], filepath: Any, storage_options: Any | None = None) -> None:
         """Run what is recorded, on every process, before the weights are read."""
-        run_recorded(torch.device("xla"))
+        run_recorded()
         super().save_checkpoint(checkpoint, filepath, storage_options=storage_options)  # type: ignore[misc]
 
 
@@ -42,12 +48,12 @@ class BatchByBatch:
 
     def validation_step(self, *arguments: Any, **options: Any) -> Any:
         output = super().validation_step(*arguments, **options)  # type: ignore[misc]
-        run_recorded(torch.device("xla"))
+        run_recorded()
         return output
 
     def test_step(self, *arguments: Any, **options: Any) -> Any:
         output = super().test_step(*arguments, **options)  # type: ignore[misc]
-        run_recorded(torch.device("xla"))
+        run_recorded()
         return output
 
 
@@ -78,7 +84,7 @@ class SingleXLA(BatchByBatch, AtomicCheckpoints, SingleDeviceXLAStrategy):  # ty
 
         result = super().optimizer_step(*arguments, **options)
         if xr.device_type() == "CPU":
-            wait_for_device()
+            wait_for_devices()
         return result
 
 
