@@ -1,72 +1,22 @@
-"""Seconds per training step of cifar100.yaml beside the machine's matrix-multiply peak, measured in turn in one run.
+"""Seconds per training step of a config beside the machine's matrix-multiply peak, measured in turn in one run.
 
-    python bench/train_step.py [--episodes 2] [--rounds 5]
+    python bench/train_step.py [--config cifar100.yaml] [--episodes 2] [--rounds 5] [--precision float32 bf16]
 
 The step's own arithmetic is counted (multiplications and additions of forward and backward, attention included), so
-that the fraction of the peak that it reaches does not depend on the machine.
+that the fraction of the peak that it reaches does not depend on the machine. The peak is that of the precision.
 """
 
 import argparse
-import copy
 import json
 import statistics
-import time
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
-import yaml
-from torch import Tensor
-from torch.nn.attention import SDPBackend, sdpa_kernel
-from torch.utils.flop_counter import FlopCounterMode
+from one_step import count_flop, load_config, make_step, seconds
 from tqdm import tqdm
 
-from lightning_nsd.checkpoints.loading import build_model
-from lightning_nsd.module import FewShotDiffusion
-from lightning_nsd.settings.config_files import find_config
-from lightning_nsd.training.ema import update_ema
-
 MATRIX = 3072
-
-
-def load_config(name: str) -> FewShotDiffusion:
-    """The model of a shipped CIFAR-100 config, with fresh weights."""
-    config = yaml.safe_load(Path(find_config(name)).read_text(encoding="utf-8"))
-    shape = {"image_size": 32, "channels": 3, "n_shot": config["data"]["init_args"]["n_shot"]}
-    return build_model({**config["model"], **shape}, name)
-
-
-def make_step(module: FewShotDiffusion, episodes: int) -> Callable[[], Tensor]:
-    """A function that trains one step: forward, backward, AdamW, EMA."""
-    n = module.n_shot + 1
-    images = torch.rand(episodes, n, 3, 32, 32) * 2 - 1
-    t, noise = torch.randint(1000, (episodes,)), torch.randn(episodes * n, 3, 32, 32)
-    optimizer = torch.optim.AdamW(module.model.parameters(), lr=1e-4, weight_decay=0.0)
-    ema = copy.deepcopy(module.model)
-
-    def step() -> Tensor:
-        loss = module.loss_terms(images, t, noise)["loss"]
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        update_ema(ema, module.model, 0.9999)
-        return loss
-
-    return step
-
-
-def count_flop(step: Callable[[], Tensor]) -> int:
-    """Floating-point operations of one step; attention unfused, because the counter does not see into the fused one."""
-    with sdpa_kernel(SDPBackend.MATH), FlopCounterMode(display=False) as counter:
-        step()
-    return counter.get_total_flops()
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """How long one call takes."""
-    start = time.perf_counter()
-    work()
-    return time.perf_counter() - start
+TYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
 
 
 def main() -> None:
@@ -75,16 +25,20 @@ def main() -> None:
     parser.add_argument("--config", default="cifar100.yaml")
     parser.add_argument("--episodes", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--precision", nargs="+", choices=list(TYPES), default=["float32"])
     arguments = parser.parse_args()
 
     torch.manual_seed(0)
-    module = load_config(arguments.config)
-    compiled = load_config(arguments.config)
-    compiled.model.compile()
-    steps = {"eager": make_step(module, arguments.episodes), "compiled": make_step(compiled, arguments.episodes)}
-    flop = count_flop(steps["eager"])
-    a, b = torch.randn(MATRIX, MATRIX), torch.randn(MATRIX, MATRIX)
-    work: dict[str, Callable[[], object]] = {"matmul": lambda: a @ b, **steps}
+    work: dict[str, Callable[[], object]] = {}
+    for precision in arguments.precision:
+        a, b = (torch.randn(MATRIX, MATRIX).to(TYPES[precision]) for _ in range(2))
+        work[f"{precision} matmul"] = lambda a=a, b=b: a @ b  # type: ignore[misc]
+        for mode in ("eager", "compiled"):
+            module = load_config(arguments.config)
+            if mode == "compiled":
+                module.model.compile()
+            work[f"{precision} {mode}"] = make_step(module, arguments.episodes, precision=precision)
+    flop = count_flop(make_step(load_config(arguments.config), arguments.episodes))
     for call in work.values():
         call()  # warm up, and compile
     times: dict[str, list[float]] = {name: [] for name in work}
@@ -92,14 +46,15 @@ def main() -> None:
         for name, call in work.items():
             times[name].append(seconds(call))
     median = {name: statistics.median(values) for name, values in times.items()}
-    peak = 2 * MATRIX**3 / median["matmul"]
+    peaks = {precision: 2 * MATRIX**3 / median[f"{precision} matmul"] for precision in arguments.precision}
+    steps = {name: spent for name, spent in median.items() if not name.endswith("matmul")}
     print(
         json.dumps(
             {
                 "gflop_per_step": flop / 1e9,
-                "matmul_gflop_per_second": peak / 1e9,
-                "seconds_per_step": {name: median[name] for name in steps},
-                "fraction_of_peak": {name: flop / median[name] / peak for name in steps},
+                "matmul_gflop_per_second": {precision: peak / 1e9 for precision, peak in peaks.items()},
+                "seconds_per_step": steps,
+                "fraction_of_peak": {name: flop / spent / peaks[name.split()[0]] for name, spent in steps.items()},
                 "threads": torch.get_num_threads(),
             },
             indent=1,

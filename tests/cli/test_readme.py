@@ -36,6 +36,8 @@ Run = Callable[..., tuple[int, str]]
 NOT_RUN = {
     r"git clone": "fetches the repository",
     r"pip install": "installs",
+    r"pip download": "fetches packages",
+    r"python bench/accelerator\.py": "minutes of training; see tests/bench/test_accelerator.py",
     r"ls /dev": "looks for a TPU's devices",
     r"eval ": "asks TorchTPU for the environment of a TPU",
     r"torchrun ": "starts a process for every TPU device",

@@ -1,0 +1,110 @@
+"""Seconds, memory and fraction of the peak of a training step: by config, precision, eager and compiled."""
+
+import multiprocessing
+import statistics
+from collections.abc import Callable, Iterator
+from multiprocessing.connection import Connection
+from typing import Any
+
+import torch
+from one_step import Precision, count_flop, load_config, make_step, read_data, seconds, use_precision
+from tqdm import tqdm
+
+from card.plan import Findings, Plan
+
+ROUNDS = 5
+MODES = {"eager": None, "compiled": "default", "cuda graphs": "reduce-overhead"}
+MATRIX = {"cpu": 2048, "cuda": 8192}
+ON_THE_CPU = 2  # episodes; a card is given the config's batch
+LONG = 180.0
+"""Seconds after which a compiler is given up; one that was given less is tried again in the next piece."""
+
+
+def precisions_of(device: torch.device) -> tuple[Precision, ...]:
+    """What a device may compute in."""
+    return ("float32", "tf32", "bf16") if device.type == "cuda" else ("float32", "bf16")
+
+
+def combinations(plan: Plan) -> Iterator[tuple[str, Precision, str]]:
+    """Config, precision, mode: what a user would choose first."""
+    modes = [mode for mode in MODES if mode != "cuda graphs" or plan.device.type == "cuda"]
+    for mode in modes:
+        for config in plan.configs:
+            for precision in reversed(precisions_of(plan.device)):
+                yield config, precision, mode
+
+
+def measure(plan: Plan, findings: Findings, part: float) -> None:
+    """Peaks, then what is not known yet of the steps, until `part` of the piece is gone."""
+    for precision in precisions_of(plan.device):
+        if precision not in findings.found["peak"]:
+            findings.add("peak", precision, peak(precision, plan.device))
+    left = [each for each in combinations(plan) if ", ".join(each) not in findings.found["steps"]]
+    for config, precision, mode in tqdm(left, desc="steps"):
+        limit = min(plan.deadline.left(part), LONG)
+        if limit <= 0:
+            return
+        found = within(limit, step_of, config, precision, mode, plan.device, findings.found["peak"][precision])
+        if found is not None or limit == LONG:
+            found = found or {"error": f"not done within {limit:.0f} s"}
+            findings.add("steps", ", ".join((config, precision, mode)), found)
+
+
+def within(limit: float, work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any] | None:
+    """What a call gives in a process of its own, or how it failed; None where that takes longer than `limit` seconds.
+
+    A compiler cannot be stopped in any other way, and what it leaves on a card goes with its process.
+    """
+    context = multiprocessing.get_context("spawn")
+    receiver, sender = context.Pipe(duplex=False)
+    process = context.Process(target=send, args=(sender, work, *arguments), daemon=True)
+    process.start()
+    try:
+        return receiver.recv() if receiver.poll(limit) else None
+    finally:
+        process.kill()
+        process.join()
+
+
+def send(sender: Connection, work: Callable[..., dict[str, Any]], *arguments: Any) -> None:
+    """In the other process."""
+    try:
+        sender.send(work(*arguments))
+    except Exception as error:  # memory, or a compiler: the next combination may do
+        sender.send({"error": f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"})
+
+
+def peak(precision: Precision, device: torch.device) -> float:
+    """Operations a second of a large matrix product."""
+    use_precision(precision, device)
+    dtype, size = (torch.bfloat16 if precision == "bf16" else torch.float32), MATRIX[device.type]
+    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
+    times = [seconds(lambda: a @ b, device) for _ in range(ROUNDS + 2)]
+    return 2 * size**3 / statistics.median(times[2:])
+
+
+def step_of(config: str, precision: Precision, mode: str, device: torch.device, peak: float) -> dict[str, Any]:
+    """The figures of one combination."""
+    use_precision(precision, device)
+    torch.manual_seed(0)
+    module = load_config(config)
+    if device.type == "cuda":
+        module.to(memory_format=torch.channels_last)
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats()
+    episodes = read_data(config).batch_size if device.type == "cuda" else ON_THE_CPU
+    flop = count_flop(make_step(load_config(config), 1)) * episodes
+    if MODES[mode] is not None:
+        module.model.compile(mode=MODES[mode])
+    step = make_step(module, episodes, device, precision)
+    times = [seconds(step, device) for _ in range(ROUNDS + 3)]
+    spent = statistics.median(times[3:])
+    memory = torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else None
+    return {
+        "episodes": episodes,
+        "gflop": flop / 1e9,
+        "seconds": spent,
+        "fraction_of_peak": flop / spent / peak,
+        "memory_mib": memory,
+        "first_seconds": times[0],
+    }
