@@ -12,10 +12,11 @@ from typing import get_args
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Int64
+from jaxtyping import Float, Int64
 from torch import Tensor
 
 from lightning_nsd.accelerators.device import run_recorded
+from lightning_nsd.by_timestep import ByTimestep, Network
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion, learned_log_variance
 from lightning_nsd.diffusion.ilvr import Reference, refine
 from lightning_nsd.diffusion.schedule import Schedule
@@ -23,8 +24,6 @@ from lightning_nsd.diffusion.spacing import Spacing, spaced_timesteps
 from lightning_nsd.errors import UserError
 from lightning_nsd.settings.numbers import Factor, Fraction, Guidance, Timestep, Timesteps, bounded, shown
 from lightning_nsd.tables.step_table import StepTable
-
-Network = Callable[[Float[Tensor, "b C H W"], Int[Tensor, " b"]], Float[Tensor, "b C_out H W"]]
 
 
 @bounded("sampler")
@@ -134,7 +133,7 @@ class Sampler:
         """Every x of the chain after `x_T`, in order; the last is the sample, in about [-1, 1].
 
         Args:
-            network: x_t and t to the output, guidance included.
+            network: x_t and t to the output, guidance included; of a `ByTimestep` the one of each step's timestep.
             x_T: where the chain starts.
             noise: gives the noise of step k; asked for only where it has a weight.
             reference: of ILVR, where there is an `ilvr_factor`.
@@ -162,7 +161,8 @@ class Sampler:
                 by_x, by_x_0, by_before, by_noise, alpha_bar, next_alpha_bar, *log_variances = (
                     numbers[k].to(x.device).unbind()
                 )
-                output = network(x, times[k : k + 1].to(x.device).expand(len(x)))
+                of_step = network.at(int(times[k])) if isinstance(network, ByTimestep) else network
+                output = of_step(x, times[k : k + 1].to(x.device).expand(len(x)))
                 prediction, v = diffusion.split(output)
                 x_0 = diffusion.predict_x_0(x, prediction, alpha_bar)
                 if self.clip:

@@ -1,11 +1,12 @@
 """The network as a sampler sees it: contexts computed once, guidance applied."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from lightning_nsd.by_timestep import ByTimestep, Network
 from lightning_nsd.errors import UserError
 from lightning_nsd.model.few_shot_denoiser import FewShotDenoiser
 
@@ -34,8 +35,10 @@ def guided_network(
     num: int,
     guidance: float,
     guidance_interval: Sequence[int] | None = None,
-) -> Callable[[Float[Tensor, "b*num C H W"], Int[Tensor, " b*num"]], Float[Tensor, "b*num C_out H W"]]:
+) -> Network:
     """A function from x_t and t to the network's output, given support sets, or numbers of classes.
+
+    With a guidance interval it is a `ByTimestep`, so that a batch is doubled where it is guided and nowhere else.
 
     With guidance w ≠ 1 the prediction is null + w·(conditional − null), from one doubled batch
     (Ho & Salimans 2022, arXiv 2207.12598, equation 6). A learned variance is the conditional network's: its v is a
@@ -56,29 +59,32 @@ def guided_network(
     if maps is not None:
         maps = maps.repeat_interleave(num, dim=0)  # (b·num, M, H, W)
 
-    def scale(t: Int[Tensor, " b"]) -> Float[Tensor, "b 1 1 1"] | float:
-        if guidance_interval is None:
-            return guidance
-        first, last = guidance_interval
-        is_guided = (t >= first) & (t <= last)
-        ones = model.null_context.new_ones(len(t))  # type: ignore[union-attr]
-        return torch.where(is_guided, guidance, ones)[:, None, None, None]
-
-    def network(x_t: Float[Tensor, "b C H W"], t: Int[Tensor, " b"]) -> Float[Tensor, "b C_out H W"]:
+    def of_queries(t: Int[Tensor, " b"]) -> Float[Tensor, "b *L D_c"] | None:
         context = model.support_context(support, t[::num]) if model.time_conditioned else fixed
-        if context is None:
-            return model.denoise(x_t, t, None, None)
-        context = context.repeat_interleave(num, dim=0)  # (b·num, …)
-        if guidance == 1.0:
-            return model.denoise(x_t, t, context, maps)
-        null = model.null_context.expand_as(context)  # type: ignore[union-attr]
+        return None if context is None else context.repeat_interleave(num, dim=0)  # (b·num, …)
+
+    def conditional(x_t: Float[Tensor, "b C H W"], t: Int[Tensor, " b"]) -> Float[Tensor, "b C_out H W"]:
+        return model.denoise(x_t, t, of_queries(t), maps)
+
+    def guided(x_t: Float[Tensor, "b C H W"], t: Int[Tensor, " b"]) -> Float[Tensor, "b C_out H W"]:
+        context = of_queries(t)
+        assert context is not None and model.null_context is not None  # see check_guidance
+        null = model.null_context.expand_as(context)
         both_maps = None if maps is None else torch.cat([maps, torch.zeros_like(maps)])
         doubled = model.denoise(torch.cat([x_t, x_t]), torch.cat([t, t]), torch.cat([context, null]), both_maps)
-        conditional, unconditional = doubled.chunk(2)
-        guided = unconditional + scale(t) * (conditional - unconditional)
+        wanted, unconditional = doubled.chunk(2)
         channels = x_t.shape[1]
-        if conditional.shape[1] == channels:
-            return guided
-        return torch.cat([guided[:, :channels], conditional[:, channels:]], dim=1)  # (b·num, 2C, H, W)
+        mean = (unconditional + guidance * (wanted - unconditional))[:, :channels]
+        return torch.cat([mean, wanted[:, channels:]], dim=1)  # (b·num, C or 2C, H, W)
 
-    return network
+    if guidance == 1.0 or model.encoder is None:
+        return conditional
+    if guidance_interval is None:
+        return guided
+    first, last = guidance_interval
+
+    def anywhere(x_t: Float[Tensor, "b C H W"], t: Int[Tensor, " b"]) -> Float[Tensor, "b C_out H W"]:
+        is_guided = ((t >= first) & (t <= last))[:, None, None, None]
+        return torch.where(is_guided, guided(x_t, t), conditional(x_t, t))
+
+    return ByTimestep(lambda t: guided if first <= t <= last else conditional, anywhere)

@@ -9,10 +9,11 @@ from lightning_nsd.accelerators import device as devices
 from lightning_nsd.accelerators.trace_report import TraceReport
 from lightning_nsd.errors import UserError
 from lightning_nsd.rng import Stream, device_generator, mix
+from tests.accelerators.conftest import UNNAMED
 from tests.conftest import make_model
 
 CPU = torch.device("cpu")
-TPU = torch.device("tpu", 0)
+TPU = torch.device(UNNAMED, 0)
 
 
 @pytest.fixture
@@ -56,7 +57,7 @@ def test_the_numbers_of_a_tpu_come_from_a_generator_there_that_starts_from_their
 def test_dropout_on_a_tpu_is_keyed_by_the_batch(monkeypatch):
     seeds = []
     monkeypatch.setattr(
-        torch, "tpu", SimpleNamespace(_is_in_bad_fork=lambda: False, manual_seed_all=seeds.append), raising=False
+        torch, UNNAMED, SimpleNamespace(_is_in_bad_fork=lambda: False, manual_seed_all=seeds.append), raising=False
     )
     make_model(seed=7).on_train_batch_start(SimpleNamespace(number=5), 0)
     assert seeds[-1] == mix(7, Stream.TRAIN_GLOBAL, 5, 0)

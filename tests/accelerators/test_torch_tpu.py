@@ -15,9 +15,10 @@ from lightning_nsd.accelerators.torch_tpu.precision import make_precision
 from lightning_nsd.accelerators.torch_tpu.strategy import DataParallelTorchTPU, SingleTorchTPU
 from lightning_nsd.cli import main
 from lightning_nsd.errors import UserError
+from tests.accelerators.conftest import UNNAMED
 from tests.conftest import make_model
 
-TPU = torch.device("tpu", 0)
+TPU = torch.device(UNNAMED, 0)
 
 
 @pytest.fixture
@@ -153,15 +154,15 @@ def test_float32_products_have_all_bits_where_they_are_asked_for_before_anything
     assert done == [bits, "set up"]
 
 
-def test_mixed_precision_is_autocast_on_the_tpu(monkeypatch):
+def test_mixed_precision_is_autocast_on_the_tpu(unnamed, monkeypatch):
     amp = SimpleNamespace(get_amp_supported_dtype=lambda: [torch.bfloat16], _is_in_bad_fork=lambda: False)
-    monkeypatch.setattr(torch, "tpu", amp, raising=False)
+    monkeypatch.setattr(torch, UNNAMED, amp, raising=False)
     plugin = make_precision("bf16-mixed")
     assert isinstance(plugin, MixedPrecision) and plugin.scaler is None
-    assert not torch.is_autocast_enabled("tpu")
+    assert not torch.is_autocast_enabled(UNNAMED)
     with plugin.forward_context():
-        assert torch.is_autocast_enabled("tpu")
-        assert torch.get_autocast_dtype("tpu") == torch.bfloat16
+        assert torch.is_autocast_enabled(UNNAMED)
+        assert torch.get_autocast_dtype(UNNAMED) == torch.bfloat16
 
 
 def test_full_precision_is_lightnings_own():

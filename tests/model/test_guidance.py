@@ -90,3 +90,15 @@ def test_an_interval_of_all_timesteps_draws_what_none_draws_to_the_last_bit(dtyp
     torch.testing.assert_close(
         drawn[3], model.sample(randn(1, 3, 3, 8, 8), 2, torch.Generator().manual_seed(0)), rtol=1e-4, atol=1e-5
     )
+
+
+def test_a_batch_is_doubled_where_it_is_guided_and_nowhere_else(randn, monkeypatch):
+    model = make_model(context_dropout=0.1, sampler=DDIM(timesteps=[0, 10, 20, 30, 40], guidance=2.1,
+                                                         guidance_interval=[10, 20]))  # fmt: skip
+    network, rows = model.evaluation_model, {}
+    denoise = network.denoise
+    monkeypatch.setattr(
+        network, "denoise", lambda x, t, *given: rows.update({int(t[0]): len(x)}) or denoise(x, t, *given)
+    )
+    model.sample(randn(1, 3, 3, 8, 8).float(), 2)
+    assert rows == {40: 2, 30: 2, 20: 4, 10: 4, 0: 2}
