@@ -30,7 +30,7 @@ def pytest_report_header() -> list[str]:
     for name in sorted({re.split(r"[^\w.-]", requirement)[0] for requirement in requires("lightning-nsd") or []}):
         with suppress(PackageNotFoundError):
             found.append(f"{name} {version(name)}")
-    return textwrap.wrap(", ".join(found), width=110)
+    return textwrap.wrap(", ".join(found), width=110, break_on_hyphens=False)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
