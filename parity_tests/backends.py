@@ -10,6 +10,8 @@ os.environ["PJRT_DEVICE"] = "CPU"
 import jax
 import torch
 
+from parity_tests.compiler import compile_quickly
+
 XLA_MISSING = "torch_xla is not installed (the extra `xla` has it, for Linux on x86-64)"
 
 
@@ -25,12 +27,9 @@ def exact(threads: int = 1) -> None:
     torch.set_num_threads(threads)
 
 
-def compile_quickly(cache: Path) -> None:
-    """For tiny arrays, where compiling takes the time: compile without optimising, and only once in a checkout.
-
-    Without the emitters for fusions, of which a single operation has no use, compiling takes half the time.
-    """
-    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
+def compile_once(cache: Path) -> None:
+    """For tiny arrays, where compiling takes the time: compile without optimising, and only once in a checkout."""
+    compile_quickly()
     jax.config.update("jax_compilation_cache_dir", str(cache))
     jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
     jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)

@@ -10,7 +10,7 @@ from lightning_nsd.accelerators.xla.device import find_devices
 from parity_tests import backends
 
 backends.exact()
-backends.compile_quickly(Path(__file__).parent.parent / ".pytest_cache" / "jax")
+backends.compile_once(Path(__file__).parent.parent / ".pytest_cache" / "jax")
 
 
 def has_flax_models() -> bool:

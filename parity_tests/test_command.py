@@ -28,6 +28,7 @@ def run(config: Path, *more: str) -> tuple[int, dict]:
     return status, json.loads((config.parent / "out" / "parity.json").read_text())
 
 
+@pytest.mark.smoke
 def test_all_rungs_pass_and_the_report_is_written(
     config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

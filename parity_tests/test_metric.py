@@ -144,6 +144,7 @@ def inceptions() -> Inceptions:
     return metric.inceptions("float64")
 
 
+@pytest.mark.smoke
 def test_inceptions_features_and_the_output_of_every_layer_agree(inceptions: Inceptions) -> None:
     check = metric.features(*inceptions, metric.images(32), "float64")
     assert len(check.errors) == 3 * 94 + 11 + 1  # convolutions, BatchNorms, both with ReLU, blocks, the network
@@ -159,6 +160,7 @@ def test_inceptions_features_agree_with_tensorflows_resizing(
     metric.features(ours, theirs, metric.images(40, channels=1), "float64").require()
 
 
+@pytest.mark.smoke
 def test_tf1_is_torch_fidelitys_resizing() -> None:
     extractor = metric.our_inception("float64", "tf1")
     seen: list[torch.Tensor] = []

@@ -92,6 +92,7 @@ def networks() -> dict[str, Any]:
     }
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("kind", ["nnx", "linen", "equinox", "function"])
 def test_the_same_network_passes_whatever_library_it_is_written_with(kind: str) -> None:
     report = Pairing(Torch(), networks()[kind], (X,)).check()

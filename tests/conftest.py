@@ -1,6 +1,5 @@
 """Small models and data that the tests share."""
 
-import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -19,6 +18,7 @@ from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.model.dit import DiT
 from lightning_nsd.model.set_vit import SetViT
 from lightning_nsd.module import FewShotDiffusion
+from parity_tests.compiler import compile_quickly
 
 torch.set_num_threads(1)  # small tensors are slower with more
 
@@ -34,7 +34,7 @@ def pytest_sessionstart() -> None:
     # What was started in the background ignores Ctrl-C and the terminal's end, and so would all that it starts itself.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    os.environ.setdefault("XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false")
+    compile_quickly()
     if is_installed():
         find_devices()
 

@@ -1,6 +1,10 @@
 """FewShotDiffusion's fixed methods."""
 
+import os
+import subprocess
+import sys
 from functools import partial
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -15,6 +19,7 @@ from lightning_nsd.model.set_vit import SetViT
 from lightning_nsd.model.unet_encoder import UNetEncoder
 from tests.conftest import make_model, randomized, tiny_dit
 
+ROOT = Path(__file__).parent.parent
 B, N = 2, 4
 
 
@@ -186,3 +191,28 @@ def test_processes_predict_with_noise_of_their_own_and_as_one_process_would(rand
     assert not torch.allclose(*of_two)
     for rank in (0, 1):
         torch.testing.assert_close(of_two[rank], predict(2 + rank, 0, 1)[0], rtol=0, atol=0)
+
+
+COMPILED = """
+import torch
+from pathlib import Path
+from lightning_nsd.module import FewShotDiffusion
+from tests.conftest import make_model
+from tests.training.conftest import run
+
+compile_network, log, logged = torch.nn.Module.compile, FewShotDiffusion.log, []
+torch.nn.Module.compile = lambda module: compile_network(module, backend="eager")  # its own takes a minute
+FewShotDiffusion.log = lambda *given, **named: (logged.append(torch.compiler.is_compiling()), log(*given, **named))
+for compiled in (False, True):
+    trainer = run(Path(str(compiled)), 3, make_model(compile=compiled))
+    print(float(trainer.callback_metrics["train/loss"]), bool(torch._dynamo.utils.counters["frames"]), set(logged))
+"""
+
+
+def test_a_compiled_network_learns_what_it_would_and_logs_nothing_while_it_is_compiled(tmp_path):
+    """In a process without checked signatures, which cannot be compiled."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    said = subprocess.check_output([sys.executable, "-c", COMPILED], cwd=tmp_path, env=environment, text=True)
+    plain, compiled = (line.split(maxsplit=2) for line in said.splitlines() if line.endswith("{False}"))
+    assert (plain[1], compiled[1]) == ("False", "True")
+    assert float(compiled[0]) == pytest.approx(float(plain[0]), rel=1e-5)

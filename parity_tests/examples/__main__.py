@@ -17,7 +17,7 @@ RUNGS = ("weights", "module", "forward", "gradient", "optimizer", "ema")
 
 def main() -> int:
     """Print the table, and write a page for each pair."""
-    backends.compile_quickly(Path(".pytest_cache") / "jax")
+    backends.compile_once(Path(".pytest_cache") / "jax")
     table = Table("pair", "lines", "seconds", "worst forward", "worst gradient", "first difference")
     for example in tqdm((bert, gpt2, vit, resnet), desc="pairs"):
         start = time.perf_counter()

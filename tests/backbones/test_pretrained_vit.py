@@ -25,6 +25,7 @@ def normalised(images, mean=0.5, std=0.5):
     return ((images + 1) / 2 - mean) / std
 
 
+@pytest.mark.smoke
 def test_every_feature_is_of_the_tokens_that_timm_gives(weights, images):
     with torch.no_grad():
         tokens = make_network().forward_features(normalised(images))  # (3, 1 + 4, 8)

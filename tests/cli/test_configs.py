@@ -95,6 +95,7 @@ def test_a_config_trains_two_steps(name, nsd, tmp_path):
     assert (tmp_path / "run" / "last.ckpt").is_file()
 
 
+@pytest.mark.smoke
 def test_wandb_is_laid_over_another_config(nsd, tmp_path):
     # An absolute path: W&B's own process, which may be an earlier test's, has a working folder of its own.
     status, said = nsd("fit", *TINY, "--config=wandb.yaml", "--trainer.max_steps=2",

@@ -40,6 +40,7 @@ def table(root, split):
     return json.loads(next(root.glob(f"distances/{split}_*/per_class.json")).read_text())
 
 
+@pytest.mark.smoke
 def test_a_checkpoint_alone_gives_the_values_of_its_training(trained, nsd, tmp_path):
     for split, ckpt in (("val", "last.ckpt"), ("test", "checkpoints/step=00000002.ckpt")):
         status, said = nsd("evaluate", "--ckpt_path", trained / ckpt, "--split", split, "--out", tmp_path / "again")

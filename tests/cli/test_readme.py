@@ -203,7 +203,10 @@ def test_a_command_of_the_package_runs(command: Command, nsd: Run) -> None:
 def test_the_ladder_runs(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     """Its lowest rung; parity_tests/test_command.py climbs all of them, and test_precision.py runs a low precision."""
     from parity_tests import command as ladder
+    from parity_tests.backends import XLA_MISSING, has_xla
 
+    if "xla" in command.words and not has_xla():
+        pytest.skip(XLA_MISSING)
     if "--precision" in command.words:  # has one rung, which takes minutes at real size
         monkeypatch.setattr(ladder, "run", lambda given: int(given.rungs != [ladder.MODULE]))
         assert ladder.main(list(command.words[3:])) == 0

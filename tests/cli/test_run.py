@@ -7,9 +7,11 @@ import time
 import numpy as np
 import pytest
 import torch
+from lightning.pytorch.utilities.exceptions import SIGTERMException
 from PIL import Image
 
 import lightning_nsd
+from lightning_nsd import cli
 from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.commands.sample import read_support
 from tests.cli.conftest import TINY, start
@@ -27,6 +29,7 @@ def trained(tmp_path_factory):
     return root, said
 
 
+@pytest.mark.smoke
 def test_everything_of_a_run_is_in_its_folder_and_named_at_the_end(trained):
     root, said = trained
     assert sorted(p.name for p in (root / "checkpoints").iterdir()) == ["step=00000002.ckpt", "step=00000004.ckpt"]
@@ -61,6 +64,7 @@ def test_a_checkpoint_loads_with_its_average_in_evaluation_mode(trained):
     assert model.sample(torch.zeros(2, 3, 1, 8, 8), 4).shape == (2, 4, 1, 8, 8)
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("command", ["validate", "test", "predict"])
 def test_a_checkpoint_is_evaluated(command, trained, nsd, tmp_path):
     root = trained[0]
@@ -98,6 +102,7 @@ def support(tmp_path):
     return folder
 
 
+@pytest.mark.smoke
 def test_pictures_of_anything_make_a_grid_and_single_images(trained, support, nsd, tmp_path):
     status, said = nsd("sample", "--ckpt_path", trained[0] / "last.ckpt", "--support", support, "--num", 7,
                        "--out", tmp_path / "new" / "grid.png", "--sampler", "ddim", "--steps", 2)  # fmt: skip
@@ -193,6 +198,17 @@ def test_a_stopped_run_says_how_to_go_on(tmp_path, number):
     assert "--ckpt_path last" in said
     assert "Traceback" not in said
     assert read_checkpoint(tmp_path / "last.ckpt")["global_step"] >= 5
+
+
+@pytest.mark.parametrize("status", [None, 143], ids=["as Lightning 2.6 has it", "as it is to be"])
+def test_an_evaluation_that_sigterm_ended_has_its_status_whatever_lightning_gives_it(status, nsd, monkeypatch):
+    def stopped():
+        error = SIGTERMException()
+        error.code = status
+        raise error
+
+    monkeypatch.setattr(cli, "FewShotCLI", stopped)
+    assert nsd("validate") == (128 + signal.SIGTERM, "Stopped by SIGTERM.\n")
 
 
 def test_a_new_run_in_a_used_folder_moves_the_earlier_one_aside(nsd, tmp_path):

@@ -40,6 +40,7 @@ def convert(capsys):
     return call
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("kind", ["weights.safetensors", "orbax"])
 def test_there_and_back_is_exact_key_by_key(trained, convert, tmp_path, kind):
     assert convert(trained, tmp_path / kind)[0] == 0

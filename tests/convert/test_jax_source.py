@@ -110,6 +110,7 @@ def test_training_goes_on_with_weights_average_moments_and_step(tmp_path):
     assert module.sample(torch.zeros(1, 3, 3, 8, 8), 1).isfinite().all()
 
 
+@pytest.mark.smoke
 def test_the_next_step_is_optaxs(tmp_path):
     optax, jnp = pytest.importorskip("optax"), pytest.importorskip("jax.numpy")
     tree = source_tree()
@@ -277,6 +278,7 @@ def test_the_committed_golden_files_are_there():
     assert sum(path.stat().st_size for path in COMMITTED.iterdir()) < 1_000_000
 
 
+@pytest.mark.smoke
 @pytest.mark.filterwarnings("ignore:The noise schedule reaches beta = 1")
 def test_the_committed_values_of_the_source_are_reproduced():
     """Noised images and loss terms, from the source's own network outputs."""

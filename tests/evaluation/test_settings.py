@@ -1,5 +1,6 @@
 """One list of settings, found by every command that takes them."""
 
+import re
 from dataclasses import fields
 
 import pytest
@@ -21,6 +22,11 @@ def flat(text):
     return " ".join(text.split())
 
 
+def offered(option, text):
+    """Whether a help has an option; from Python 3.13 on a comma follows one that has another form."""
+    return re.search(rf" --{re.escape(option)}[ ,]", text) is not None
+
+
 def of_fit():
     parser = ArgumentParser(exit_on_error=False)
     parser.add_class_arguments(PerClassFID, "fid")
@@ -39,9 +45,9 @@ def test_every_setting_is_an_option_with_its_own_default_and_description(field):
     description = flat(described[field.name])
     help_of_fit, help_of_evaluate = flat(of_fit().format_help()), flat(of_evaluate().format_help())
     assert of_fit().get_defaults().fid[field.name] == field.default
-    assert f" --fid.{field.name} " in help_of_fit and description in help_of_fit
+    assert offered(f"fid.{field.name}", help_of_fit) and description in help_of_fit
     is_offered = field.name not in OF_FIT_ALONE
-    assert (f" --{field.name} " in help_of_evaluate) == is_offered
+    assert offered(field.name, help_of_evaluate) == is_offered
     assert (description in help_of_evaluate) == (is_offered and field.name not in OF_EVALUATE)
 
 

@@ -195,6 +195,7 @@ def timm_names(network: EfficientNetLite0) -> dict[str, str]:
     return names
 
 
+@pytest.mark.smoke
 @pytest.mark.parametrize("size", [32, 64, 97])
 def test_efficientnet_lite0_agrees_with_timms_with_the_same_weights(size):
     timm = pytest.importorskip("timm")

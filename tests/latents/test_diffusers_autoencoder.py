@@ -12,6 +12,7 @@ from lightning_nsd.latents import DiffusersAutoencoder
 from tests.latents.make_autoencoder import FACTOR, make_autoencoder
 
 
+@pytest.mark.smoke
 def test_mean_deviation_and_images_are_those_of_diffusers_shifted_and_scaled(folder, autoencoder, randn):
     images = randn(3, 3, 8, 8).float().clamp(-1, 1)
     own = AutoencoderKL.from_pretrained(folder).eval()
