@@ -1,6 +1,6 @@
 """Seconds per training step of a config beside the machine's matrix-multiply peak, measured in turn in one run.
 
-    python bench/train_step.py [--config cifar100.yaml] [--episodes 2] [--rounds 5] [--precision float32 bf16]
+    python bench/train_step.py [--config cifar100.yaml] [--episodes 2] [--precision float32 bf16] [--mode eager]
 
 The step's own arithmetic is counted (multiplications and additions of forward and backward, attention included), so
 that the fraction of the peak that it reaches does not depend on the machine. The peak is that of the precision.
@@ -26,6 +26,7 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--precision", nargs="+", choices=list(TYPES), default=["float32"])
+    parser.add_argument("--mode", nargs="+", choices=["eager", "compiled"], default=["eager", "compiled"])
     arguments = parser.parse_args()
 
     torch.manual_seed(0)
@@ -33,7 +34,7 @@ def main() -> None:
     for precision in arguments.precision:
         a, b = (torch.randn(MATRIX, MATRIX).to(TYPES[precision]) for _ in range(2))
         work[f"{precision} matmul"] = lambda a=a, b=b: a @ b  # type: ignore[misc]
-        for mode in ("eager", "compiled"):
+        for mode in arguments.mode:
             module = load_config(arguments.config)
             if mode == "compiled":
                 module.model.compile()
