@@ -419,6 +419,8 @@ class FewShotDiffusion(LightningModule):
         check_same(model_settings(checkpoint, "The checkpoint"), self)
         check_weights(checkpoint["state_dict"], self.state_dict(), "The checkpoint")
         self.loaded_steps = checkpoint["global_step"]
+        if self._trainer is not None and self._trainer.precision == "64-true":
+            self.double()  # Lightning does it once the weights are loaded: they would be rounded on their way in
         if self._trainer is not None and self._trainer.state.fn == "fit":
             groups = parameter_groups(self.model, self.encoder_lr, self.denoiser_lr)
             if not goes_on(checkpoint, self.optimizer, groups, self._trainer.fit_loop.state_dict()):

@@ -1,5 +1,6 @@
 """Fully sharded data parallel: every process keeps its part of the weights, the gradients and the moments."""
 
+from collections import OrderedDict
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -47,4 +48,9 @@ class FSDP2(ModelParallelStrategy):
         assert self.model is not None
         for optimizer, state in zip(self.optimizers, checkpoint["optimizer_states"], strict=True):
             named = FullyShardedDataParallel.rekey_optim_state_dict(state, OptimStateKeyType.PARAM_NAME, self.model)
-            set_optimizer_state_dict(self.model, optimizer, named, options=WHOLE)
+            hooks, optimizer._optimizer_step_post_hooks = optimizer._optimizer_step_post_hooks, OrderedDict()
+            try:
+                # takes a step of length 0 first, to make the moments: one that the moving average must not see
+                set_optimizer_state_dict(self.model, optimizer, named, options=WHOLE)
+            finally:
+                optimizer._optimizer_step_post_hooks = hooks

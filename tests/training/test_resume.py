@@ -64,6 +64,7 @@ SETTINGS = [
     pytest.param({}, id="plain"),
     pytest.param({"accumulate_grad_batches": 3}, id="accumulation"),
     pytest.param({"gradient_clip_val": 0.5}, id="clipping"),
+    pytest.param({"precision": "64-true"}, id="float64"),
 ]
 
 
