@@ -99,7 +99,7 @@ def loss_curve(run: Path) -> bytes:
     """A PNG of both losses."""
     figure = Figure(figsize=(8, 3), dpi=110, layout="constrained")
     axes = figure.subplots()
-    for column, marker in (("train/loss", "-"), ("val/loss", "o-")):
+    for column, marker in (("train/loss", ".-"), ("val/loss", "o-")):
         steps, values = losses(run, column)
         if steps:
             axes.plot(steps, values, marker, label=column, lw=1, ms=4)
