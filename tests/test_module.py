@@ -201,7 +201,7 @@ from tests.conftest import make_model
 from tests.training.conftest import run
 
 compile_network, log, logged = torch.nn.Module.compile, FewShotDiffusion.log, []
-torch.nn.Module.compile = lambda module: compile_network(module, backend="eager")  # its own takes a minute
+torch.nn.Module.compile = lambda module, mode: compile_network(module, backend="eager")  # its own takes a minute
 FewShotDiffusion.log = lambda *given, **named: (logged.append(torch.compiler.is_compiling()), log(*given, **named))
 for compiled in (False, True):
     trainer = run(Path(str(compiled)), 3, make_model(compile=compiled))

@@ -45,6 +45,7 @@ NOT_RUN = {
     r"python -m parity_tests\.mutants": "an hour: the parity tests once for each mutant",
     r"python -m parity_tests\.examples": "needs transformers' fourth version: `make parity-examples`",
     r"python -m parity_tests\.pairing\.faults": "two minutes; some of the faults are in parity_tests/test_pairing.py",
+    r"python -m lightning_nsd fit .*--trainer\.devices": "several processes: see tests/training/test_processes.py",
     r"python bench/outcome\.py": "half an hour: three trainings of each framework",
     r"python -m lightning_nsd fit .*glyphs_latent": "encodes every glyph, turned eight ways; see test_configs",
     r"python bench/fid\.py": "measures the memory of three processes, each of which imports torch",
