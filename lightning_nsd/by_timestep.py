@@ -6,9 +6,6 @@ from dataclasses import dataclass
 from jaxtyping import Float, Int
 from torch import Tensor
 
-Network = Callable[[Float[Tensor, "b C H W"], Int[Tensor, " b"]], Float[Tensor, "b C_out H W"]]
-"""x_t and t to what the network predicts."""
-
 
 @dataclass(frozen=True)
 class ByTimestep:
@@ -19,8 +16,8 @@ class ByTimestep:
         anywhere: the same for any t of a batch, at the price of the dearest.
     """
 
-    at: Callable[[int], Network]
-    anywhere: Network
+    at: Callable[[int], Callable[[Tensor, Tensor], Tensor]]
+    anywhere: Callable[[Tensor, Tensor], Tensor]
 
     def __call__(self, x_t: Float[Tensor, "b C H W"], t: Int[Tensor, " b"]) -> Float[Tensor, "b C_out H W"]:
         return self.anywhere(x_t, t)

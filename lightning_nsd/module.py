@@ -36,6 +36,7 @@ from lightning_nsd.model.few_shot_denoiser import (
 )
 from lightning_nsd.model.guidance import check_guidance
 from lightning_nsd.optimizer import make_optimizer
+from lightning_nsd.processes.sharding import shard
 from lightning_nsd.random_source import NumPySource, RandomSource, TorchSource
 from lightning_nsd.rng import Stream, device_generator, mix
 from lightning_nsd.sampling import sample_images
@@ -58,7 +59,6 @@ from lightning_nsd.training.ema import ema_decay_at, update_ema
 from lightning_nsd.training.episode_loss import batch_means, episode_loss
 from lightning_nsd.training.groups import parameter_groups
 from lightning_nsd.training.lr_schedule import LRSchedule
-from lightning_nsd.training.sharding import shard
 
 CompileMode = Literal["reduce-overhead", "max-autotune"]
 """Of torch.compile, beside its default."""

@@ -115,7 +115,7 @@ def test_a_data_set_that_is_not_there_is_fetched_first(
             (root / "train" / name).mkdir(parents=True, exist_ok=True)
             Image.new("RGB", (32, 32), (60 * i, 0, 0)).save(root / "train" / name / f"{i}.png")
 
-    monkeypatch.setattr("lightning_nsd.data.cifar100.download_and_extract_archive", fetch)
+    monkeypatch.setattr("torchvision.datasets.utils.download_and_extract_archive", fetch)
     content = yaml.safe_load(config.read_text())
     arguments = {"root": str(tmp_path / "cifar100"), "n_shot": 2, "batch_size": 1}
     config.write_text(yaml.safe_dump({**content, "data": {"class_path": "CIFAR100", "init_args": arguments}}))

@@ -12,11 +12,11 @@ from typing import get_args
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int64
+from jaxtyping import Float, Int, Int64
 from torch import Tensor
 
 from lightning_nsd.accelerators.device import run_recorded
-from lightning_nsd.by_timestep import ByTimestep, Network
+from lightning_nsd.by_timestep import ByTimestep
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion, learned_log_variance
 from lightning_nsd.diffusion.ilvr import Reference, refine
 from lightning_nsd.diffusion.schedule import Schedule
@@ -24,6 +24,8 @@ from lightning_nsd.diffusion.spacing import Spacing, spaced_timesteps
 from lightning_nsd.errors import UserError
 from lightning_nsd.settings.numbers import Factor, Fraction, Guidance, Timestep, Timesteps, bounded, shown
 from lightning_nsd.tables.step_table import StepTable
+
+Network = Callable[[Float[Tensor, "b C H W"], Int[Tensor, " b"]], Float[Tensor, "b C_out H W"]]
 
 
 @bounded("sampler")

@@ -1,12 +1,12 @@
 """The network as a sampler sees it: contexts computed once, guidance applied."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lightning_nsd.by_timestep import ByTimestep, Network
+from lightning_nsd.by_timestep import ByTimestep
 from lightning_nsd.errors import UserError
 from lightning_nsd.model.few_shot_denoiser import FewShotDenoiser
 
@@ -35,7 +35,7 @@ def guided_network(
     num: int,
     guidance: float,
     guidance_interval: Sequence[int] | None = None,
-) -> Network:
+) -> Callable[[Float[Tensor, "b*num C H W"], Int[Tensor, " b*num"]], Float[Tensor, "b*num C_out H W"]]:
     """A function from x_t and t to the network's output, given support sets, or numbers of classes.
 
     With a guidance interval it is a `ByTimestep`, so that a batch is doubled where it is guided and nowhere else.

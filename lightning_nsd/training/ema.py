@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor, nn
 
+from lightning_nsd.processes.sharding import whole
 from lightning_nsd.tables.sent import sent
-from lightning_nsd.training.sharding import whole
 
 
 def ema_decay_at(step: int, decay: float, warmup: bool) -> float:

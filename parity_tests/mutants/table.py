@@ -180,9 +180,9 @@ MUTANTS = (
     ),
     Mutant(GUIDANCE, "maps.repeat_interleave(num, dim=0)", "maps.repeat(num, 1, 1, 1)", "guidance 1.0", (MODEL,)),
     Mutant(GUIDANCE, "t >= first", "t > first", "interval", (MODEL,)),
-    Mutant(GUIDANCE, "t <= last", "t < last", "interval", (MODEL,)),
-    Mutant(GUIDANCE, "unconditional + scale(t) *", "conditional + scale(t) *", "guidance 2.5", (MODEL,)),
-    Mutant(GUIDANCE, "[guided[:, :channels], conditional", "[guided[:, :channels], guided", "2.5", (MODEL,)),
+    Mutant(GUIDANCE, "t <= last)", "t < last)", "interval", (MODEL,)),
+    Mutant(GUIDANCE, "unconditional + guidance *", "wanted + guidance *", "guidance 2.5", (MODEL,)),
+    Mutant(GUIDANCE, "[mean, wanted[", "[mean, unconditional[", "2.5", (MODEL,)),
     Mutant(
         DIT,
         "x = x + gate_1[:, None] * self.attention",
