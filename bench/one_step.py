@@ -3,7 +3,6 @@
 import copy
 import time
 from collections.abc import Callable
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Literal
 
@@ -23,6 +22,7 @@ from lightning_nsd.training.ema import update_ema
 
 CPU = torch.device("cpu")
 Precision = Literal["float32", "tf32", "bf16"]
+OF_THE_CPU: tuple[Precision, ...] = ("float32", "bf16")
 
 
 def read_data(name: str, root: str | None = None) -> EpisodeDataModule:
@@ -51,6 +51,18 @@ def use_precision(precision: Precision, device: torch.device) -> None:
     torch.backends.cudnn.allow_tf32 = precision != "float32" and device.type == "cuda"
 
 
+def in_precision(precision: Precision, device: torch.device = CPU) -> torch.autocast:
+    """Where products are in bfloat16, for that precision; else as they are."""
+    return torch.autocast(device.type, torch.bfloat16, enabled=precision == "bf16")
+
+
+def matrix_product(size: int, precision: Precision, device: torch.device = CPU) -> Callable[[], Tensor]:
+    """A function whose 2·size³ operations in a precision give the peak that others are set against."""
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float32
+    a, b = (torch.randn(size, size, device=device).to(dtype) for _ in range(2))
+    return lambda: a @ b
+
+
 def make_step(
     module: FewShotDiffusion, episodes: int, device: torch.device = CPU, precision: Precision = "float32"
 ) -> Callable[[], Tensor]:
@@ -64,7 +76,7 @@ def make_step(
     ema = copy.deepcopy(module.model)
 
     def step() -> Tensor:
-        with torch.autocast(device.type, torch.bfloat16) if precision == "bf16" else nullcontext():
+        with in_precision(precision, device):
             loss = module.loss_terms(images, t, noise)["loss"]
         optimizer.zero_grad()
         loss.backward()

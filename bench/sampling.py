@@ -9,10 +9,9 @@ import argparse
 import json
 import statistics
 from collections.abc import Callable
-from contextlib import nullcontext
 
 import torch
-from one_step import load_config, seconds
+from one_step import OF_THE_CPU, Precision, in_precision, load_config, matrix_product, seconds
 from torch.utils.flop_counter import FlopCounterMode
 from tqdm import tqdm
 
@@ -20,7 +19,6 @@ from lightning_nsd.diffusion.sampler import DDIM, DPMSolverPP, Sampler
 from lightning_nsd.module import FewShotDiffusion
 
 MATRIX = 3072
-TYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
 INTERVAL = [200, 700]
 
 
@@ -34,12 +32,12 @@ def samplers(guided: bool) -> dict[str, Sampler]:
     return found
 
 
-def drawing(module: FewShotDiffusion, sampler: Sampler, images: int, precision: str) -> Callable[[], object]:
+def drawing(module: FewShotDiffusion, sampler: Sampler, images: int, precision: Precision) -> Callable[[], object]:
     """A function that draws so many images of one support set."""
     support = torch.rand(1, module.n_shot, module.channels, module.image_size, module.image_size) * 2 - 1
 
     def draw() -> object:
-        with torch.autocast("cpu", torch.bfloat16) if precision == "bf16" else nullcontext():
+        with in_precision(precision):
             return module.sample(support, images, torch.Generator().manual_seed(0), sampler)
 
     return draw
@@ -51,7 +49,7 @@ def main() -> None:
     parser.add_argument("--config", default="glyphs.yaml")
     parser.add_argument("--images", type=int, default=64)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--precision", nargs="+", choices=list(TYPES), default=["float32"])
+    parser.add_argument("--precision", nargs="+", choices=OF_THE_CPU, default=["float32"])
     arguments = parser.parse_args()
 
     torch.manual_seed(0)
@@ -59,8 +57,8 @@ def main() -> None:
     work: dict[str, Callable[[], object]] = {}
     flop: dict[str, int] = {}
     for precision in arguments.precision:
-        a, b = (torch.randn(MATRIX, MATRIX).to(TYPES[precision]) for _ in range(2))
-        work[f"{precision}: matmul"], flop[f"{precision}: matmul"] = (lambda a=a, b=b: a @ b), 2 * MATRIX**3  # type: ignore[misc]
+        work[f"{precision}: matmul"] = matrix_product(MATRIX, precision)
+        flop[f"{precision}: matmul"] = 2 * MATRIX**3
         for name, sampler in samplers(module.context_dropout > 0).items():
             work[f"{precision}: {name}"] = drawing(module, sampler, arguments.images, precision)
             with FlopCounterMode(display=False) as counter:

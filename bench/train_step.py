@@ -12,11 +12,10 @@ import statistics
 from collections.abc import Callable
 
 import torch
-from one_step import count_flop, load_config, make_step, seconds
+from one_step import OF_THE_CPU, count_flop, load_config, make_step, matrix_product, seconds
 from tqdm import tqdm
 
 MATRIX = 3072
-TYPES = {"float32": torch.float32, "bf16": torch.bfloat16}
 
 
 def main() -> None:
@@ -25,15 +24,14 @@ def main() -> None:
     parser.add_argument("--config", default="cifar100.yaml")
     parser.add_argument("--episodes", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--precision", nargs="+", choices=list(TYPES), default=["float32"])
+    parser.add_argument("--precision", nargs="+", choices=OF_THE_CPU, default=["float32"])
     parser.add_argument("--mode", nargs="+", choices=["eager", "compiled"], default=["eager", "compiled"])
     arguments = parser.parse_args()
 
     torch.manual_seed(0)
     work: dict[str, Callable[[], object]] = {}
     for precision in arguments.precision:
-        a, b = (torch.randn(MATRIX, MATRIX).to(TYPES[precision]) for _ in range(2))
-        work[f"{precision} matmul"] = lambda a=a, b=b: a @ b  # type: ignore[misc]
+        work[f"{precision} matmul"] = matrix_product(MATRIX, precision)
         for mode in arguments.mode:
             module = load_config(arguments.config)
             if mode == "compiled":

@@ -8,6 +8,7 @@ from one_step import load_config, use_precision
 from torch import Tensor
 
 from lightning_nsd.diffusion.sampler import DDIM
+from lightning_nsd.model.guidance import guided_network
 from lightning_nsd.module import FewShotDiffusion
 from parity_tests.compare import errors_of, worst_of
 from parity_tests.tolerances import GRADIENT_FLOOR, TOLERANCES
@@ -56,25 +57,15 @@ def computed(module: FewShotDiffusion, device: torch.device) -> dict[str, dict[s
     loss = module.loss_terms(images, t, noise)["loss"]
     loss.backward()
     gradients = {f"gradient of {k}": p.grad for k, p in network.named_parameters() if p.grad is not None}
-    drawn = samples(module, images[:, :-1], randn(EPISODES * DRAWN, *shape))
+    x_T = randn(EPISODES * DRAWN, *shape)
+    with torch.no_grad():
+        predict = guided_network(network, images[:, :-1], DRAWN, guidance=1.0)
+        drawn = DDIM(STEPS).sample(module.diffusion, predict, x_T, lambda _: x_T)
     return {
         "model": {"output": array(output)},
         "loss": {"loss": array(loss), **{name: array(value) for name, value in gradients.items()}},
         "sampler": {"samples": array(drawn)},
     }
-
-
-@torch.no_grad()
-def samples(module: FewShotDiffusion, support: Tensor, x_T: Tensor) -> Tensor:
-    """DDIM from given noise, without guidance."""
-    network = module.model
-    context, maps = network.support_context(support), network.support_maps(support)
-    given = [None if value is None else value.repeat_interleave(DRAWN, dim=0) for value in (context, maps)]
-
-    def predict(x: Tensor, t: Tensor) -> Tensor:
-        return network.denoise(x, t, *given)
-
-    return DDIM(STEPS).sample(module.diffusion, predict, x_T, lambda _: x_T)
 
 
 def array(value: Tensor) -> Any:

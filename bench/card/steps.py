@@ -4,10 +4,20 @@ import multiprocessing
 import statistics
 from collections.abc import Callable, Iterator
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import Any, get_args
 
 import torch
-from one_step import Precision, count_flop, load_config, make_step, read_data, seconds, use_precision
+from one_step import (
+    OF_THE_CPU,
+    Precision,
+    count_flop,
+    load_config,
+    make_step,
+    matrix_product,
+    read_data,
+    seconds,
+    use_precision,
+)
 from tqdm import tqdm
 
 from card.plan import Findings, Plan
@@ -22,7 +32,7 @@ LONG = 180.0
 
 def precisions_of(device: torch.device) -> tuple[Precision, ...]:
     """What a device may compute in."""
-    return ("float32", "tf32", "bf16") if device.type == "cuda" else ("float32", "bf16")
+    return get_args(Precision) if device.type == "cuda" else OF_THE_CPU
 
 
 def combinations(plan: Plan) -> Iterator[tuple[str, Precision, str]]:
@@ -77,9 +87,9 @@ def send(sender: Connection, work: Callable[..., dict[str, Any]], *arguments: An
 def peak(precision: Precision, device: torch.device) -> float:
     """Operations a second of a large matrix product."""
     use_precision(precision, device)
-    dtype, size = (torch.bfloat16 if precision == "bf16" else torch.float32), MATRIX[device.type]
-    a, b = (torch.randn(size, size, device=device, dtype=dtype) for _ in range(2))
-    times = [seconds(lambda: a @ b, device) for _ in range(ROUNDS + 2)]
+    size = MATRIX[device.type]
+    product = matrix_product(size, precision, device)
+    times = [seconds(product, device) for _ in range(ROUNDS + 2)]
     return 2 * size**3 / statistics.median(times[2:])
 
 

@@ -4,12 +4,10 @@ import csv
 import signal
 import subprocess
 import sys
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
-import torch
-from one_step import read_data, use_precision
+from one_step import in_precision, read_data, use_precision
 
 import lightning_nsd
 from card.plan import Findings, Plan
@@ -100,7 +98,7 @@ def draw(plan: Plan, config: str, run: Path) -> None:
     model = lightning_nsd.load(run / "last.ckpt").to(plan.device)
     data = read_data(config, plan.root)
     data.prepare_data()
-    with torch.autocast("cuda", torch.bfloat16) if plan.device.type == "cuda" else nullcontext():
+    with in_precision("bf16" if plan.device.type == "cuda" else "float32", plan.device):
         picture = SampleGrid(splits=[SPLITS[2]]).picture(model, data, SPLITS[2])
     write_picture(run / "test.png", picture)
 

@@ -77,7 +77,7 @@ def guided_network(
         mean = (unconditional + guidance * (wanted - unconditional))[:, :channels]
         return torch.cat([mean, wanted[:, channels:]], dim=1)  # (b·num, C or 2C, H, W)
 
-    if guidance == 1.0 or model.encoder is None:
+    if guidance == 1.0:
         return conditional
     if guidance_interval is None:
         return guided
