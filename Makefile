@@ -11,7 +11,7 @@ RUN_STAMP := $(VENV)/.setup-run
 TEST_STAMP := $(VENV)/.setup-test
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-locked lock hooks fit test test-newest test-lowest lint campaign mutants parity-run parity-outcome parity-examples bench clean
+.PHONY: help setup setup-locked lock hooks fit test test-newest test-lowest lint docs campaign mutants parity-run parity-outcome parity-examples bench clean
 
 help: ## show this list
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 17
@@ -51,6 +51,9 @@ lint: $(TEST_STAMP) ## style and types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+
+docs: $(TEST_STAMP) ## the site of docs/, notebooks/ and all docstrings, in site/; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict $(ARGS)
 
 test: lint ## style, types and all tests
 	$(BIN)/python -m pytest tests --numprocesses 2 --dist loadfile $(ARGS)

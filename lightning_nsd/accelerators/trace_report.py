@@ -36,7 +36,9 @@ class TraceReport(Callback):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if not is_recorded(pl_module.device):
             raise UserError("TraceReport counts what XLA does, but this run is not on an XLA device.")
-        self._last_step = trainer.global_step
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._last_step = trainer.global_step  # only now are a checkpoint's steps counted
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         self._before = read_counters(pl_module.device)

@@ -31,7 +31,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
     """Add the pages."""
     root = Path(config.config_file_path).parent
     for package in PACKAGES:
-        for path in undocumented(griffe.load(package, search_paths=[root])):
+        for path in undocumented(griffe.load(package, search_paths=[root], try_relative_path=False)):
             log.warning("no docstring: %s", path)
         for _, page, text in pages(root, package):
             files.append(File.generated(config, page, content=text))
@@ -55,9 +55,9 @@ def pages(root: Path, package: str) -> Iterator[tuple[str, str, str]]:
 
 def rooms(root: Path, package: str) -> Iterator[tuple[str, str]]:
     """Every room of a package and what it is for, from the table of docs/architecture.md."""
-    section = (root / "docs" / "architecture.md").read_text(encoding="utf-8").split(f"### {package}\n")[1].split("\n#")[0]
-    for room, purpose in re.findall(r"^\| \d+ \| `([^`]+)` \| (.+) \|$", section, re.MULTILINE):
-        yield room, purpose
+    page = (root / "docs" / "architecture.md").read_text(encoding="utf-8")
+    table = page.split(f"### {package}\n")[1].split("\n#")[0]
+    yield from re.findall(r"^\| \d+ \| `([^`]+)` \| (.+) \|$", table, re.MULTILINE)
 
 
 def module(package: str, file: str) -> str:

@@ -1,14 +1,15 @@
 """A hook of mkdocs: mermaid's flowcharts as SVG.
 
-A code host draws them itself. A site would need mermaid's script, 3 MB that the theme fetches from another host while one
-reads, so what docs/ has of mermaid's language is drawn here: `flowchart LR`, nodes with and without a label, `-->` and
-`<-->` between groups of nodes that `&` joins.
+A code host draws them itself. A site would need mermaid's script, 3 MB that the theme fetches from another host while
+one reads, so what docs/ has of mermaid's language is drawn here: `flowchart LR`, nodes with and without a label, `-->`
+and `<-->` between groups of nodes that `&` joins.
 """
 
 import re
 from collections import defaultdict
 from html import escape
 from itertools import pairwise
+from statistics import fmean
 from typing import NamedTuple
 
 FENCE = re.compile(r"^```mermaid\n(.*?)^```$", re.DOTALL | re.MULTILINE)
@@ -59,7 +60,11 @@ def parse(text: str) -> tuple[dict[str, str], list[Edge]]:
 
 
 def columns(labels: dict[str, str], edges: list[Edge]) -> dict[str, int]:
-    """The column of every node: behind all that lead to it; a node to which nothing leads, before the first it leads to."""
+    """The column of every node: behind all that lead to it, or where nothing does, before the first that it leads to.
+
+    Raises:
+        ValueError: edges that lead in a circle.
+    """
     column = dict.fromkeys(labels, 0)
     for _ in labels:
         for edge in edges:
@@ -74,7 +79,7 @@ def columns(labels: dict[str, str], edges: list[Edge]) -> dict[str, int]:
 
 
 def chains(column: dict[str, int], edges: list[Edge]) -> list[list[tuple[str, ...]]]:
-    """The places that each edge passes, one in every column: a node is a place, and so is where it passes between them."""
+    """The places that each edge passes, one in every column: nodes at its ends, and where it runs between others."""
     found = []
     for edge in edges:
         between = [(edge.start, edge.end, str(number)) for number in range(column[edge.start] + 1, column[edge.end])]
@@ -83,7 +88,7 @@ def chains(column: dict[str, int], edges: list[Edge]) -> list[list[tuple[str, ..
 
 
 def rows(column: dict[str, int], ways: list[list[tuple[str, ...]]]) -> dict[tuple[str, ...], float]:
-    """How far down every place stands, in rows: near the mean of those that it is joined to, so that few edges cross."""
+    """How far down every place stands, in rows: near the mean of those it is joined to, so that few edges cross."""
     of_column: dict[int, list[tuple[str, ...]]] = defaultdict(list)
     joined = defaultdict(list)
     for node, number in column.items():
@@ -97,7 +102,7 @@ def rows(column: dict[str, int], ways: list[list[tuple[str, ...]]]) -> dict[tupl
     row = {place: i - len(places) / 2 for places in of_column.values() for i, place in enumerate(places)}
     for sweep in range(SWEEPS):
         for number in sorted(of_column, reverse=sweep % 2 == 1):
-            wanted = {place: sum(row[o] for o in joined[place]) / max(len(joined[place]), 1) for place in of_column[number]}
+            wanted = {place: fmean([row[other] for other in joined[place]]) for place in of_column[number]}
             places = sorted(wanted, key=lambda place: wanted[place])
             centre = sum(wanted.values()) / len(wanted)
             row |= {place: centre + i - (len(places) - 1) / 2 for i, place in enumerate(places)}

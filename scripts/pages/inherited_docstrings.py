@@ -18,7 +18,7 @@ class InheritedDocstrings(griffe.Extension):
         """All classes of a package, once it is loaded."""
         for found in classes(pkg):
             for name, member in found.members.items():
-                if member.is_function and not member.has_docstring and not name.startswith("_"):
+                if isinstance(member, griffe.Function) and not member.docstring and not name.startswith("_"):
                     bases = [base.members[name] for base in found.mro() if name in base.members]
                     text = next((base.docstring.value for base in bases if base.docstring), "")
                     if text or name == "forward":

@@ -39,5 +39,5 @@ def shown(output: NotebookNode) -> str:
 
 def block(language: str, text: str) -> str:
     """A code block whose fence is longer than any in the text."""
-    fence = "`" * max(3, *(len(found) + 1 for found in re.findall(r"^`+", text, re.MULTILINE)), 3)
+    fence = "`" * max([3, *(len(found) + 1 for found in re.findall("`+", text))])
     return f"{fence} {language}\n{text.rstrip()}\n{fence}"

@@ -1,7 +1,7 @@
 """A hook of mkdocs: pages that stand outside of docs/, and links between files as links between pages.
 
-README.md is the site's first page, and CONTRIBUTING.md and CHANGELOG.md are pages of it. Nothing is written twice: every
-page has its links as they work on a code host, relative to its own file, and they are made links of the site here.
+README.md is the site's first page, and CONTRIBUTING.md and CHANGELOG.md are pages of it. Nothing is written twice:
+every page has its links as they work on a code host, relative to its own file; here they become links of the site.
 """
 
 import posixpath
