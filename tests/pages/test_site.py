@@ -14,6 +14,14 @@ from mkdocs.exceptions import Abort
 
 ROOT = Path(__file__).parent.parent.parent
 PAGES = ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")
+CODE = (
+    "lightning_nsd/__init__.py",
+    "lightning_nsd/metrics/__init__.py",
+    "lightning_nsd/metrics/frechet.py",
+    "lightning_nsd/tables/__init__.py",
+    "lightning_nsd/tables/sent.py",
+    "jax_reference/__init__.py",
+)
 
 
 def build_site(root: Path, site: Path) -> None:
@@ -86,8 +94,7 @@ def small(tmp_path: Path) -> Path:
     shutil.copytree(ROOT / "scripts" / "pages", root / "scripts" / "pages")
     for name in (*PAGES, "mkdocs.yml"):
         shutil.copy(ROOT / name, root / name)
-    for name in ("lightning_nsd/__init__.py", "lightning_nsd/tables/__init__.py", "lightning_nsd/tables/sent.py",
-                 "lightning_nsd/metrics/__init__.py", "lightning_nsd/metrics/frechet.py", "jax_reference/__init__.py"):  # fmt: skip
+    for name in CODE:
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, root / name)
     return root

@@ -1,6 +1,6 @@
 """An extension of griffe: a method without docstring is shown with that of the method that it overrides.
 
-A `forward` that overrides none of ours is shown too, for its signature has the shapes.
+A `forward` that overrides none of ours is shown too, and so are the fields of tuples: their types have the shapes.
 """
 
 from collections.abc import Iterator
@@ -9,20 +9,27 @@ from typing import Any
 import griffe
 
 FORWARD = "What the module computes when it is called; the shapes are in the signature."
+FIELD = "A field of the tuple."
 
 
-class InheritedDocstrings(griffe.Extension):
-    """Gives methods the docstrings of what they override."""
+class Docstrings(griffe.Extension):
+    """Gives methods the docstrings of what they override, and fields of tuples one of their own."""
 
     def on_package(self, *, pkg: griffe.Module, **kwargs: Any) -> None:
         """All classes of a package, once it is loaded."""
         for found in classes(pkg):
+            said = found.docstring.value if found.docstring else ""
+            has_fields = "NamedTuple" in map(str, found.bases) and "Attributes:" not in said
             for name, member in found.members.items():
-                if isinstance(member, griffe.Function) and not member.docstring and not name.startswith("_"):
+                if member.is_alias or member.docstring or name.startswith("_"):
+                    continue
+                if isinstance(member, griffe.Function):
                     bases = [base.members[name] for base in found.mro() if name in base.members]
                     text = next((base.docstring.value for base in bases if base.docstring), "")
                     if text or name == "forward":
                         member.docstring = griffe.Docstring(text or FORWARD, parent=member)
+                elif isinstance(member, griffe.Attribute) and has_fields:
+                    member.docstring = griffe.Docstring(FIELD, parent=member)
 
 
 def classes(found: griffe.Object | griffe.Alias) -> Iterator[griffe.Class]:
