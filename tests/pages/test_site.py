@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+import yaml
 from mkdocs.commands.build import build
 from mkdocs.config import load_config
 from mkdocs.exceptions import Abort
@@ -80,6 +81,13 @@ def test_a_flowchart_is_drawn_and_a_notebook_shows_what_it_keeps(site: Path) -> 
     assert chart.count('class="edge"') == 20 and ">module.py</text>" in chart
     notebook = (site / "notebooks" / "few_shot_in_five_minutes.html").read_text(encoding="utf-8")
     assert notebook.count('src="data:image/png;base64,') == 6
+
+
+def test_make_docs_builds_strictly_and_ci_does_so_at_every_push() -> None:
+    recipe = re.search(r"^docs:.*\n((?:\t.*\n)+)", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE)
+    assert recipe and "mkdocs build --strict" in recipe[1]
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "test.yml").read_text(encoding="utf-8"))
+    assert {"run": "make docs"} in workflow["jobs"]["docs"]["steps"]
 
 
 # ---- what is broken ----
