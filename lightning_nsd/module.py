@@ -35,7 +35,7 @@ from lightning_nsd.model.few_shot_denoiser import (
     SpatialContextFactory,
 )
 from lightning_nsd.model.guidance import check_guidance
-from lightning_nsd.optimizer import make_optimizer
+from lightning_nsd.optimizer import make_optimizer, optimizer_groups
 from lightning_nsd.processes.sharding import shard
 from lightning_nsd.random_source import NumPySource, RandomSource, TorchSource
 from lightning_nsd.rng import Stream, device_generator, mix
@@ -57,7 +57,6 @@ from lightning_nsd.settings.trainer import check_precision
 from lightning_nsd.training.draws import Draws
 from lightning_nsd.training.ema import ema_decay_at, update_ema
 from lightning_nsd.training.episode_loss import batch_means, episode_loss
-from lightning_nsd.training.groups import parameter_groups
 from lightning_nsd.training.lr_schedule import LRSchedule
 
 CompileMode = Literal["reduce-overhead", "max-autotune"]
@@ -422,6 +421,6 @@ class FewShotDiffusion(LightningModule):
         if self._trainer is not None and self._trainer.precision == "64-true":
             self.double()  # Lightning does it once the weights are loaded: they would be rounded on their way in
         if self._trainer is not None and self._trainer.state.fn == "fit":
-            groups = parameter_groups(self.model, self.encoder_lr, self.denoiser_lr)
+            groups = optimizer_groups(self.optimizer, self.model, self.encoder_lr, self.denoiser_lr)
             if not goes_on(checkpoint, self.optimizer, groups, self._trainer.fit_loop.state_dict()):
                 self.loaded_steps = 0
