@@ -11,6 +11,7 @@ from jax_reference import model as networks
 from jax_reference.diffusion.gaussian import GaussianDiffusion
 from jax_reference.diffusion.sampler import DDIM, SAMPLERS, Sampler
 from jax_reference.model.few_shot_denoiser import FewShotDenoiser
+from jax_reference.training.draws import TimestepSampling
 from jax_reference.training.lr_schedule import LRSchedule
 from jax_reference.written_out.adamw import OptimizerSettings
 
@@ -41,6 +42,7 @@ class Experiment(NamedTuple):
         context_dropout: probability of the null context.
         ema_decay: of the moving average.
         ema_warmup: let the average follow faster in the first steps.
+        timestep_sampling: how training's timesteps are drawn.
     """
 
     model: FewShotDenoiser
@@ -51,6 +53,7 @@ class Experiment(NamedTuple):
     context_dropout: float
     ema_decay: float
     ema_warmup: bool
+    timestep_sampling: TimestepSampling
 
 
 def init_args(description: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -157,4 +160,5 @@ def build_model(
         settings.get("context_dropout", 0.0),
         settings.get("ema_decay", 0.9999),
         settings.get("ema_warmup", False),
+        settings.get("timestep_sampling", "uniform"),
     )

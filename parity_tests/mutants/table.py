@@ -338,6 +338,7 @@ MUTANTS = (
     Mutant("training/episode_loss.py", "loss + kl_weight * kl_context", "loss + kl_context", "loss", (MODEL,)),
     Mutant("training/episode_loss.py", 'terms["mse"] + terms["vb"] if', 'terms["vb"] if', "loss", (MODEL,)),
     Mutant("training/episode_loss.py", "q_sample(x_0, t, draws.noise)", "q_sample(x_0, t, x_0)", "", (MODEL,)),
+    Mutant("training/draws.py", "torch.exp(-z)", "torch.exp(z)", "", (FIT,)),
     Mutant("training/draws.py", "source.uniform(b * n) <", "source.uniform(b * n) >", "dropped", (FIT,)),
     # the key table of the converter
     Mutant(LAYOUT, '"kernel", (2, 3, 1, 0)', '"kernel", (3, 2, 1, 0)', "patch_embedding", (MODULE,)),
