@@ -11,11 +11,15 @@ from jax_reference import model as networks
 from jax_reference.diffusion.gaussian import GaussianDiffusion
 from jax_reference.diffusion.sampler import DDIM, SAMPLERS, Sampler
 from jax_reference.model.few_shot_denoiser import FewShotDenoiser
+from jax_reference.training.draws import TimestepSampling
 from jax_reference.training.lr_schedule import LRSchedule
 from jax_reference.written_out.adamw import OptimizerSettings
 
 DETERMINISTIC = {"class_path": "DeterministicContext"}
 ADAMW = {"class_path": "AdamW"}
+OPTIMIZERS = {"AdamW": {"lr", "betas", "eps", "weight_decay"}}
+OPTIMIZERS["MuonWithAdamW"] = OPTIMIZERS["AdamW"] | {"momentum"}
+MUON_MOMENTUM = 0.95
 NETWORKS: list[type] = [getattr(networks, name) for name in networks.__all__]
 
 
@@ -38,6 +42,7 @@ class Experiment(NamedTuple):
         context_dropout: probability of the null context.
         ema_decay: of the moving average.
         ema_warmup: let the average follow faster in the first steps.
+        timestep_sampling: how training's timesteps are drawn.
     """
 
     model: FewShotDenoiser
@@ -48,6 +53,7 @@ class Experiment(NamedTuple):
     context_dropout: float
     ema_decay: float
     ema_warmup: bool
+    timestep_sampling: TimestepSampling
 
 
 def init_args(description: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -69,15 +75,22 @@ def find(classes: Iterable[type], description: Mapping[str, Any]) -> Any:
 
 
 def optimizer_settings(settings: Mapping[str, Any]) -> OptimizerSettings:
-    """The optimiser of a `model` section."""
+    """The optimiser of a `model` section.
+
+    Raises:
+        ValueError: one without a counterpart here, or with a setting without one.
+    """
     optimizer = settings.get("optimizer") or ADAMW
-    if optimizer["class_path"].rpartition(".")[2] != "AdamW":
-        raise ValueError(f"{optimizer['class_path']}: the reference has AdamW alone.")
+    kind = optimizer["class_path"].rpartition(".")[2]
+    if kind not in OPTIMIZERS:
+        raise ValueError(f"{optimizer['class_path']}: the reference has {' and '.join(OPTIMIZERS)} alone.")
     own = ("encoder_lr", "denoiser_lr", "freeze_encoder_steps", "freeze_denoiser_steps")
     known = inspect.signature(OptimizerSettings).parameters
     of_optimizer = init_args(optimizer)
-    if unknown := set(of_optimizer) - {"lr", "betas", "eps", "weight_decay"}:
-        raise ValueError(f"the reference's AdamW does not know {', '.join(sorted(unknown))}.")
+    if unknown := set(of_optimizer) - OPTIMIZERS[kind]:
+        raise ValueError(f"the reference's {kind} does not know {', '.join(sorted(unknown))}.")
+    if kind == "MuonWithAdamW":
+        of_optimizer.setdefault("momentum", MUON_MOMENTUM)
     return OptimizerSettings(
         **{name: value for name, value in of_optimizer.items() if name in known},
         **{name: settings[name] for name in own if name in settings},
@@ -147,4 +160,5 @@ def build_model(
         settings.get("context_dropout", 0.0),
         settings.get("ema_decay", 0.9999),
         settings.get("ema_warmup", False),
+        settings.get("timestep_sampling", "uniform"),
     )

@@ -103,6 +103,7 @@ def fit(config: Config, root: Path, max_steps: int, resume: bool = False, params
                 philox(config.seed, Stream.TRAIN_NOISE, number),
                 model.context_noise_kind,
                 batch.latents is not None,
+                experiment.timestep_sampling,
             )
             if model.takes_classes:
                 draws = draws._replace(classes=jnp.asarray(batch.class_numbers().numpy()))

@@ -10,7 +10,7 @@ from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.latents.latent_space import LatentSpace
 from lightning_nsd.model.few_shot_denoiser import FewShotDenoiser
 from lightning_nsd.random_source import RandomSource
-from lightning_nsd.training.draws import draw
+from lightning_nsd.training.draws import TimestepSampling, draw
 from lightning_nsd.training.episode_loss import episode_loss
 from lightning_nsd.training.latents import sample_latents
 
@@ -24,6 +24,7 @@ def batch_loss(
     context_dropout: float,
     kl_weight: float,
     draw_contexts: bool,
+    timestep_sampling: TimestepSampling = "uniform",
 ) -> dict[str, Float[Tensor, " B*N"]]:
     """The terms of every image of a batch; see `episode_loss`.
 
@@ -36,12 +37,14 @@ def batch_loss(
         context_dropout: probability of the null context.
         kl_weight: weight of the KL of a variational or discrete context.
         draw_contexts: draw such contexts instead of taking their means.
+        timestep_sampling: how an episode's timestep is drawn.
     """
     posterior = space.posterior(batch.images, batch.latents)
     images = batch.images if posterior is None else posterior[:, :, 0]  # (B, N, C, H, W)
     noise_shape = model.context_noise_shape(images.shape[1]) if draw_contexts else None
     kind, latent = model.context_noise_kind, posterior is not None
-    draws = draw(images, diffusion.num_steps, noise_shape, context_dropout, source(images), kind, latent)
+    parts = (noise_shape, context_dropout, source(images), kind, latent, timestep_sampling)
+    draws = draw(images, diffusion.num_steps, *parts)
     if model.takes_classes:
         draws = draws._replace(classes=batch.class_numbers())
     if posterior is not None and draws.latent_noise is not None:

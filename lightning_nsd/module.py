@@ -35,7 +35,7 @@ from lightning_nsd.model.few_shot_denoiser import (
     SpatialContextFactory,
 )
 from lightning_nsd.model.guidance import check_guidance
-from lightning_nsd.optimizer import make_optimizer
+from lightning_nsd.optimizer import make_optimizer, optimizer_groups
 from lightning_nsd.processes.sharding import shard
 from lightning_nsd.random_source import NumPySource, RandomSource, TorchSource
 from lightning_nsd.rng import Stream, device_generator, mix
@@ -54,10 +54,9 @@ from lightning_nsd.settings.numbers import (
     bounded,
 )
 from lightning_nsd.settings.trainer import check_precision
-from lightning_nsd.training.draws import Draws
+from lightning_nsd.training.draws import Draws, TimestepSampling
 from lightning_nsd.training.ema import ema_decay_at, update_ema
 from lightning_nsd.training.episode_loss import batch_means, episode_loss
-from lightning_nsd.training.groups import parameter_groups
 from lightning_nsd.training.lr_schedule import LRSchedule
 
 CompileMode = Literal["reduce-overhead", "max-autotune"]
@@ -102,6 +101,8 @@ class FewShotDiffusion(LightningModule):
         encoder_input: what the set encoder sees where there is an autoencoder.
         backbone: the set encoder sees its features instead of images or latents; as an autoencoder it is frozen, and
             no part of the weights.
+        timestep_sampling: of training's timesteps; logit_normal draws the middle ones more often. In evaluation they
+            are uniform.
 
     Raises:
         UserError: parts that do not fit together.
@@ -136,6 +137,7 @@ class FewShotDiffusion(LightningModule):
         autoencoder: Autoencoder | None = None,
         encoder_input: EncoderInput = "latents",
         backbone: Backbone | None = None,
+        timestep_sampling: TimestepSampling = "uniform",
     ) -> None:
         super().__init__()
         self.image_size = image_size
@@ -159,6 +161,7 @@ class FewShotDiffusion(LightningModule):
         self.parity = parity
         self.seed = seed
         self.eval_seed = eval_seed
+        self.timestep_sampling = timestep_sampling
         self.space = LatentSpace(autoencoder, encoder_input, image_size, channels, backbone)
         self.sampler.check_image_size(self.space.size)
         if autoencoder is not None:
@@ -352,7 +355,8 @@ class FewShotDiffusion(LightningModule):
 
     def training_step(self, batch: EpisodeBatch, batch_idx: int) -> Tensor:
         """The loss of one batch of episodes, `()`."""
-        terms = batch_means(self._episode_loss(self.model, batch, self.seed, Stream.TRAIN_NOISE, self.context_dropout))
+        key = (self.seed, Stream.TRAIN_NOISE)
+        terms = batch_means(self._episode_loss(self.model, batch, *key, self.context_dropout, self.timestep_sampling))
         self.log_dict({f"train/{name}": value.detach().mean() for name, value in terms.items()}, batch_size=1)
         return terms["loss"]
 
@@ -395,7 +399,13 @@ class FewShotDiffusion(LightningModule):
             self.log(f"{split}/{name}", mean, batch_size=batch.n_valid, on_epoch=True, on_step=False, sync_dist=True)
 
     def _episode_loss(
-        self, model: FewShotDenoiser, batch: EpisodeBatch, seed: int, stream: Stream, context_dropout: float
+        self,
+        model: FewShotDenoiser,
+        batch: EpisodeBatch,
+        seed: int,
+        stream: Stream,
+        context_dropout: float,
+        timestep_sampling: TimestepSampling = "uniform",
     ) -> dict[str, Tensor]:
         """The terms of every image of a batch, with the draws that are keyed by its number."""
         kind = NumPySource if self.parity else TorchSource
@@ -405,7 +415,7 @@ class FewShotDiffusion(LightningModule):
             return kind(like, *key, rank=self.global_rank, world_size=self.trainer.world_size)
 
         parts = (model, self.diffusion, self.space, batch, source, context_dropout, self.kl_weight)
-        return batch_loss(*parts, draw_contexts=self.training)
+        return batch_loss(*parts, draw_contexts=self.training, timestep_sampling=timestep_sampling)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint[HYPERPARAMETERS] = self.hyperparameters
@@ -422,6 +432,6 @@ class FewShotDiffusion(LightningModule):
         if self._trainer is not None and self._trainer.precision == "64-true":
             self.double()  # Lightning does it once the weights are loaded: they would be rounded on their way in
         if self._trainer is not None and self._trainer.state.fn == "fit":
-            groups = parameter_groups(self.model, self.encoder_lr, self.denoiser_lr)
+            groups = optimizer_groups(self.optimizer, self.model, self.encoder_lr, self.denoiser_lr)
             if not goes_on(checkpoint, self.optimizer, groups, self._trainer.fit_loop.state_dict()):
                 self.loaded_steps = 0

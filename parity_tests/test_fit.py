@@ -19,7 +19,7 @@ from jax_reference.config import read_config
 from jax_reference.diffusion.sampler import SAMPLERS
 from jax_reference.experiment import build_model, find
 from jax_reference.train import CHECKPOINT, METRICS, fit, forget_metrics_from, write_metrics
-from jax_reference.training.draws import draw
+from jax_reference.training.draws import TimestepSampling, draw
 from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.cli import main
 from lightning_nsd.data.transforms import to_unit_range
@@ -132,12 +132,12 @@ def test_going_on_without_a_checkpoint_is_an_error(
     assert "there is no checkpoint" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("kind", ["normal", "uniform"])
-def test_both_sides_draw_the_same_from_one_key(kind: Noise) -> None:
+@pytest.mark.parametrize(("kind", "sampling"), [("normal", "uniform"), ("uniform", "logit_normal")])
+def test_both_sides_draw_the_same_from_one_key(kind: Noise, sampling: TimestepSampling) -> None:
     images, key = np.zeros((2, 3, 3, 8, 8), np.float32), (3, Stream.TRAIN_NOISE, 7)
-    theirs = draw(images, 100, (4,), 0.5, philox(*key), kind, True)
+    theirs = draw(images, 100, (4,), 0.5, philox(*key), kind, True, sampling)
     source = NumPySource(torch.from_numpy(images), *key)
-    ours = torch_draw(torch.from_numpy(images), 100, (4,), 0.5, source, kind, True)
+    ours = torch_draw(torch.from_numpy(images), 100, (4,), 0.5, source, kind, True, sampling)
     assert theirs.context_noise is not None and bool((theirs.context_noise >= 0).all()) == (kind == "uniform")
     for name, left, right in zip(theirs._fields, ours, theirs, strict=True):
         np.testing.assert_array_equal(to_numpy(left), right, name)

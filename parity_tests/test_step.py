@@ -8,7 +8,9 @@ from parity_tests import cases
 from parity_tests.pair import Pair
 from parity_tests.rungs import step
 
-ADAMW = {"class_path": "torch.optim.AdamW", "init_args": {"lr": 3e-3, "weight_decay": 0.05, "betas": [0.8, 0.95]}}
+RATES: dict[str, Any] = {"lr": 3e-3, "weight_decay": 0.05, "betas": [0.8, 0.95]}
+ADAMW = {"class_path": "torch.optim.AdamW", "init_args": RATES}
+MUON = {"class_path": "lightning_nsd.muon.MuonWithAdamW", "init_args": {**RATES, "momentum": 0.9}}
 VARIANTS: dict[str, dict[str, Any]] = {
     "defaults": {"optimizer": {"class_path": "torch.optim.AdamW", "init_args": {"lr": 1e-3}}},
     "groups and schedule": {
@@ -26,6 +28,14 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "lr_schedule": {"annealing": "linear"},
         "ema_decay": 0.9,
     },
+    "Muon": {
+        "optimizer": MUON,
+        "denoiser_lr": 2e-3,
+        "freeze_encoder_steps": 3,
+        "lr_schedule": {"warmup_steps": 3, "annealing": "linear"},
+        "ema_decay": 0.9,
+    },
+    "Muon by default": {"optimizer": {"class_path": "lightning_nsd.muon.MuonWithAdamW"}, "ema_decay": 0.9},
 }
 
 
@@ -53,6 +63,12 @@ def test_two_steps_of_a_model_with_maps_or_with_a_table_that_is_not_trained_agre
 def test_two_steps_of_a_class_embedding_with_a_codebook_agree() -> None:
     settings = {**cases.COMBINATIONS["ClassEmbedding-film-Discrete-DiT"], **VARIANTS["groups and schedule"]}
     for check in step.check(Pair(settings), 2, 0.5):
+        check.require()
+
+
+@pytest.mark.parametrize(("settings", "name"), [(cases.SMALL_DIT, "Muon"), (cases.SMALL_UNET, "Muon by default")])
+def test_five_steps_of_muon_agree(settings: dict[str, Any], name: str) -> None:
+    for check in step.check(Pair({**settings, **VARIANTS[name]}), 5, 0.5):
         check.require()
 
 

@@ -1,12 +1,14 @@
 """The random numbers of one batch of episodes, all from one source."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Bool, Float, Int
 
 from jax_reference.model.context import Noise
+
+TimestepSampling = Literal["uniform", "logit_normal"]
 
 
 class Draws(NamedTuple):
@@ -38,6 +40,7 @@ def draw(
     source: np.random.Generator,
     context_noise_kind: Noise | None = "normal",
     latents: bool = False,
+    timestep_sampling: TimestepSampling = "uniform",
 ) -> Draws:
     """The draws of a batch, in the order of `Draws`; those that are not needed are not drawn.
 
@@ -49,9 +52,10 @@ def draw(
         source: gives the numbers.
         context_noise_kind: what contexts' noise is drawn from.
         latents: whether these are latents, which are drawn from their posteriors.
+        timestep_sampling: of an episode's timestep; logit-normal draws the middle ones more often.
     """
     b, n, *shape = images.shape
-    t = jnp.asarray(source.integers(0, num_steps, b))
+    t = jnp.asarray(draw_timesteps(num_steps, b, source, timestep_sampling))
     noise = jnp.asarray(source.standard_normal((b * n, *shape)).astype(images.dtype))
     context_noise, dropped, latent_noise = None, None, None
     if context_noise_shape is not None:
@@ -62,3 +66,13 @@ def draw(
     if latents:
         latent_noise = jnp.asarray(source.standard_normal(images.shape).astype(images.dtype))
     return Draws(t, noise, context_noise, dropped, latent_noise=latent_noise)
+
+
+def draw_timesteps(
+    num_steps: int, count: int, source: np.random.Generator, sampling: TimestepSampling
+) -> Int[np.ndarray, " B"]:
+    """Timesteps 0 … num_steps − 1: uniform, or ⌊num_steps · σ(z)⌋ of normal z (arXiv 2403.03206, section 3.1)."""
+    if sampling == "uniform":
+        return source.integers(0, num_steps, count)
+    z = source.standard_normal(count).astype(np.float32).astype(np.float64)  # (B,); so both sides round to one integer
+    return np.minimum((num_steps / (1 + np.exp(-z))).astype(np.int64), num_steps - 1)

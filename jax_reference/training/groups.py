@@ -4,6 +4,9 @@ from typing import Any
 
 import jax
 
+ENDS = ("conv_in", "conv_out", "patch_embedding", "time_embedding", "final")
+"""Modules whose matrices see images, times or outputs: Muon leaves them to AdamW (Jordan 2024)."""
+
 
 def parameter_groups(model: Any, encoder_lr: float | None, denoiser_lr: float | None) -> list[dict[str, Any]]:
     """Groups for an optimiser: `encoder` (with all contexts, where there are any) and `denoiser`.
@@ -20,3 +23,24 @@ def parameter_groups(model: Any, encoder_lr: float | None, denoiser_lr: float | 
         if parameters:
             groups.append({"params": parameters, "name": name} | ({} if lr is None else {"lr": lr}))
     return groups
+
+
+def matrix_groups(model: Any, encoder_lr: float | None, denoiser_lr: float | None) -> list[dict[str, Any]]:
+    """The same groups, each divided into its hidden matrices, which `use_muon`, and the rest.
+
+    A hidden matrix is the weight of a linear layer or a convolution that is not of the `ENDS`. Tables of vectors are
+    none.
+    """
+    hidden = {path for path, array in jax.tree_util.tree_leaves_with_path(model) if _is_hidden(path, array.ndim)}
+    groups = []
+    for group in parameter_groups(model, encoder_lr, denoiser_lr):
+        for use_muon in (True, False):
+            chosen = [path for path in group["params"] if (path in hidden) is use_muon]
+            if chosen:
+                groups.append({**group, "params": chosen, "use_muon": use_muon})
+    return groups
+
+
+def _is_hidden(path: Any, ndim: int) -> bool:
+    keys = [entry.key for entry in path]
+    return keys[-1] == "kernel" and ndim in (2, 4) and not set(keys) & set(ENDS)

@@ -1,4 +1,4 @@
-"""AdamW with parameter groups, frozen parts and clipping, in the order in which Lightning and torch do it."""
+"""AdamW, or Muon with it, with parameter groups, frozen parts and clipping, in the order of Lightning and torch."""
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -7,8 +7,9 @@ import jax
 import jax.numpy as jnp
 import optax  # type: ignore[import-untyped]
 
-from jax_reference.training.groups import parameter_groups
+from jax_reference.training.groups import matrix_groups, parameter_groups
 from jax_reference.training.lr_schedule import LRSchedule
+from jax_reference.written_out.muon import muon_direction
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,7 @@ class OptimizerSettings:
         betas: decays of the first and the second moment.
         eps: added to the root of the second moment.
         weight_decay: decoupled, times the rate.
+        momentum: of hidden matrices, which Muon trains then; None leaves them to AdamW.
         encoder_lr: rate of encoder and contexts.
         denoiser_lr: rate of the denoiser.
         lr_schedule: factor of both rates over the steps.
@@ -33,6 +35,7 @@ class OptimizerSettings:
     betas: tuple[float, float] = (0.9, 0.999)
     eps: float = 1e-8
     weight_decay: float = 1e-2
+    momentum: float | None = None
     encoder_lr: float | None = None
     denoiser_lr: float | None = None
     lr_schedule: LRSchedule = field(default_factory=LRSchedule)
@@ -92,7 +95,7 @@ def adamw(settings: OptimizerSettings) -> optax.GradientTransformation:
         chosen = own[name]
         rate = settings.lr if chosen is None else chosen
         direction = optax.chain(
-            optax.scale_by_adam(*settings.betas, eps=settings.eps, eps_root=0.0),
+            by_matrix(optax.scale_by_adam(*settings.betas, eps=settings.eps, eps_root=0.0)),
             optax.add_decayed_weights(settings.weight_decay, mask=is_trained),
         )
         return optax.chain(
@@ -105,10 +108,20 @@ def adamw(settings: OptimizerSettings) -> optax.GradientTransformation:
     def dropped(name: str) -> optax.GradientTransformation:
         return frozen_until(frozen[name], optax.identity())
 
+    def by_matrix(adam: optax.GradientTransformation) -> optax.GradientTransformation:
+        if settings.momentum is None:
+            return adam
+        return optax.partition({True: muon_direction(settings.momentum), False: adam}, uses_muon)
+
+    def label(params: Any, groups: list[dict[str, Any]], of: str) -> Any:
+        labels = {path: group[of] for group in groups for path in group["params"]}
+        return jax.tree_util.tree_map_with_path(lambda path, _: labels[path], params)
+
     def group_names(params: Any) -> Any:
-        groups = parameter_groups(params, settings.encoder_lr, settings.denoiser_lr)
-        name_of = {path: group["name"] for group in groups for path in group["params"]}
-        return jax.tree_util.tree_map_with_path(lambda path, _: name_of[path], params)
+        return label(params, parameter_groups(params, settings.encoder_lr, settings.denoiser_lr), "name")
+
+    def uses_muon(params: Any) -> Any:
+        return label(params, matrix_groups(params, settings.encoder_lr, settings.denoiser_lr), "use_muon")
 
     names = ("encoder", "denoiser")
     clip = optax.identity() if settings.gradient_clip is None else clip_by_global_norm(settings.gradient_clip)

@@ -28,6 +28,7 @@ from lightning_nsd.model.context import Context
 from lightning_nsd.model.denoiser import Denoiser
 from lightning_nsd.model.set_encoder import SetEncoder
 from lightning_nsd.model.spatial_context import SpatialContext
+from lightning_nsd.muon import MuonWithAdamW
 from lightning_nsd.training.lr_schedule import LRSchedule
 
 MAX_DEPTH = 20
@@ -77,7 +78,7 @@ PLACES = {
     "sampler": Place(Sampler, _by_name(list(SAMPLERS.values()))),
     "diffusion": Place(GaussianDiffusion, _by_name([GaussianDiffusion])),
     "lr_schedule": Place(LRSchedule, _by_name([LRSchedule])),
-    "optimizer": Place(torch.optim.Optimizer, _by_name(_OPTIMIZERS, "torch.optim")),
+    "optimizer": Place(torch.optim.Optimizer, _by_name(_OPTIMIZERS, "torch.optim") | _by_name([MuonWithAdamW])),
     "data": _place(EpisodeDataModule, data),
     "extractor": Place(nn.Module, {}),
 }

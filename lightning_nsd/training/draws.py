@@ -1,12 +1,15 @@
 """The random numbers of one batch of episodes, all from one source."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
+import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from lightning_nsd.model.context import Noise
 from lightning_nsd.random_source import RandomSource
+
+TimestepSampling = Literal["uniform", "logit_normal"]
 
 
 class Draws(NamedTuple):
@@ -38,6 +41,7 @@ def draw(
     source: RandomSource,
     context_noise_kind: Noise | None = "normal",
     latents: bool = False,
+    timestep_sampling: TimestepSampling = "uniform",
 ) -> Draws:
     """The draws of a batch, in the order of `Draws`; those that are not needed are not drawn.
 
@@ -49,9 +53,10 @@ def draw(
         source: gives the numbers.
         context_noise_kind: what contexts' noise is drawn from.
         latents: whether these are latents, which are drawn from their posteriors.
+        timestep_sampling: of an episode's timestep; logit-normal draws the middle ones more often.
     """
     b, n, *shape = images.shape
-    t = source.integers(num_steps, b)
+    t = draw_timesteps(num_steps, b, source, timestep_sampling)
     noise = source.normal(b * n, *shape)
     context_noise = None
     if context_noise_shape is not None:
@@ -60,3 +65,11 @@ def draw(
     dropped = source.uniform(b * n) < context_dropout if context_dropout > 0 else None
     latent_noise = source.normal(b * n, *shape).unflatten(0, (b, n)) if latents else None
     return Draws(t, noise, context_noise, dropped, latent_noise=latent_noise)
+
+
+def draw_timesteps(num_steps: int, count: int, source: RandomSource, sampling: TimestepSampling) -> Int[Tensor, " B"]:
+    """Timesteps 0 … num_steps − 1: uniform, or ⌊num_steps · σ(z)⌋ of normal z (arXiv 2403.03206, section 3.1)."""
+    if sampling == "uniform":
+        return source.integers(num_steps, count)
+    z = source.normal(count).float().double()  # (B,); so both sides round to one integer
+    return (num_steps / (1 + torch.exp(-z))).long().clamp(max=num_steps - 1)

@@ -4,6 +4,9 @@ from typing import Any
 
 from lightning_nsd.model.few_shot_denoiser import FewShotDenoiser
 
+ENDS = ("conv_in", "conv_out", "patch_embedding", "time_embedding", "final")
+"""Modules whose matrices see images, times or outputs: Muon leaves them to AdamW (Jordan 2024)."""
+
 
 def parameter_groups(
     model: FewShotDenoiser, encoder_lr: float | None, denoiser_lr: float | None
@@ -21,3 +24,23 @@ def parameter_groups(
         if parameters:
             groups.append({"params": parameters, "name": name} | ({} if lr is None else {"lr": lr}))
     return groups
+
+
+def matrix_groups(model: FewShotDenoiser, encoder_lr: float | None, denoiser_lr: float | None) -> list[dict[str, Any]]:
+    """The same groups, each divided into its hidden matrices, which `use_muon`, and the rest.
+
+    A hidden matrix is the weight of a linear layer or a convolution that is not of the `ENDS`. Tables of vectors are
+    none.
+    """
+    hidden = {id(p) for name, p in model.named_parameters() if _is_hidden(name.split("."), p.ndim)}
+    groups = []
+    for group in parameter_groups(model, encoder_lr, denoiser_lr):
+        for use_muon in (True, False):
+            chosen = [p for p in group["params"] if (id(p) in hidden) is use_muon]
+            if chosen:
+                groups.append({**group, "params": chosen, "use_muon": use_muon})
+    return groups
+
+
+def _is_hidden(path: list[str], ndim: int) -> bool:
+    return path[-1] == "weight" and ndim in (2, 4) and not set(path) & set(ENDS)

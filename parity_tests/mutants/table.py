@@ -317,6 +317,14 @@ MUTANTS = (
         "encoder",
         (STEP,),
     ),
+    Mutant("training/groups.py", '"time_embedding", "final")', '"time_embedding")', "final", (STEP,)),
+    Mutant("training/groups.py", "ndim in (2, 4)", "ndim == 2", "conv", (STEP,)),
+    Mutant("muon.py", "STEPS = 5", "STEPS = 4", "blocks", (STEP,)),
+    Mutant("muon.py", "-4.7750", "-4.7751", "blocks", (STEP,)),
+    Mutant("muon.py", '["lr"] * 0.2 * max(', '["lr"] * 0.2 * min(', "blocks", (STEP,)),
+    Mutant("muon.py", 'gradient.lerp(momentum, group["momentum"])', "momentum", "blocks", (STEP,)),
+    Mutant("muon.py", "lerp_(gradient, 1 - group", "lerp_(gradient, group", "blocks", (STEP,)),
+    Mutant("muon.py", 'mul_(1 - group["lr"] * ', "mul_(1 - ", "blocks", (STEP,)),
     Mutant("training/lr_schedule.py", "(step + 1) / self.warmup_steps", "step / self.warmup_steps", "", (STEP,)),
     Mutant("training/lr_schedule.py", "(step - start)", "(step + 1 - start)", "", (STEP,)),
     Mutant(
@@ -330,6 +338,7 @@ MUTANTS = (
     Mutant("training/episode_loss.py", "loss + kl_weight * kl_context", "loss + kl_context", "loss", (MODEL,)),
     Mutant("training/episode_loss.py", 'terms["mse"] + terms["vb"] if', 'terms["vb"] if', "loss", (MODEL,)),
     Mutant("training/episode_loss.py", "q_sample(x_0, t, draws.noise)", "q_sample(x_0, t, x_0)", "", (MODEL,)),
+    Mutant("training/draws.py", "torch.exp(-z)", "torch.exp(z)", "", (FIT,)),
     Mutant("training/draws.py", "source.uniform(b * n) <", "source.uniform(b * n) >", "dropped", (FIT,)),
     # the key table of the converter
     Mutant(LAYOUT, '"kernel", (2, 3, 1, 0)', '"kernel", (3, 2, 1, 0)', "patch_embedding", (MODULE,)),

@@ -6,14 +6,13 @@ from typing import Any
 from unittest.mock import patch
 
 import jax
-import jax.numpy as jnp
 import optax  # type: ignore[import-untyped]
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import AdamW, Muon, Optimizer
 
-TINY = 1e-30
-"""optax adds its ε to the norm that torch keeps above its own."""
+from jax_reference.written_out.muon import nesterov_momentum, orthogonalised
+from lightning_nsd.muon import newton_schulz
 
 
 class MuonAndAdamW(Optimizer):
@@ -34,20 +33,9 @@ class MuonAndAdamW(Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Any = None) -> None:  # type: ignore[override]
-        with patch("torch.optim._muon._zeropower_via_newtonschulz", orthogonalise):
+        with patch("torch.optim._muon._zeropower_via_newtonschulz", newton_schulz):
             for part in self.parts:
                 part.step()
-
-
-def orthogonalise(matrix: Tensor, coefficients: tuple[float, float, float], steps: int, eps: float) -> Tensor:
-    """Newton and Schulz's iteration in the matrix's own type (Jordan 2024, *Muon*)."""
-    a, b, c = coefficients
-    x = matrix.T if matrix.size(0) > matrix.size(1) else matrix
-    x = x / x.norm().clamp(min=eps)
-    for _ in range(steps):
-        gram = x @ x.T
-        x = a * x + (b * gram + c * gram @ gram) @ x
-    return x.T if matrix.size(0) > matrix.size(1) else x
 
 
 def optax_muon(
@@ -66,8 +54,8 @@ def optax_muon(
         weight_decay: of matrices.
     """
     matrices = optax.chain(
-        _momentum(momentum, nesterov),
-        optax.contrib.scale_by_muon(beta=0.0, nesterov=False, eps=TINY, weight_dimension_numbers=_all_matrices),
+        nesterov_momentum(momentum, nesterov),
+        orthogonalised(),
         optax.stateless(lambda updates, _: jax.tree.map(_scaled, updates)),
         optax.add_decayed_weights(weight_decay),
         optax.scale_by_learning_rate(rate(lr)),
@@ -76,21 +64,6 @@ def optax_muon(
     return optax.partition(
         {True: matrices, False: others}, lambda tree: jax.tree.map(lambda array: array.ndim == 2, tree)
     )
-
-
-def _momentum(momentum: float, nesterov: bool) -> optax.GradientTransformation:
-    def mix(old: Any, new: Any) -> Any:
-        return jax.tree.map(lambda a, b: momentum * a + (1 - momentum) * b, old, new)
-
-    def update(gradients: Any, state: Any, _: Any = None) -> Any:
-        state = mix(state, gradients)
-        return (mix(state, gradients) if nesterov else state), state
-
-    return optax.GradientTransformation(lambda parameters: jax.tree.map(jnp.zeros_like, parameters), update)
-
-
-def _all_matrices(tree: Any) -> Any:
-    return jax.tree.map(lambda _: optax.contrib.MuonDimensionNumbers(), tree)
 
 
 def _scaled(update: jax.Array) -> jax.Array:

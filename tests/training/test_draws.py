@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from lightning_nsd.random_source import NumPySource, TorchSource
-from lightning_nsd.training.draws import Draws, draw
+from lightning_nsd.training.draws import Draws, draw, draw_timesteps
 
 SOURCES = [TorchSource, NumPySource]
 
@@ -27,6 +27,14 @@ def test_a_timestep_for_each_episode_and_noise_for_each_image(source):
     for numbers in (noise, context_noise):
         assert abs(numbers.mean()) < 0.1
         assert numbers.std() == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("source", SOURCES)
+def test_logit_normal_timesteps_are_those_of_a_sigmoid_of_normal_numbers(source):
+    t = draw_timesteps(1000, 20_000, source(torch.zeros(1), 5), "logit_normal")
+    assert t.dtype == torch.int64 and t.min() >= 0 and t.max() < 1000
+    share = [((low <= t) & (t < low + 250)).float().mean().item() for low in (0, 250, 500, 750)]
+    assert share == pytest.approx([0.136, 0.364, 0.364, 0.136], abs=0.01)  # Φ(logit(0.25)) = 0.136
 
 
 @pytest.mark.parametrize("source", SOURCES)

@@ -17,6 +17,8 @@ OPTIONS = [*TINY, "--trainer.val_check_interval=6", "--trainer.num_sanity_val_st
            "--data.eval_episodes=5", "--data.episode_symmetries=true", "--trainer.precision=64-true",
            "--model.denoiser.dropout=0.0", "--model.context_dropout=0.3", "--fid.when=never",
            "--model.lr_schedule.annealing=none",
+           # AdamW and, in groups that do not follow the model's order, Muon
+           "--model.optimizer=lightning_nsd.muon.MuonWithAdamW",
            # torch adds clip_grad_norm_'s 1e-6 to every process's part of a sharded norm: 5e-8 of a gradient
            "--trainer.gradient_clip_algorithm=value", "--trainer.gradient_clip_val=0.001"]  # fmt: skip
 TWO = ["--data.batch_size=2", "--trainer.devices=2"]
