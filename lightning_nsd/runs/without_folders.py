@@ -7,7 +7,8 @@ from typing import Any
 
 from lightning_nsd.settings.config_files import shipped_folder
 
-_IN_TEXT = re.compile(r"(?<![\w.:/~-])(?:~|[A-Za-z]:(?=\\))?[/\\](?:[^\s'\"<>|,;:()\[\]{}]*[/\\])?([^\s'\"<>|,;:()\[\]{}/\\]+)[/\\]?")
+_LETTERS = r"[^\s'\"<>|,;:()\[\]{}/\\]"
+_IN_TEXT = re.compile(rf"(?<![\w.:/~-])(?:~|[A-Za-z]:(?=\\))?[/\\](?:{_LETTERS}+[/\\])*({_LETTERS}+)[/\\]?")
 """An absolute path inside of a text, up to the first character that seldom is in one; and its last name."""
 
 
