@@ -210,7 +210,7 @@ def _read_pictures(root: Path, run: Run) -> None:
     for path in sorted((root / PICTURE_FOLDER).glob("*.png")):
         if match := _PICTURE.fullmatch(path.name):
             found.setdefault(match["split"], []).append((int(match["step"]), path))
-    for split, steps in found.items():
+    for split, steps in sorted(found.items()):  # test, train, val
         chosen = evenly(sorted(steps), MOST_FRAMES)
         if len(chosen) < len(steps):
             run.notes.append(f"Of {len(steps)} pictures of {split}, {len(chosen)} are shown.")

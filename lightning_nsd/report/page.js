@@ -15,6 +15,10 @@
   const colourOf = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
   const format = (value) => (value == null ? "" : String(Number(value.toPrecision(4))));
 
+  // What a figure is called beneath a title that says the rest.
+  const short = (name, title) =>
+    name.startsWith(`${title}/`) ? name.slice(title.length + 1) : name.endsWith(`/${title}`) ? name.slice(0, -title.length - 1) : name;
+
   // A finger drags as a mouse does; up and down it scrolls the page.
   const withTouch = (over) => {
     const send = (kind, target, event) =>
@@ -51,7 +55,7 @@
         if (!found) return;
         const pair = runs.length > 1;
         series.push({
-          label: pair ? `${name} ${"AB"[r]}` : name,
+          label: `${short(name, chart.title)}${pair ? ` ${"AB"[r]}` : ""}`,
           stroke: COLOURS[k % COLOURS.length],
           width: 1.5,
           dash: pair && r ? [6, 4] : undefined,
@@ -108,6 +112,9 @@
       draw(chosen, { title: select.value, names: [select.value], log: false });
     };
     document.getElementById("any").hidden = false;
+    const drawn = new Set(charts.flatMap((chart) => chart.names));
+    const isCurve = (name) => figures.some((of) => of[name] && of[name][0].length > 1);
+    select.value = names.find((name) => !drawn.has(name) && isCurve(name)) ?? names.find((name) => !drawn.has(name)) ?? names[0];
     select.addEventListener("change", show);
     show();
   }

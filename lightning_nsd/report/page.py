@@ -47,7 +47,7 @@ class Evaluation:
     """The classes of a split: sentences, a table, and what it is called."""
 
     title: str
-    trust: list[tuple[str, list[str]]]
+    trust: list[tuple[str, str]]  # of which runs, and what
     table: Table
 
 
@@ -129,12 +129,12 @@ class Account:
     Attributes:
         facts: name and text.
         events: when, what and after how many steps, oldest first.
-        command: of the last start.
+        command: words of the last start's; none where they are not known.
     """
 
     facts: list[tuple[str, str]]
     events: list[tuple[str, str, str]]
-    command: str
+    command: list[str]
 
 
 def _account(run: Run) -> Account:
@@ -146,8 +146,9 @@ def _account(run: Run) -> Account:
         if isinstance(content, dict):
             facts.append((name, " · ".join(f"{key} {value}" for key, value in content.items())))
     if starts:
-        steps = ", ".join(f"{event['step']:,}" for event in starts[1:])
-        facts.append(("resumed", f"{len(starts) - 1} times, at step {steps}" if steps else "never"))
+        times, steps = len(starts) - 1, ", ".join(f"{event['step']:,}" for event in starts[1:])
+        often = "once" if times == 1 else f"{times} times"
+        facts.append(("resumed", f"{often}, at step {steps}" if steps else "never"))
     if run.history:
         end = run.history[-1]
         how = f"{end.get('how', 'ended')} after {end['step']:,} steps" if end["event"] == END else "no end is noted: killed, or still running"
@@ -161,18 +162,18 @@ def _events(history: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str, str]]
     started = False
     for event in history:
         if event["event"] == START:
-            what = f"{'continued' if started else 'started'}: {_command(event)}"
+            what = f"{'continued' if started else 'started'}: {' '.join(_command(event))}"
             started = True
         else:
             what = str(event.get("how", "ended"))
         yield str(event.get("when", "")).replace("T", " ").replace("Z", " UTC"), what, f"{event['step']:,}"
 
 
-def _command(event: dict[str, Any]) -> str:
+def _command(event: dict[str, Any]) -> list[str]:
     words = event.get("command")
     shown = [str(word) for word in words] if isinstance(words, list) else []
     quoted = [f"'{word}'" if any(letter in word for letter in " *?$\"") else word for word in shown]
-    return " ".join(["python -m lightning_nsd", *quoted]) if shown else ""
+    return ["python", "-m", "lightning_nsd", *quoted] if shown else []
 
 
 def _seconds(history: Sequence[dict[str, Any]]) -> str:
@@ -241,13 +242,17 @@ def _evaluations(runs: Sequence[Run]) -> Iterator[Evaluation]:
         first, second = ({(found.split, found.distance): found for found in run.distances} for run in runs)
         for key, found in first.items():
             if other := second.get(key):
-                trust = [(letter, list(what_to_trust(of))) for letter, of in zip(LETTERS, (found, other), strict=True)]
-                yield Evaluation(_title(found), trust, joined(found, other))
+                said: dict[str, str] = {}
+                for letter, of in zip(LETTERS, (found, other), strict=True):
+                    for sentence in what_to_trust(of):
+                        said[sentence] = said.get(sentence, "") + letter
+                yield Evaluation(_title(found, other), [(of, what) for what, of in said.items()], joined(found, other))
         return
     for found in runs[0].distances:
-        yield Evaluation(_title(found), [("", list(what_to_trust(found)))], table_of(found))
+        yield Evaluation(_title(found), [("", sentence) for sentence in what_to_trust(found)], table_of(found))
 
 
-def _title(found: Distances) -> str:
-    step = "" if found.step is None else f", step {found.step:,}"
-    return f"{found.distance} of the {found.split} classes{step}"
+def _title(*found: Distances) -> str:
+    steps = dict.fromkeys(f"{each.step:,}" for each in found if each.step is not None)
+    step = f", step {' and '.join(steps)}" if steps else ""
+    return f"{found[0].distance} of the {found[0].split} classes{step}"

@@ -8,7 +8,7 @@ from typing import Any
 from lightning_nsd.settings.config_files import shipped_folder
 
 _LETTERS = r"[^\s'\"<>|,;:()\[\]{}/\\]"
-_IN_TEXT = re.compile(rf"(?<![\w.:/~-])(?:~|[A-Za-z]:(?=\\))?[/\\](?:{_LETTERS}+[/\\])*({_LETTERS}+)[/\\]?")
+_IN_TEXT = re.compile(rf"(?<![\w.…:/~-])(?:~|[A-Za-z]:(?=\\))?[/\\](?:{_LETTERS}+[/\\])*({_LETTERS}+)[/\\]?")
 """An absolute path inside of a text, up to the first character that seldom is in one; and its last name."""
 
 
