@@ -21,8 +21,11 @@
 
   // A finger drags as a mouse does; up and down it scrolls the page.
   const withTouch = (over) => {
-    const send = (kind, target, event) =>
-      target.dispatchEvent(new MouseEvent(kind, { clientX: event.clientX, clientY: event.clientY, bubbles: true }));
+    const send = (kind, target, event) => {
+      const made = new MouseEvent(kind, { clientX: event.clientX, clientY: event.clientY, bubbles: true });
+      Object.defineProperty(made, "movementX", { value: 1 }); // uPlot passes over a move that moves nothing
+      target.dispatchEvent(made);
+    };
     let drags = false;
     over.addEventListener("pointerdown", (event) => {
       if (event.pointerType === "mouse") return;

@@ -12,7 +12,6 @@ from typing import Any
 
 import yaml
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
-from markupsafe import Markup
 
 from lightning_nsd import __version__
 from lightning_nsd.report.charts import charts
@@ -62,8 +61,8 @@ def page(runs: Sequence[Run]) -> str:
         title=" and ".join(run.name for run in runs),
         version=__version__,
         policy=policy(scripts, style),
-        scripts=[Markup(script) for script in scripts],  # our own files
-        style=Markup(style),
+        scripts=scripts,
+        style=style,
         data=_for_script({"curves": charts(runs), "sliders": frames}),
         runs=[(letter, run, _account(run)) for letter, run in zip(LETTERS, runs, strict=False)],
         is_pair=len(runs) > 1,
@@ -96,10 +95,10 @@ def _environment() -> Environment:
     return environment
 
 
-def _for_script(content: Any) -> Markup:
+def _for_script(content: Any) -> str:
     """JSON that no HTML parser takes for the end of the script that it stands in."""
     text = json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
-    return Markup(text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026"))
+    return text.replace("<", "\\u003c").replace(">", "\\u003e").replace("&", "\\u0026")
 
 
 def _value(value: Any) -> str:
