@@ -40,7 +40,7 @@ def main(arguments: Sequence[str]) -> None:
     parser = ArgumentParser(
         prog="python -m lightning_nsd report",
         exit_on_error=False,
-        description="One page of a run: what was run, curves, pictures, classes and what to trust. It needs no network.",
+        description="One page of a run: what was run, curves, pictures, classes, what to trust. It needs no network.",
     )
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run; a second one is compared")
     parser.add_argument("--out", type=Path, help="file to write, instead of report.html in the run's folder")

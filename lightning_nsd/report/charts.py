@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from typing import Any
 
-from lightning_nsd.report.collect import Run
+from lightning_nsd.report.collect import Curve, Run
 
 OF_ALL_CLASSES = ("mean", "mean_low", "mean_high", "median", "worst5", "floor")
 """Figures of a distance that share its chart; those of single classes are in the chart of any figure."""
@@ -20,13 +20,21 @@ def charts(runs: Sequence[Run]) -> dict[str, Any]:
     for name in names:
         if title := title_of(name):
             together.setdefault(title, []).append(name)
-    shown = {title: of for title, of in together.items() if any(len(run.curves.get(n, ())) > 1 for n in of for run in runs)}
+    shown = {
+        title: of
+        for title, of in together.items()
+        if any(len(run.curves.get(name, ())) > 1 for name in of for run in runs)
+    }
     return {
         "runs": [run.name for run in runs],
-        "figures": [{name: [list(axis) for axis in zip(*curve)] for name, curve in run.curves.items()} for run in runs],  # noqa: B905
+        "figures": [{name: _axes(curve) for name, curve in run.curves.items()} for run in runs],
         "names": names,
         "charts": [{"title": title, "names": of, "log": _spreads(runs, of)} for title, of in _losses_first(shown)],
-    }  # fmt: skip
+    }
+
+
+def _axes(curve: Curve) -> list[list[float]]:
+    return [[step for step, _ in curve], [value for _, value in curve]]
 
 
 def title_of(name: str) -> str:

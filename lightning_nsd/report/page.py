@@ -55,7 +55,10 @@ def page(runs: Sequence[Run]) -> str:
     runs = [_shown(run) for run in runs]
     sliders = list(_sliders(runs))
     frames = {str(k): [[[f.label, f.picture] for f in of] for _, of in s.rows] for k, s in enumerate(sliders)}
-    scripts = [(UPLOT / "uPlot.iife.min.js").read_text(encoding="utf-8"), (HERE / "page.js").read_text(encoding="utf-8")]
+    scripts = [
+        (UPLOT / "uPlot.iife.min.js").read_text(encoding="utf-8"),
+        (HERE / "page.js").read_text(encoding="utf-8"),
+    ]
     style = (UPLOT / "uPlot.min.css").read_text(encoding="utf-8") + (HERE / "page.css").read_text(encoding="utf-8")
     return _environment().get_template("page.html").render(
         title=" and ".join(run.name for run in runs),
@@ -150,7 +153,11 @@ def _account(run: Run) -> Account:
         facts.append(("resumed", f"{often}, at step {steps}" if steps else "never"))
     if run.history:
         end = run.history[-1]
-        how = f"{end.get('how', 'ended')} after {end['step']:,} steps" if end["event"] == END else "no end is noted: killed, or still running"
+        how = (
+            f"{end.get('how', 'ended')} after {end['step']:,} steps"
+            if end["event"] == END
+            else "no end is noted: killed, or still running"
+        )
         facts.append(("end", how))
     if took := _seconds(run.history):
         facts.append(("time", took))
@@ -171,7 +178,7 @@ def _events(history: Sequence[dict[str, Any]]) -> Iterator[tuple[str, str, str]]
 def _command(event: dict[str, Any]) -> list[str]:
     words = event.get("command")
     shown = [str(word) for word in words] if isinstance(words, list) else []
-    quoted = [f"'{word}'" if any(letter in word for letter in " *?$\"") else word for word in shown]
+    quoted = [f"'{word}'" if any(letter in word for letter in ' *?$"') else word for word in shown]
     return ["python", "-m", "lightning_nsd", *quoted] if shown else []
 
 

@@ -7,7 +7,8 @@ from typing import Any
 from lightning_nsd.report.collect import Distances, is_number
 
 NOT_SHOWN = (
-    "images", "floor_n", "pixel_originality", "pixel_diversity", "bits_prior", "bits_decoder", "bits_context", "bits_images",
+    "images", "floor_n", "pixel_originality", "pixel_diversity", "bits_prior", "bits_decoder", "bits_context",
+    "bits_images",
 )  # fmt: skip
 """Columns of `per_class.csv` that a reader of the page can do without."""
 TEXT = ("class", "reason")
@@ -59,7 +60,7 @@ def joined(first: Distances, second: Distances) -> Table:
         cells = [cell(name)]
         for column in in_both:
             a, b = (of.get(name, {}).get(column) for of in by_class)
-            difference = b - a if is_number(a) and is_number(b) else None
+            difference = b - a if is_number(a) and is_number(b) else None  # type: ignore[operator]
             cells += [cell(a), cell(b), cell(difference, sign=True)]
         rows.append((cells, [of.get(name, "") for of in pictures]))
     return Table(headings, rows[:MOST_ROWS], max(0, len(rows) - MOST_ROWS))
@@ -81,4 +82,6 @@ def _columns(found: Distances) -> list[str]:
     of_numbers = {name for row in found.classes for name, value in row.items() if is_number(value)}
     names = dict.fromkeys(name for row in found.classes for name in row)
     without = (*NOT_SHOWN, *TEXT, "n")
-    return [name for name in names if name in of_numbers and name not in without and not name.endswith(("_low", "_high"))]
+    return [
+        name for name in names if name in of_numbers and name not in without and not name.endswith(("_low", "_high"))
+    ]

@@ -25,16 +25,16 @@ def what_to_trust(found: Distances) -> Iterator[str]:
     near = [row for row in found.classes if _is_near(row, name)]
     if near:
         yield (
-            f"{len(near)} of {len(found.classes)} classes lie within a tenth of their floor or below it: so many images "
-            "do not tell them from real ones, which is not to say that they are perfect."
+            f"{len(near)} of {len(found.classes)} classes lie within a tenth of their floor or below it: so many "
+            "images do not tell them from real ones, which is not to say that they are perfect."
         )
     sizes = sorted({row["n"] for row in found.classes if is_number(row.get("n")) and row["n"] > 0})
     if len(sizes) == 1:
         yield f"n is {sizes[0]} for every class. Never compare values of different n: the bias depends on it."
     elif sizes:
         yield (
-            f"Classes have n from {sizes[0]} to {sizes[-1]}, and the bias of {name} depends on it: the mean mixes them. "
-            f"{kernel} has no such bias."
+            f"Classes have n from {sizes[0]} to {sizes[-1]}, and the bias of {name} depends on it: the mean mixes "
+            f"them. {kernel} has no such bias."
         )
     if found.classes and not any(is_number(row.get(f"{name}_infinity")) for row in found.classes):
         yield f"There are too few images for the extractor's features: {name} is biased upwards. Trust {kernel} more."
@@ -61,8 +61,8 @@ def _copies(found: Distances) -> Iterator[str]:
     if copied:
         more = f" and {len(copied) - MOST_NAMED} more" if len(copied) > MOST_NAMED else ""
         yield (
-            f"Copies: in {', '.join(copied[:MOST_NAMED])}{more} more than {MANY_COPIES:.0%} of what was drawn lies closer "
-            "to an example than any two real images lie to each other. A good distance of these says little."
+            f"Copies: in {', '.join(copied[:MOST_NAMED])}{more} more than {MANY_COPIES:.0%} of what was drawn lies "
+            "closer to an example than any two real images lie to each other. A good distance of these says little."
         )
     elif any(is_number(row.get(column)) for row in found.classes for column in columns):
         yield "No class has many copies of its examples."

@@ -54,7 +54,9 @@ def make_run(root: Path, classes: Sequence[str] = CLASSES, values: Sequence[floa
     return root
 
 
-def write_distances(root: Path, classes: Sequence[str] = CLASSES, values: Sequence[float] = VALUES, step: int = 8) -> None:
+def write_distances(
+    root: Path, classes: Sequence[str] = CLASSES, values: Sequence[float] = VALUES, step: int = 8
+) -> None:
     draw = torch.Generator().manual_seed(1)
     rows = [
         Row(

@@ -126,7 +126,12 @@ def test_tables_of_any_shape_are_no_error(run, content):
 
 @pytest.mark.parametrize(
     "line",
-    ['{"event": "start", "step": 1, "command": 5, "versions": [], "settings": [1, [2]], "when": 7}', "[]", "{" * 5000, ""],
+    [
+        '{"event": "start", "step": 1, "command": 5, "versions": [], "settings": [1, [2]], "when": 7}',
+        "[]",
+        "{" * 5000,
+        "",
+    ],
 )
 def test_a_history_of_any_shape_is_no_error(run, line):
     (run / "logs/history.jsonl").write_text(line + "\n")

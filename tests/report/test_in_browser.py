@@ -127,7 +127,12 @@ def test_a_curve_is_zoomed_by_dragging_and_shown_whole_again(by: str, view: Any,
         page.mouse.move(right, y, steps=4)
         page.mouse.up()
     else:
-        kinds = [("pointerdown", left), ("pointermove", (left + right) / 2), ("pointermove", right), ("pointerup", right)]
+        kinds = [
+            ("pointerdown", left),
+            ("pointermove", (left + right) / 2),
+            ("pointermove", right),
+            ("pointerup", right),
+        ]
         for kind, x in kinds:
             over.dispatch_event(kind, {"clientX": x, "clientY": y, "pointerType": "touch", "bubbles": True})
     page.wait_for_timeout(100)
