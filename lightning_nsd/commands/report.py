@@ -7,6 +7,7 @@ from jsonargparse import ArgumentParser
 
 from lightning_nsd.errors import UserError
 from lightning_nsd.files.whole_file import check_place, write_text
+from lightning_nsd.processes.stopping import stoppable
 from lightning_nsd.report.collect import collect
 from lightning_nsd.report.page import page
 from lightning_nsd.runs.folder import REPORT_FILE
@@ -45,5 +46,6 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("runs", nargs="+", type=Path, metavar="RUN", help="folder of a run; a second one is compared")
     parser.add_argument("--out", type=Path, help="file to write, instead of report.html in the run's folder")
     given = parser.parse_args(list(arguments))
-    path = report(given.runs, given.out)
+    with stoppable():
+        path = report(given.runs, given.out)
     console().print(f"{path}: {path.stat().st_size / 1e6:.1f} MB, to be opened in any browser")
