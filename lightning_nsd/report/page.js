@@ -117,7 +117,7 @@
     document.getElementById("any").hidden = false;
     const drawn = new Set(charts.flatMap((chart) => chart.names));
     const isCurve = (name) => figures.some((of) => of[name] && of[name][0].length > 1);
-    select.value = names.find((name) => !drawn.has(name) && isCurve(name)) ?? names.find((name) => !drawn.has(name)) ?? names[0];
+    select.value = names.find((name) => !drawn.has(name) && isCurve(name)) ?? names.find(isCurve) ?? names[0];
     select.addEventListener("change", show);
     show();
   }

@@ -24,8 +24,8 @@ from lightning_nsd.runs.without_folders import without_folders
 HERE = Path(__file__).parent
 UPLOT = HERE.parent / "assets" / "uplot"
 LETTERS = ("A", "B")
-PLACES = ("trainer.default_root_dir",)
-"""Settings that say where a run is, and nothing of what it does."""
+PLACES = ("trainer.default_root_dir", "ckpt_path")
+"""Settings that say where a run and its checkpoint are, and nothing of what it does."""
 
 
 @dataclass
@@ -148,9 +148,9 @@ def _account(run: Run) -> Account:
         if isinstance(content, dict):
             facts.append((name, " · ".join(f"{key} {value}" for key, value in content.items())))
     if starts:
-        times, steps = len(starts) - 1, ", ".join(f"{event['step']:,}" for event in starts[1:])
-        often = "once" if times == 1 else f"{times} times"
-        facts.append(("resumed", f"{often}, at step {steps}" if steps else "never"))
+        again = [f"{event['step']:,}" for number, event in enumerate(starts) if number or event["step"]]
+        often = "once" if len(again) == 1 else f"{len(again)} times"
+        facts.append(("resumed", f"{often}, at step {', '.join(again)}" if again else "never"))
     if run.history:
         end = run.history[-1]
         how = (

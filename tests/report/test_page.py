@@ -56,8 +56,16 @@ def test_the_floor_and_what_to_trust_are_sentences(run):
     assert "Trust kd_glyphnet more" in said
 
 
-def test_no_folder_of_the_machine_is_shown(run):
-    assert "somebody" not in page([collect(run)])
+@pytest.mark.parametrize("has_history", [True, False])
+def test_no_folder_of_the_machine_is_shown(has_history, run):
+    """Nor in the settings of a run without history, which are all listed, nor in the reason of a class."""
+    if not has_history:
+        (run / "logs/history.jsonl").unlink()
+    table = run / "distances/val_fd_glyphnet_step=00000008/per_class.json"
+    table.write_text(table.read_text().replace('"reason": ""', '"reason": "no /home/somebody/x.png"'))
+    text = page([collect(run)])
+    assert "somebody" not in text and "no …/x.png" in text
+    assert has_history or Parsed(text).row("trainer.default_root_dir")[1] == "…/first"
 
 
 # ---- two runs ----
