@@ -12,19 +12,17 @@ needed: --root names the data, and the extractor's weights are a package.
 """
 
 import argparse
-import platform
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import lightning
 import torch
 from card import parity, report, steps, training
 from card.plan import Deadline, Findings, Plan
 from tqdm import tqdm
 
-from lightning_nsd import __version__
 from lightning_nsd.errors import UserError
+from lightning_nsd.runs.machine import device_name, versions
 
 CONFIGS = ["cifar100.yaml", "cifar100_unet.yaml", "cifar100_small.yaml", "cifar100_g3.yaml", "cifar100_crossattn.yaml"]
 TRAINED = CONFIGS[:2]
@@ -34,12 +32,7 @@ MEASURED, AFTER_TRAINING = 0.45, 0.8
 
 def about(device: torch.device) -> dict[str, Any]:
     """The machine and the versions."""
-    if device.type == "cuda":
-        name = torch.cuda.get_device_name()
-    else:
-        name = f"{platform.machine()} CPU, {torch.get_num_threads()} threads"
-    versions = {"lightning_nsd": __version__, "torch": torch.__version__, "lightning": lightning.__version__}
-    return {"device": name, "python": platform.python_version(), **versions}
+    return {"device": device_name(device), **versions()}
 
 
 def main(given: Sequence[str] | None = None) -> int:

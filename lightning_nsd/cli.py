@@ -34,6 +34,7 @@ Few-shot diffusion: five pictures of something in, new pictures of the same thin
   predict   draw images of the test classes
   sample    a few pictures of anything in, new ones of the same kind out
   evaluate  the distance of every class, of a checkpoint or of two folders of images
+  report    one page of a run, or of two beside each other: curves, pictures, classes, what to trust
   convert   checkpoints between Lightning, safetensors and the JAX reference
 
 COMMAND --help shows a command's options, --version the version."""

@@ -290,7 +290,7 @@ class FewShotDiffusion(LightningModule):
         num: int,
         generator: torch.Generator | None = None,
         sampler: Sampler | None = None,
-        on_step: Callable[[], object] | None = None,
+        on_step: Callable[[Tensor], object] | None = None,
     ) -> Tensor:
         """Draw images of the classes of some support sets, with the EMA weights.
 
@@ -299,7 +299,7 @@ class FewShotDiffusion(LightningModule):
             num: images for each support set.
             generator: where all noise comes from.
             sampler: instead of the model's own.
-            on_step: called after every step of the sampler.
+            on_step: called after every step of the sampler with x_t of every image, `(B·num, …)`, not decoded.
 
         Returns:
             `(B, num, C, H, W)` in [-1, 1].

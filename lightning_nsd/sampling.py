@@ -23,7 +23,7 @@ def sample_images(
     support: Tensor,
     num: int,
     generator: torch.Generator | None = None,
-    on_step: Callable[[], object] | None = None,
+    on_step: Callable[[Tensor], object] | None = None,
     decode: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     """New images of the classes of some support sets.
@@ -36,7 +36,7 @@ def sample_images(
             `(B,)`. With ILVR its images are the references, in turn.
         num: images for each support set.
         generator: where all noise comes from; torch's own state where None.
-        on_step: called after every step of the sampler.
+        on_step: called after every step of the sampler with what it made, `(B·num, …)`, not decoded.
         decode: makes images of what the network draws, `(B·num, …)`; these are the images where None.
 
     Returns:
@@ -75,7 +75,7 @@ def sample_images(
     for following in sampler.trajectory(diffusion, network, x_T, noise, reference):
         images = following
         if on_step is not None:
-            on_step()
+            on_step(images)
     if decode is not None:
         images = decode(images)
     return images.clamp(-1.0, 1.0).unflatten(0, (b, num))

@@ -10,11 +10,11 @@ from rich.table import Table
 from lightning_nsd import terminal
 from lightning_nsd.callbacks.run_checkpoint import RunCheckpoint
 from lightning_nsd.loggers.metrics_file import MetricsFile
-from lightning_nsd.runs.folder import PICTURE_FOLDER
+from lightning_nsd.runs.folder import PICTURE_FOLDER, REPORT_FILE
 
 
 class RunSummary(Callback):
-    """Prints a table of the checkpoint, the pictures and the figures that there are at the end of `fit`."""
+    """Prints a table of the checkpoint, the pictures, the figures and the report that there are at the end of `fit`."""
 
     @rank_zero_only
     def on_fit_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
@@ -28,6 +28,8 @@ class RunSummary(Callback):
             where = logger.path if isinstance(logger, MetricsFile) else logger.save_dir
             if where and Path(where).exists():
                 rows.append(("figures", str(where)))
+        if (root / REPORT_FILE).exists():
+            rows.append(("report", str(root / REPORT_FILE)))
         for name, value in sorted(trainer.callback_metrics.items()):
             if name.startswith("val/"):
                 rows.append((name, f"{float(value):.5f}"))

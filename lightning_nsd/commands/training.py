@@ -26,6 +26,7 @@ from lightning_nsd.callbacks.run_start import RunStart
 from lightning_nsd.callbacks.run_summary import RunSummary
 from lightning_nsd.checkpoints.io import AtomicCheckpointIO, read_checkpoint
 from lightning_nsd.commands.first_step import FirstStep, explained, wants_traceback
+from lightning_nsd.commands.run_report import RunReport
 from lightning_nsd.data.datamodule import EpisodeDataModule
 from lightning_nsd.errors import UserError
 from lightning_nsd.loggers.forgiving import forgiving
@@ -37,13 +38,16 @@ from lightning_nsd.processes.fsdp2 import FSDP2
 from lightning_nsd.runs.branch import newest_readable
 from lightning_nsd.runs.folder import LOG_FOLDER, check_writable
 from lightning_nsd.runs.lock import locked
+from lightning_nsd.runs.without_folders import shown_command, without_folders
+from lightning_nsd.settings.changed import changed_settings
 from lightning_nsd.settings.config_files import check_sections, configs_of, read_config
 from lightning_nsd.settings.numbers import SEED, check_numbers, shown
 from lightning_nsd.settings.trainer import check_trainer
+from lightning_nsd.shown import Shown
 
 DESCRIPTION = "Few-shot diffusion: fit, validate, test and predict by LightningCLI, and commands of their own."
 LIGHTNING_COMMANDS = ("fit", "validate", "test", "predict")
-OTHER_COMMANDS = ("sample", "evaluate", "convert")  # each a module of this package with a `main`
+OTHER_COMMANDS = ("sample", "evaluate", "report", "convert")  # each a module of this package with a `main`
 NOT_BAREBONES = ("log_every_n_steps", "num_sanity_val_steps", "enable_progress_bar", "enable_model_summary")
 LINKED_FROM_DATA = ("image_size", "channels", "n_shot", "eval_seed")
 
@@ -66,11 +70,13 @@ class FewShotCLI(LightningCLI):
 
     Attributes:
         root: the run's folder.
+        given: the words of the command line.
         first_step: whether the run has taken a step: what ends it before is the user's to mend.
         until_the_end: what is held until the command ends, however it does: the folder's lock, a temporary folder.
     """
 
     root: Path
+    given: list[str]
 
     def __init__(self, args: ArgsType = None) -> None:
         self.first_step = FirstStep()
@@ -124,7 +130,9 @@ class FewShotCLI(LightningCLI):
 
     def parse_arguments(self, parser: LightningArgumentParser, args: ArgsType) -> None:
         """What the parser leaves open is checked, and files are found and read, before anything is built."""
-        self._check_configs(sys.argv[1:] if args is None else args)
+        given = sys.argv[1:] if args is None else args
+        self.given = [str(argument) for argument in given] if isinstance(given, list | tuple) else []
+        self._check_configs()
         super().parse_arguments(parser, args)
         options = self.config[self.config.subcommand]
         check_trainer(options.trainer.as_dict())
@@ -147,12 +155,11 @@ class FewShotCLI(LightningCLI):
         read_checkpoint(ckpt_path)
         return ckpt_path
 
-    def _check_configs(self, arguments: Any) -> None:
+    def _check_configs(self) -> None:
         """What the parser would take for an empty section is refused."""
-        given = [str(argument) for argument in arguments] if isinstance(arguments, list | tuple) else []
-        command = next((argument for argument in given if argument in LIGHTNING_COMMANDS), LIGHTNING_COMMANDS[0])
+        command = next((argument for argument in self.given if argument in LIGHTNING_COMMANDS), LIGHTNING_COMMANDS[0])
         defaults = self._parser(command).get_defaults().as_dict()
-        for path in configs_of(given):
+        for path in configs_of(self.given):
             content = read_config(path)
             check_sections(content.get(command, content), defaults, path)
 
@@ -197,10 +204,23 @@ class FewShotCLI(LightningCLI):
         """The run's folder is locked, and becomes this run's when it trains."""
         if self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
+        callbacks: list[Callback] = self.trainer.callbacks  # type: ignore[attr-defined]
         if self.trainer.is_global_zero:
             self.until_the_end.enter_context(locked(self.root))
+            callbacks.insert(0, run_report := RunReport(self.root))
+            self.until_the_end.push(run_report.at_exit)
         config = self._parser(self.subcommand).dump(self.config[self.config.subcommand], skip_unset=False)
-        self.trainer.callbacks.insert(0, RunStart(self.root, config))  # type: ignore[attr-defined]
+        callbacks.insert(0, RunStart(self.root, config, self._asked()))
+
+    def _asked(self) -> dict[str, Any]:
+        """What the run's history says of the command: its words, seeds, and the settings that are no defaults."""
+        config = self.config[self.config.subcommand]
+        changed: list[Any] = []
+        with Shown("The list of settings that are no defaults"):
+            changed = changed_settings(self._parser(self.subcommand), config, self.given)
+        seeds = {"seed_everything": config.seed_everything, "data.eval_seed": self.datamodule.eval_seed}
+        settings = without_folders(changed)
+        return {"command": shown_command(self.given), "seeds": seeds, "settings": settings}
 
     def after_fit(self) -> None:
         """A run whose end is not saved does not end well."""

@@ -109,7 +109,9 @@ class Comparison:
         """
         row = Row(population.name, population.available, population.n, strip=generated[:STRIP].clone())
         try:
-            return row._replace(**self._figures(real(), generated, device, others, examples))
+            images = real()
+            row = row._replace(real_strip=images[:STRIP].clone())
+            return row._replace(**self._figures(images, generated, device, others, examples))
         except Exception as error:
             where = f" ({of})" if of else ""
             message = self.failures.note(error, f"The class {row.name}{where} could not be compared.")

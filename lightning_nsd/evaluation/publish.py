@@ -12,6 +12,7 @@ from lightning_nsd.evaluation.chart import make_chart
 from lightning_nsd.evaluation.files import CHART_FILE, SCATTER_FILE, folder_of, write_tables
 from lightning_nsd.evaluation.report import Report
 from lightning_nsd.evaluation.scatter import make_scatter
+from lightning_nsd.evaluation.strips import write_strips
 from lightning_nsd.evaluation.terminal import print_report
 from lightning_nsd.pictures import grid, write_picture
 from lightning_nsd.shown import Shown
@@ -47,6 +48,8 @@ def publish(report: Report, root: Path, loggers: Iterable[Logger] = ()) -> None:
             if hasattr(logger, "log_table"):
                 names, rows = table_with_pictures(report)
                 logger.log_table(f"{report.split}/{report.distance}/table", columns=names, data=rows, step=report.step)
+    with Shown(f"The images of classes of {report.distance}"):
+        write_strips(folder, report)
     try:
         write_tables(folder, report)
     except OSError:

@@ -28,6 +28,7 @@ class Row(NamedTuple):
         reason: why nothing can be said, else empty.
         failed: something raised; unlike a class that is too small.
         strip: the first generated images, bytes `(k, C, H, W)`.
+        real_strip: the first real ones, as many.
     """
 
     name: str
@@ -44,3 +45,4 @@ class Row(NamedTuple):
     reason: str = ""
     failed: bool = False
     strip: Tensor | None = None
+    real_strip: Tensor | None = None

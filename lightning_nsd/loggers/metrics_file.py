@@ -1,7 +1,6 @@
 """All figures of a run as one CSV, whole at every moment."""
 
 import csv
-import errno
 import io
 import os
 from collections.abc import Iterable, Mapping
@@ -11,6 +10,7 @@ from typing import Any
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only, rank_zero_warn
 
+from lightning_nsd.files.lines import append
 from lightning_nsd.files.whole_file import write_text
 
 STEP = "step"
@@ -138,20 +138,3 @@ def read_rows(path: Path) -> list[Row]:
         os.replace(path, damaged)
         rank_zero_warn(f"{path} is damaged ({error}); it is now {damaged.name}, and the figures begin anew.")
         return []
-
-
-def append(path: Path, text: str) -> None:
-    """Append lines in one piece, and hand them to the system at once.
-
-    Raises:
-        OSError: they cannot be written; the file is as it was.
-    """
-    data = text.encode("utf-8", errors="surrogateescape")
-    with open(path, "ab", buffering=0) as file:
-        size = file.seek(0, os.SEEK_END)
-        try:
-            if file.write(data) < len(data):
-                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
-        except OSError:
-            file.truncate(size)
-            raise

@@ -19,6 +19,8 @@ LOG_FOLDER = "logs"
 PICTURE_FOLDER = "samples"
 DISTANCE_FOLDER = "distances"
 PREDICTION_FOLDER = "predictions"
+CHAIN_FOLDER = "chain"
+REPORT_FILE = "report.html"
 CONFIG_FILE = "config.yaml"
 
 
@@ -52,7 +54,8 @@ def contents(root: Path) -> list[Path]:
     if not (numbered(root) or (root / LAST).exists() or (root / BRANCH_FILE).exists()):
         return []
     logs = sorted((root / LOG_FOLDER).glob("*"))
-    names = (PICTURE_FOLDER, DISTANCE_FOLDER, PREDICTION_FOLDER, CONFIG_FILE, CHECKPOINT_FOLDER, LAST, BRANCH_FILE)
+    shown = (PICTURE_FOLDER, DISTANCE_FOLDER, PREDICTION_FOLDER, CHAIN_FOLDER, REPORT_FILE)
+    names = (*shown, CONFIG_FILE, CHECKPOINT_FOLDER, LAST, BRANCH_FILE)
     return [path for path in (*logs, *(root / name for name in names)) if path.exists()]
 
 

@@ -61,6 +61,7 @@ SHORT = {
     "sample": ["--steps=2"],
     "evaluate": ["--num_samples=2", "--classes=2"],
     "convert": [],
+    "report": [],
 }  # fmt: skip
 """What makes a command of ours short."""
 
@@ -141,12 +142,13 @@ def _there(made: Path, _elsewhere: None, monkeypatch: pytest.MonkeyPatch) -> Non
 
 @pytest.fixture
 def checkpoint(made: Path, nsd: Run) -> None:
-    """What `make fit` leaves, of a small model."""
+    """What `make fit` leaves, of a small model; and a second run, for what compares two."""
     if not (made / "last.ckpt").exists():
         command = ["fit", "--config", "glyphs.yaml"]
         status, said = nsd(*command, *shortened(command))
         assert status == 0, said
         shutil.copy(made / "runs" / "glyphs" / "last.ckpt", made / "last.ckpt")
+        shutil.copytree(made / "runs" / "glyphs", made / "runs" / "slower", dirs_exist_ok=True)
 
 
 def unconditional() -> Command:

@@ -8,7 +8,8 @@ import time
 
 import pytest
 
-from lightning_nsd.loggers.metrics_file import MetricsFile, append, read_rows
+from lightning_nsd.files.lines import append
+from lightning_nsd.loggers.metrics_file import MetricsFile, read_rows
 
 
 def log(file, step, **figures):

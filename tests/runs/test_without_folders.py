@@ -1,0 +1,41 @@
+"""What is shown to others names no folder of this machine."""
+
+import pytest
+
+from lightning_nsd.runs.without_folders import shown_command, without_folders
+from lightning_nsd.settings.config_files import find_config
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("/home/jane/runs/glyphs", "…/glyphs"),
+        ("/home/Jane Doe/runs", "…/runs"),
+        ("--data.root=/home/jane/my data", "--data.root=…/my data"),
+        (r"C:\Users\jane\runs", "…/runs"),
+        (r"could not open C:\Users\jane\x.png", "could not open …/x.png"),
+        ('{"root": "/home/jane/x", "n": 1}', '{"root": "…/x", "n": 1}'),
+        ("No such file: '/home/jane/x.png'", "No such file: '…/x.png'"),
+        ("~/runs/a", "…/a"),
+        ("…/a", "…/a"),
+        ("runs/glyphs", "runs/glyphs"),
+        ("hebrew/05D5", "hebrew/05D5"),
+        ("1 / 2 and a/b", "1 / 2 and a/b"),
+        ("/", "/"),
+    ],
+)
+def test_of_an_absolute_path_the_last_name_is_left(text, shown):
+    assert without_folders(text) == shown
+    assert without_folders(shown) == shown
+
+
+def test_values_inside_of_others_are_found_and_numbers_stay():
+    content = {"a": [1, None, {"b": "/x/y"}], "c": 2.5}
+    assert without_folders(content) == {"a": [1, None, {"b": "…/y"}], "c": 2.5}
+
+
+def test_a_shipped_config_is_shown_by_its_name():
+    path = find_config("glyphs.yaml")
+    assert shown_command(["fit", "--config", path, f"--config={path}"]) == [
+        "fit", "--config", "glyphs.yaml", "--config=glyphs.yaml",
+    ]  # fmt: skip
