@@ -20,7 +20,7 @@ from tests.hub.stub_hub import COMMIT, FORBIDDEN, GATED, TOKEN, Stub, stub_hub
 SCRIPT = """
 import json, sys
 from lightning_nsd.checkpoints.places import find_model
-from lightning_nsd.cli import main
+
 from lightning_nsd.errors import UserError
 
 for command in json.loads(sys.argv[1]):
@@ -30,6 +30,8 @@ for command in json.loads(sys.argv[1]):
         except UserError as error:
             print("refused", error)
     else:
+        from lightning_nsd.cli import main
+
         status = main(command)
         print("status", status, flush=True)
 """
