@@ -29,9 +29,10 @@ def find_model(place: str | Path | None) -> Path:
     if not address:
         return Path(place)
     repo, revision = address["repo"], address["revision"]
-    check_repo(repo, str(place))
+    written = str(place).replace(":/", "://", 1) if isinstance(place, Path) else place
+    check_repo(repo, written)
     if revision is not None and (not _REVISION.fullmatch(revision) or ".." in revision):  # it becomes part of a path
-        raise UserError(f"{place} names no revision after @; it is a branch, a tag or a commit: hf://owner/name@v1.")
+        raise UserError(f"{written} names no revision after @; it is a branch, a tag or a commit: hf://owner/name@v1.")
     return _fetch(repo, revision)
 
 
