@@ -35,7 +35,8 @@ Few-shot diffusion: five pictures of something in, new pictures of the same thin
   sample    a few pictures of anything in, new ones of the same kind out
   evaluate  the distance of every class, of a checkpoint or of two folders of images
   report    one page of a run, or of two beside each other: curves, pictures, classes, what to trust
-  convert   checkpoints between Lightning, safetensors and the JAX reference
+  convert   checkpoints between Lightning, safetensors, the JAX reference and a folder for hubs
+  push      a model and its card to a hub
 
 COMMAND --help shows a command's options, --version the version."""
 

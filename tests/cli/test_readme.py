@@ -49,6 +49,9 @@ NOT_RUN = {
     r"python bench/outcome\.py": "half an hour: three trainings of each framework",
     r"python -m lightning_nsd fit .*glyphs_latent": "encodes every glyph, turned eight ways; see test_configs",
     r"python scripts/run_notebooks\.py": "minutes of training; see tests/notebooks",
+    r"hf ": "logs in to a hub",
+    r"python -m lightning_nsd push": "writes to a hub: see tests/hub/test_hub.py",
+    r"python -m lightning_nsd sample .*hf://": "fetches from a hub: see tests/hub/test_hub.py",
     r"python bench/fid\.py": "measures the memory of three processes, each of which imports torch",
 }
 EVALUATED = ["--data.eval_episodes=1", "--model.sampler.num_steps=2", "--trainer.accelerator=cpu"]

@@ -68,7 +68,12 @@ REFUSED = [
     (("sample", "--config=glyphs.yaml"), ("--config",)),
     (("convert", "--config=glyphs.yaml"), ("--config",)),
     (("convert",), ("input", "output")),
-    (("sample",), ("ckpt_path",)),
+    (("push",), ("ckpt_path", "repo")),
+    (("push", "--ckpt_path=run.ckpt", "--repo=name"), ("--repo is name", "owner/name")),
+    (("sample", "--ckpt_path=support"), ("support", "config.json")),
+    (("sample", "--ckpt_path=hf://nobody"), ("hf://nobody", "owner/name")),
+    ((*CONVERT, "--output=x", "--licence=mit"), ("--licence", "--format hub")),
+    ((*CONVERT, "--output=x", "--format=onnx"), ("format", "hub")),
     (("sample", "--ckpt_path={run}/last.ckpt"), ("support",)),
     (("sample", "--ckpt_path={run}/last.ckpt", "--support=support", "--class_number=1"), ("support", "number")),
     *(((*SAMPLE, f"--class_number={value}"), ("class_number",)) for value in (-1, 10**9, 1.5, "nan", "many")),
@@ -158,7 +163,7 @@ def test_help_and_version_have_the_status_0(option, answer):
     assert ("0.1.0" if option == "--version" else "evaluate") in said
 
 
-@pytest.mark.parametrize("command", ["sample", "evaluate", "convert"])
+@pytest.mark.parametrize("command", ["sample", "evaluate", "convert", "push"])
 def test_a_command_of_our_own_has_no_options_but_its_function_s(command, answer):
     status, said = answer(command, "--help")
     assert status == 0
