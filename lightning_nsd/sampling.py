@@ -1,6 +1,6 @@
 """From support sets to new images of their classes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -46,6 +46,38 @@ def sample_images(
         UserError: weights of 16 bits, in whose type the schedule's tables and the times are too coarse; or a class that
             training did not see.
     """
+    images = None
+    for images in sample_steps(model, diffusion, sampler, support, num, generator, decode, every=None):
+        if on_step is not None:
+            on_step()
+    assert images is not None  # what the last step leaves
+    return images
+
+
+@torch.no_grad()
+def sample_steps(
+    model: FewShotDenoiser,
+    diffusion: GaussianDiffusion,
+    sampler: Sampler,
+    support: Tensor,
+    num: int,
+    generator: torch.Generator | None = None,
+    decode: Callable[[Tensor], Tensor] | None = None,
+    every: int | None = 1,
+) -> Iterator[Tensor | None]:
+    """The same, step by step: what is drawn so far, which is noise at first and the images at last.
+
+    Args:
+        model, diffusion, sampler, support, num, generator, decode: see `sample_images`.
+        every: after how many steps the images so far are given. They are given after the last step in any case, and
+            after that alone where None.
+
+    Yields:
+        `(B, num, C, H, W)` in [-1, 1] or None, once for every step of the sampler.
+
+    Raises:
+        UserError: see `sample_images`.
+    """
     dtype = next(model.parameters()).dtype
     if dtype.itemsize < 4:
         raise UserError(
@@ -71,14 +103,13 @@ def sample_images(
                 "sampler.ilvr_factor: ILVR holds what is drawn to examples, and this model is shown others."
             )
         reference = Reference(reference_images(support, num), noise)
-    images = x_T
-    for following in sampler.trajectory(diffusion, network, x_T, noise, reference):
-        images = following
-        if on_step is not None:
-            on_step()
-    if decode is not None:
-        images = decode(images)
-    return images.clamp(-1.0, 1.0).unflatten(0, (b, num))
+    total = len(sampler.chain(diffusion))
+    for step, x in enumerate(sampler.trajectory(diffusion, network, x_T, noise, reference), 1):
+        if step == total or (every is not None and step % every == 0):
+            images = x if decode is None else decode(x)
+            yield images.clamp(-1.0, 1.0).unflatten(0, (b, num))
+        else:
+            yield None
 
 
 def check_classes(classes: Tensor, encoder: ClassEmbedding) -> None:
