@@ -34,7 +34,8 @@ Few-shot diffusion: five pictures of something in, new pictures of the same thin
   predict   draw images of the test classes
   sample    a few pictures of anything in, new ones of the same kind out
   evaluate  the distance of every class, of a checkpoint or of two folders of images
-  convert   checkpoints between Lightning, safetensors and the JAX reference
+  convert   checkpoints between Lightning, safetensors, the JAX reference and a folder for hubs
+  push      a model and its card to a hub
 
 COMMAND --help shows a command's options, --version the version."""
 

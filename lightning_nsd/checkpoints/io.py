@@ -8,6 +8,7 @@ from lightning.fabric.plugins import TorchCheckpointIO
 from lightning.fabric.utilities import move_data_to_device
 
 from lightning_nsd.checkpoints.contents import check_contents
+from lightning_nsd.checkpoints.hub_folder import read_hub_folder
 from lightning_nsd.checkpoints.unpack import unpack
 from lightning_nsd.errors import UserError
 from lightning_nsd.files.whole_file import whole_file
@@ -29,11 +30,16 @@ def write_atomically(checkpoint: dict[str, Any], path: Path) -> None:
 def read_checkpoint(path: str | Path) -> dict[str, Any]:
     """A checkpoint's content on the CPU, every byte and every part of it checked: tensors and plain values alone.
 
+    Args:
+        path: of a file, or of a model's folder (see `read_hub_folder`).
+
     Raises:
         UserError: the file is missing, truncated, damaged, not a checkpoint of a few-shot diffusion model, or holds
             something that would have to be run.
     """
     path = Path(path)
+    if path.is_dir():
+        return read_hub_folder(path)
     if not path.is_file():
         raise UserError(f"There is no checkpoint at {path}.")
     return check_contents(unpack(path), str(path))

@@ -13,6 +13,7 @@ from torch.nn.modules.module import register_module_parameter_registration_hook
 from lightning_nsd.backbones import TrainedViT
 from lightning_nsd.checkpoints.contents import NETWORKS, check_weights
 from lightning_nsd.checkpoints.io import read_checkpoint
+from lightning_nsd.checkpoints.places import find_model
 from lightning_nsd.checkpoints.settings import HYPERPARAMETERS
 from lightning_nsd.checkpoints.trusted_classes import trusted_settings
 from lightning_nsd.errors import UserError
@@ -109,12 +110,13 @@ def network_of(state: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
 
 
 def load_checkpoint(
-    path: str | Path,
+    path: str | Path | None,
     allow: Sequence[str] = (),
     autoencoder: str | Path | None = None,
     backbone: str | Path | None = None,
 ) -> FewShotDiffusion:
     """See `lightning_nsd.load`."""
+    path = find_model(path)
     checkpoint = read_checkpoint(path)
     state = checkpoint["state_dict"]
     averaged = network_of(state, EMA_PREFIX)

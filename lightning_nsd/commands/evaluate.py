@@ -8,17 +8,16 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jsonargparse import ArgumentError, ArgumentParser
 from lightning.pytorch.utilities import rank_zero_warn
 
-from lightning_nsd.callbacks.per_class_fid import PerClassFID
 from lightning_nsd.checkpoints.loading import load_checkpoint
-from lightning_nsd.checkpoints.settings import class_name
-from lightning_nsd.checkpoints.trusted_classes import as_names, trusted_class, trusted_description, trusted_settings
+from lightning_nsd.checkpoints.places import find_model
+from lightning_nsd.checkpoints.trusted_classes import as_names
 from lightning_nsd.commands.function_cli import run_function
 from lightning_nsd.commands.npz_option import check_npz_place, write_npz_option
+from lightning_nsd.commands.run_config import config_of, data_and_settings
 from lightning_nsd.commands.sampler_options import SamplerName, choose_sampler
-from lightning_nsd.data.datamodule import EpisodeDataModule, Split
+from lightning_nsd.data.datamodule import Split
 from lightning_nsd.diffusion.sampler import Sampler
 from lightning_nsd.errors import UserError
 from lightning_nsd.evaluation.evaluator import Evaluator
@@ -28,23 +27,12 @@ from lightning_nsd.evaluation.folders import compare_folders
 from lightning_nsd.evaluation.publish import publish
 from lightning_nsd.evaluation.report import Report
 from lightning_nsd.evaluation.settings import EvaluationSettings
-from lightning_nsd.extractors import NAMES
 from lightning_nsd.files.whole_file import check_place
-from lightning_nsd.messages import readable, reason
+from lightning_nsd.messages import reason
 from lightning_nsd.processes.group import Processes
-from lightning_nsd.runs.folder import CONFIG_FILE, DISTANCE_FOLDER
-from lightning_nsd.settings.config_files import check_sections, find_config, read_config
-from lightning_nsd.settings.numbers import (
-    SEED,
-    Factor,
-    Guidance,
-    NotWithinError,
-    Pixels,
-    Shots,
-    Timestep,
-    Timesteps,
-    shown,
-)
+from lightning_nsd.runs.folder import DISTANCE_FOLDER
+from lightning_nsd.settings.config_files import find_config
+from lightning_nsd.settings.numbers import Factor, Guidance, Pixels, Shots, Timestep, Timesteps
 from lightning_nsd.shown import Shown
 
 Choice = Callable[..., Sampler]
@@ -75,7 +63,7 @@ def evaluate(
     """Distances of every class of a checkpoint's data, or of two folders of class folders made by anybody.
 
     Args:
-        ckpt_path: checkpoint of a trained model.
+        ckpt_path: checkpoint of a trained model, its folder, or `hf://owner/name`.
         split: whose classes are generated.
         real_dir: folder of class folders of real images, instead of a checkpoint.
         generated_dir: folder of class folders of the same names, of generated images.
@@ -167,11 +155,12 @@ def _of_checkpoint(
     places: tuple[Path | None, Path | None],
 ) -> tuple[Path, Report]:
     """The folder to write to, and the report."""
+    path = find_model(path)
     module = load_checkpoint(path, allow, *places).to(_device())
-    found = [Path(find_config(str(config))) for config in configs] if configs else [_config_of(path)]
+    found = [Path(find_config(str(config))) for config in configs] if configs else [config_of(path)]
     root = out or (Path() if configs else found[0].parent)
     check_place(root / DISTANCE_FOLDER / CSV_FILE, "--out")
-    data, settings = _data_and_settings(found, given, n_shot, bool(configs), allow)
+    data, settings = data_and_settings(found, given, n_shot, bool(configs), allow)
     module.use_set_size(data.n_shot)
     settings = replace(settings, sampler=choice(module, own=settings.sampler))
     if (module.image_size, module.channels) != (data.image_size, data.channels):
@@ -194,84 +183,6 @@ def _of_checkpoint(
     evaluator.check(module, [split])
     evaluator.comparison.extractor()  # one that cannot be loaded is an error here, before anything is generated
     return root, evaluator.run(module, data, split, module.trained_steps, Processes())
-
-
-def _config_of(path: Path) -> Path:
-    for folder in (path.parent, path.parent.parent):
-        if (folder / CONFIG_FILE).is_file():
-            return folder / CONFIG_FILE
-    raise UserError(
-        f"There is no {CONFIG_FILE} beside {path} or in the folder above, so that it is not known which data it is to "
-        "be compared with. Name a configuration with --config."
-    )
-
-
-def _data_and_settings(
-    paths: Sequence[Path], given: dict[str, Any], n_shot: int | None, trusted: bool, allow: Sequence[str]
-) -> tuple[EpisodeDataModule, EvaluationSettings]:
-    """The data of configurations laid over each other, and their `fid` section with what was given on top.
-
-    Raises:
-        UserError: not a run's configuration, or one found beside a checkpoint that would import foreign code.
-    """
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(EpisodeDataModule, "data")
-    parser.add_class_arguments(PerClassFID, "fid")
-    merged, seed = None, 0
-    for path in paths:
-        content = _read(path)
-        sections = {name: content[name] for name in ("data", "fid") if content.get(name) is not None}
-        if not trusted:
-            sections = _trusted_sections(sections, str(path), allow)
-        try:
-            merged = parser.parse_object(sections, namespace=merged)
-            seed = seed if content["seed_everything"] is None else int(content["seed_everything"])
-        except (ArgumentError, TypeError, ValueError) as error:
-            raise UserError(f"{path}: {readable(str(error))}") from error
-    if merged is None or merged.get("data") is None:
-        raise UserError(f"{paths[-1]} is not the configuration of a run: it has no section data.")
-    merged.data.init_args.seed = seed
-    if n_shot is not None:
-        merged.data.init_args.n_shot = n_shot
-    for name, value in given.items():
-        merged.fid[name] = value
-    made = parser.instantiate(merged)
-    return made.data, made.fid.evaluator.settings
-
-
-def _read(path: Path) -> dict[str, Any]:
-    """A configuration, of whose sections those that count here are known to be some.
-
-    Raises:
-        UserError: it cannot be read, or a section or the seed is something else.
-    """
-    content = read_config(path)
-    if "fid" in content:
-        check_sections({"fid": content["fid"]}, {"fid": {"classes": None}}, str(path))
-    seed = content.setdefault("seed_everything", None)
-    if seed is not None:
-        try:
-            SEED(seed)
-        except NotWithinError as error:
-            raise UserError(f"{path}: seed_everything is {shown(seed)}; {error}.") from None
-    return content
-
-
-def _trusted_sections(sections: dict[str, Any], source: str, allow: Sequence[str]) -> dict[str, Any]:
-    """The sections of a configuration that was found, not named, with every class in it one that is trusted."""
-    trusted: dict[str, Any] = {}
-    if "data" in sections:
-        trusted["data"] = trusted_description("data", sections["data"], source, allow)
-    if "fid" in sections:
-        fid = sections["fid"]
-        extractor = fid.get("extractor") if isinstance(fid, dict) else None
-        known = isinstance(extractor, str) and extractor in NAMES
-        named = {name: value for name, value in fid.items() if name != "extractor"} if extractor is not None else fid
-        trusted["fid"] = trusted_settings(named, EvaluationSettings, source, allow)
-        if extractor is not None:
-            own = extractor if known else class_name(trusted_class("extractor", extractor, source, allow))
-            trusted["fid"]["extractor"] = own
-    return trusted
 
 
 def _device() -> torch.device:

@@ -13,6 +13,7 @@ from lightning_nsd.commands.function_cli import run_function
 from lightning_nsd.commands.npz_option import check_npz_place, write_npz_option
 from lightning_nsd.commands.sample_files import check_places, write_samples
 from lightning_nsd.commands.sampler_options import SamplerName, choose_sampler
+from lightning_nsd.data import Glyphs
 from lightning_nsd.data.decoding import decode_image, named, size_of
 from lightning_nsd.data.image_tree import SUFFIXES
 from lightning_nsd.data.regular_file import read_regular
@@ -28,7 +29,7 @@ IMAGES_AT_ONCE = 64
 
 
 def sample(
-    ckpt_path: Path,
+    ckpt_path: Path | None = None,
     support: Path | None = None,
     num: Images = 18,
     out: Path = Path("grid.png"),
@@ -48,8 +49,10 @@ def sample(
     """Draw images of the class that a folder of pictures shows, or of one of training's classes.
 
     Args:
-        ckpt_path: checkpoint of a trained model.
-        support: folder of pictures of one class; cut to the middle square and resized to the model's size.
+        ckpt_path: checkpoint of a trained model, its folder, or `hf://owner/name`; the shipped model, which draws
+            characters, where not given.
+        support: folder of pictures of one class; cut to the middle square and resized to the model's size. For the
+            shipped model five pictures of a shipped letter where not given.
         num: how many images to draw.
         out: the grid; the single images go to a folder of the same name without the suffix. What an earlier call wrote
             there is replaced, anything else is not touched.
@@ -76,10 +79,14 @@ def sample(
     check_places(out)
     check_npz_place(npz)
     model = load_checkpoint(ckpt_path, as_names(allow), autoencoder, backbone)
+    if ckpt_path is None:
+        print(f"No --ckpt_path: the shipped model draws characters at {model.image_size} × {model.image_size} pixels.")
     model = model.to("cuda" if torch.cuda.is_available() else "cpu")
     chosen = choose_sampler(model, sampler, steps, guidance, guidance_interval, ilvr_factor, ilvr_until)
     if isinstance(model.model.encoder, ClassEmbedding):
         shown, images = known_class(model.model.encoder, support, class_number).to(model.device), None
+    elif ckpt_path is None and support is None and class_number is None:
+        shown = images = shipped_support(model.image_size, model.n_shot).to(model.device)
     elif support is None or class_number is not None:
         raise UserError("--support: this model draws from pictures of a class; name a folder of them, and no number.")
     else:
@@ -101,6 +108,13 @@ def known_class(encoder: ClassEmbedding, support: Path | None, class_number: int
     if class_number >= encoder.num_classes:
         raise UserError(f"--class_number is {class_number}: {encoder.knows} Their numbers begin at 0.")
     return torch.tensor(class_number)
+
+
+def shipped_support(image_size: int, n_shot: int) -> Tensor:
+    """Pictures of a letter that the shipped model was not trained on, float `(n_shot, 1, H, W)` in [-1, 1]."""
+    letters = Glyphs(image_size=image_size, n_shot=n_shot).image_set("test")
+    print(f"No --support: {n_shot} shipped pictures of {letters.class_names[0]}; name a folder of your own.")
+    return to_unit_range(letters.images[:n_shot])
 
 
 def read_support(folder: Path, image_size: int, channels: int) -> Tensor:

@@ -25,6 +25,7 @@ from lightning_nsd.callbacks.run_checkpoint import RunCheckpoint
 from lightning_nsd.callbacks.run_start import RunStart
 from lightning_nsd.callbacks.run_summary import RunSummary
 from lightning_nsd.checkpoints.io import AtomicCheckpointIO, read_checkpoint
+from lightning_nsd.checkpoints.places import find_model
 from lightning_nsd.commands.first_step import FirstStep, explained, wants_traceback
 from lightning_nsd.data.datamodule import EpisodeDataModule
 from lightning_nsd.errors import UserError
@@ -43,7 +44,7 @@ from lightning_nsd.settings.trainer import check_trainer
 
 DESCRIPTION = "Few-shot diffusion: fit, validate, test and predict by LightningCLI, and commands of their own."
 LIGHTNING_COMMANDS = ("fit", "validate", "test", "predict")
-OTHER_COMMANDS = ("sample", "evaluate", "convert")  # each a module of this package with a `main`
+OTHER_COMMANDS = ("sample", "evaluate", "convert", "push")  # each a module of this package with a `main`
 NOT_BAREBONES = ("log_every_n_steps", "num_sanity_val_steps", "enable_progress_bar", "enable_model_summary")
 LINKED_FROM_DATA = ("image_size", "channels", "n_shot", "eval_seed")
 
@@ -135,17 +136,21 @@ class FewShotCLI(LightningCLI):
         options.ckpt_path = self._readable(options.ckpt_path)
 
     def _readable(self, ckpt_path: Any) -> Any:
-        """The checkpoint that `--ckpt_path` names, where it can be read; None for none."""
+        """The checkpoint or folder that `--ckpt_path` names, where it can be read; None for none."""
         if ckpt_path is None:
             return None
         if not isinstance(ckpt_path, str | Path):
-            raise UserError(f"ckpt_path is {shown(ckpt_path)}; it must be the path of a checkpoint, or last.")
+            raise UserError(
+                f"ckpt_path is {shown(ckpt_path)}; it must be the path of a checkpoint, or last. A model's folder and "
+                "hf://owner/name are taken too."
+            )
         if not ckpt_path:
             raise UserError("--ckpt_path is empty. Name a checkpoint, or `last` for the newest of the run's folder.")
         if ckpt_path == "last":
             return str(newest_readable(self.root))
-        read_checkpoint(ckpt_path)
-        return ckpt_path
+        found = find_model(ckpt_path)
+        read_checkpoint(found)
+        return str(found)
 
     def _check_configs(self, arguments: Any) -> None:
         """What the parser would take for an empty section is refused."""

@@ -8,6 +8,7 @@ from typing import Any
 from torch import Tensor
 
 from lightning_nsd.checkpoints.contents import check_contents, check_weights, model_settings
+from lightning_nsd.checkpoints.hub_folder import is_hub_folder
 from lightning_nsd.checkpoints.io import read_checkpoint, write_atomically
 from lightning_nsd.checkpoints.loading import MODEL_PREFIX, build_model_of, network_of
 from lightning_nsd.checkpoints.settings import HYPERPARAMETERS
@@ -50,7 +51,7 @@ def read(path: Path, allow: Sequence[str] = ()) -> Weights:
     Raises:
         UserError: missing, damaged, of an unknown kind, or with parameters that do not fit its settings.
     """
-    if path.suffix == ".ckpt":
+    if path.suffix == ".ckpt" or is_hub_folder(path):
         checkpoint = read_checkpoint(path)
     elif path.suffix == ".safetensors":
         checkpoint = check_contents(read_safetensors(path), str(path))
@@ -60,7 +61,7 @@ def read(path: Path, allow: Sequence[str] = ()) -> Weights:
         checkpoint = check_contents(content, str(path))
     else:
         what = "no checkpoint of a known kind" if path.exists() else "not there"
-        raise UserError(f"--input: {path} is {what} (.ckpt, .safetensors, .npz, or an Orbax folder).")
+        raise UserError(f"--input: {path} is {what} (.ckpt, .safetensors, .npz, a model's folder, or an Orbax folder).")
     settings, state = model_settings(checkpoint, str(path)), checkpoint["state_dict"]
     module = build_model_of(settings, network_of(state, MODEL_PREFIX), str(path), allow)
     check_weights(state, module.state_dict(), str(path))
