@@ -1,5 +1,6 @@
 """The layout of the page, what answers each of its parts, and how it is served."""
 
+import socket
 from collections.abc import Sequence
 from typing import Any
 
@@ -99,6 +100,8 @@ def serve(page: gr.Blocks, host: str, port: int | None) -> str:
     Raises:
         OSError: the port is not free, or there is no such address here.
     """
+    with socket.create_server((host, port or 0), family=socket.AF_INET6 if ":" in host else socket.AF_INET):
+        pass  # gradio would try a hundred ports of an address that there is not, for minutes
     page.queue(max_size=16)
     _, address, _ = page.launch(
         server_name=host,
