@@ -156,6 +156,7 @@ def test_letters_drawn_with_the_mouse_become_images_of_the_shipped_model(serving
     assert np.array_equal(press_draw(page), first)
 
 
+@pytest.mark.smoke
 def test_the_five_that_the_model_sees_are_shown_centred(address: str, opened) -> None:
     page = opened(address)
     canvas = page.locator(".field canvas").first
