@@ -101,7 +101,7 @@ def test_another_margin_is_kept() -> None:
 
 
 def test_an_image_of_training_is_not_changed() -> None:
-    letter = HELD_OUT["hebrew/05D0"][3, 0].numpy()
+    letter = np.roll(HELD_OUT["hebrew/05D0"][3, 0].numpy(), 2, axis=0)  # and were it not in the middle
     assert np.array_equal(letter_image(png(Image.fromarray(letter)), 32), letter)
 
 
