@@ -50,6 +50,9 @@ NOT_RUN = {
     r"python -m lightning_nsd fit .*glyphs_latent": "encodes every glyph, turned eight ways; see test_configs",
     r"python -m lightning_nsd demo": "serves until it is stopped: see test_demo",
     r"python scripts/demo_pictures\.py": "takes pictures of the page in a browser; tests/demo/test_page.py draws on it",
+    r"hf ": "logs in to a hub",
+    r"python -m lightning_nsd push": "writes to a hub: see tests/hub/test_hub.py",
+    r"python -m lightning_nsd sample .*hf://": "fetches from a hub: see tests/hub/test_hub.py",
     r"python bench/fid\.py": "measures the memory of three processes, each of which imports torch",
 }
 EVALUATED = ["--data.eval_episodes=1", "--model.sampler.num_steps=2", "--trainer.accelerator=cpu"]

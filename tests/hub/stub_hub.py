@@ -61,10 +61,10 @@ def handler_of(stub: Stub) -> type[BaseHTTPRequestHandler]:
                 return b"".join(parts)
             return self.rfile.read(int(self.headers.get("Content-Length") or 0))
 
-        def do_HEAD(self) -> None:  # noqa: N802
+        def do_HEAD(self) -> None:
             self.do_GET()
 
-        def do_GET(self) -> None:  # noqa: N802
+        def do_GET(self) -> None:
             path = unquote(urlsplit(self.path).path).strip("/").removeprefix("api/models/")
             stub.asked.append((self.command, path, self.headers.get("Authorization", "")))
             owner, name, *rest = [*path.split("/"), "", ""]
@@ -89,7 +89,7 @@ def handler_of(stub: Stub) -> type[BaseHTTPRequestHandler]:
             siblings = [{"rfilename": each} for each in files]
             return self.answer(200, {"_id": "1", "id": repo, "sha": COMMIT, "siblings": siblings, "tags": []})
 
-        def do_POST(self) -> None:  # noqa: N802
+        def do_POST(self) -> None:
             path, data = urlsplit(self.path).path.strip("/"), self.body()
             token = self.headers.get("Authorization", "")
             stub.asked.append(("POST", path, token))

@@ -70,7 +70,9 @@ def test_it_becomes_every_other_kind_and_draws_the_same(folder, kind, nsd, tmp_p
 
 
 @pytest.mark.parametrize(("dtype", "bound"), [("float16", 2e-3), ("bfloat16", 2e-2)])
-def test_half_the_bytes_are_float32_again_when_loaded_and_draw_nearly_the_same(run, folder, dtype, bound, nsd, tmp_path):
+def test_half_the_bytes_are_float32_again_when_loaded_and_draw_nearly_the_same(
+    run, folder, dtype, bound, nsd, tmp_path
+):
     made = tmp_path / "half"
     status, said = nsd("convert", "--input", folder, "--output", made, "--format", "hub", "--dtype", dtype)
     assert status == 0, said
