@@ -13,9 +13,9 @@ from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.diffusion.sampler import DDIM
 from lightning_nsd.errors import UserError
 from lightning_nsd.hub.card import About
-from lightning_nsd.hub.folder import write_model_folder
+from lightning_nsd.hub.folder import describe_data, write_model_folder
 from lightning_nsd.hub.run import RunOutputs
-from tests.conftest import make_model, randomized
+from tests.conftest import StripedData, make_model, randomized
 
 NOTHING = RunOutputs([], [], [])
 ABOUT = About("a", "a", "unknown", "float32", 3)
@@ -115,6 +115,15 @@ def test_it_says_nothing_of_where_files_lay(run, tmp_path, nsd):
     described = json.loads(Path("model", "config.json").read_text())["data"]
     assert described == {"name": "ClassFolder", "settings": {"image_size": 8, "channels": 1}, "classes": {}}
     assert "unknown" in Path("model", "README.md").read_text()
+
+
+def test_of_a_data_set_of_somebody_else_s_no_text_is_written():
+    """An argument of theirs may be a place, or a password."""
+    data = StripedData(batch_size=2)
+    given = {"root": "/home/somebody", "token": "secret", "image_size": 8, "batch_size": 2, "files": ["a"]}
+    described, failure = describe_data(data, given)
+    assert (described.name, described.settings, failure) == ("StripedData", {"image_size": 8}, "")
+    assert described.classes["val"] == [f"val_{number}" for number in range(8)]
 
 
 def test_a_file_outside_that_the_settings_name_keeps_its_last_part_alone(tmp_path):

@@ -20,7 +20,7 @@ from lightning_nsd.diffusion.sampler import DPMSolverPP
 from lightning_nsd.module import FewShotDiffusion
 from tests.cli.conftest import ROOT
 
-HALF_A_LEVEL_OF_GREY = 0.5 / 127.5
+LEVEL_OF_GREY = 1 / 127.5
 
 
 def test_it_is_small_and_in_float16():
@@ -58,7 +58,7 @@ def test_it_is_of_the_files_that_are_packed():
         assert ignored.stdout == ""
 
 
-def test_rounding_its_weights_moves_no_pixel_by_half_a_level_of_grey():
+def test_rounding_its_weights_moves_no_pixel_by_a_level_of_grey():
     """The weights before they were rounded are not here: others are, that would have been rounded to these."""
     model = lightning_nsd.load()
     support = torch.stack([shipped_support(16, 5)])
@@ -74,7 +74,7 @@ def test_rounding_its_weights_moves_no_pixel_by_half_a_level_of_grey():
         gap = torch.minimum(ends[0] - parameter.data, parameter.data - ends[1])  # to the nearest other float16
         parameter.data += 0.49 * gap * (2 * torch.rand(parameter.shape, generator=rng) - 1)
         assert torch.equal(parameter.data.half(), half)
-    assert 0 < (draw(unrounded) - draw(model)).abs().max() < HALF_A_LEVEL_OF_GREY
+    assert 0 < (draw(unrounded) - draw(model)).abs().max() < LEVEL_OF_GREY
 
 
 @pytest.mark.parametrize("named", [False, True])
