@@ -35,6 +35,7 @@ Few-shot diffusion: five pictures of something in, new pictures of the same thin
   sample    a few pictures of anything in, new ones of the same kind out
   evaluate  the distance of every class, of a checkpoint or of two folders of images
   report    one page of a run, or of two beside each other: curves, pictures, classes, what to trust
+  demo      a page to draw examples on, and to see what a model makes of them
   convert   checkpoints between Lightning, safetensors, the JAX reference and a folder for hubs
   push      a model and its card to a hub
 

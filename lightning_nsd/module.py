@@ -1,7 +1,7 @@
 """The LightningModule: wires data, network, diffusion, optimiser and EMA, and computes nothing itself."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Literal
 
 import torch
@@ -39,7 +39,7 @@ from lightning_nsd.optimizer import make_optimizer, optimizer_groups
 from lightning_nsd.processes.sharding import shard
 from lightning_nsd.random_source import NumPySource, RandomSource, TorchSource
 from lightning_nsd.rng import Stream, device_generator, mix
-from lightning_nsd.sampling import sample_images
+from lightning_nsd.sampling import sample_images, sample_steps
 from lightning_nsd.settings.memory import check_memory
 from lightning_nsd.settings.numbers import (
     Channels,
@@ -290,7 +290,7 @@ class FewShotDiffusion(LightningModule):
         num: int,
         generator: torch.Generator | None = None,
         sampler: Sampler | None = None,
-        on_step: Callable[[Tensor], object] | None = None,
+        on_step: Callable[[], object] | None = None,
     ) -> Tensor:
         """Draw images of the classes of some support sets, with the EMA weights.
 
@@ -299,7 +299,7 @@ class FewShotDiffusion(LightningModule):
             num: images for each support set.
             generator: where all noise comes from.
             sampler: instead of the model's own.
-            on_step: called after every step of the sampler with x_t of every image, `(B·num, …)`, not decoded.
+            on_step: called after every step of the sampler.
 
         Returns:
             `(B, num, C, H, W)` in [-1, 1].
@@ -308,10 +308,40 @@ class FewShotDiffusion(LightningModule):
             UserError: weights of 16 bits, in whose type the schedule's tables and the times are too coarse; or a class
                 that training did not see.
         """
-        network, space = self.evaluation_model, self.space
-        shown = support if network.takes_classes else space.shown(support)
-        chosen = space.sampler(sampler or self.sampler)
-        return sample_images(network, self.diffusion, chosen, shown, num, generator, on_step, space.decode)
+        network, chosen, shown = self._drawing(support, sampler)
+        return sample_images(network, self.diffusion, chosen, shown, num, generator, on_step, self.space.decode)
+
+    def sample_steps(
+        self,
+        support: Tensor,
+        num: int,
+        generator: torch.Generator | None = None,
+        sampler: Sampler | None = None,
+        every: int = 1,
+    ) -> Iterator[Tensor | None]:
+        """The same, step by step, for those who watch: the last are the bits that `sample` returns.
+
+        Args:
+            support: see `sample`.
+            num: images for each support set.
+            generator: where all noise comes from.
+            sampler: instead of the model's own.
+            every: after how many steps the images so far are given; None stands for those of the others.
+
+        Yields:
+            `(B, num, C, H, W)` in [-1, 1] or None, once for every step of the sampler.
+
+        Raises:
+            UserError: see `sample`.
+        """
+        network, chosen, shown = self._drawing(support, sampler)
+        return sample_steps(network, self.diffusion, chosen, shown, num, generator, self.space.decode, every)
+
+    def _drawing(self, support: Tensor, sampler: Sampler | None) -> tuple[FewShotDenoiser, Sampler, Tensor]:
+        """The network that draws, the sampler in its space, and what its encoder sees."""
+        network = self.evaluation_model
+        shown = support if network.takes_classes else self.space.shown(support)
+        return network, self.space.sampler(sampler or self.sampler), shown
 
     # ---- Lightning ----
 

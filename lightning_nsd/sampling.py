@@ -1,6 +1,6 @@
 """From support sets to new images of their classes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
@@ -23,7 +23,7 @@ def sample_images(
     support: Tensor,
     num: int,
     generator: torch.Generator | None = None,
-    on_step: Callable[[Tensor], object] | None = None,
+    on_step: Callable[[], object] | None = None,
     decode: Callable[[Tensor], Tensor] | None = None,
 ) -> Tensor:
     """New images of the classes of some support sets.
@@ -36,7 +36,7 @@ def sample_images(
             `(B,)`. With ILVR its images are the references, in turn.
         num: images for each support set.
         generator: where all noise comes from; torch's own state where None.
-        on_step: called after every step of the sampler with what it made, `(B·num, …)`, not decoded.
+        on_step: called after every step of the sampler.
         decode: makes images of what the network draws, `(B·num, …)`; these are the images where None.
 
     Returns:
@@ -45,6 +45,39 @@ def sample_images(
     Raises:
         UserError: weights of 16 bits, in whose type the schedule's tables and the times are too coarse; or a class that
             training did not see.
+    """
+    steps = sample_steps(model, diffusion, sampler, support, num, generator, decode, every=None)
+    while (images := next(steps)) is None:
+        if on_step is not None:
+            on_step()
+    if on_step is not None:
+        on_step()
+    return images
+
+
+@torch.no_grad()
+def sample_steps(
+    model: FewShotDenoiser,
+    diffusion: GaussianDiffusion,
+    sampler: Sampler,
+    support: Tensor,
+    num: int,
+    generator: torch.Generator | None = None,
+    decode: Callable[[Tensor], Tensor] | None = None,
+    every: int | None = 1,
+) -> Iterator[Tensor | None]:
+    """The same, step by step: what is drawn so far, which is noise at first and the images at last.
+
+    Args:
+        model, diffusion, sampler, support, num, generator, decode: see `sample_images`.
+        every: after how many steps the images so far are given. They are given after the last step in any case, and
+            after that alone where None.
+
+    Yields:
+        `(B, num, C, H, W)` in [-1, 1] or None, once for every step of the sampler.
+
+    Raises:
+        UserError: see `sample_images`.
     """
     dtype = next(model.parameters()).dtype
     if dtype.itemsize < 4:
@@ -71,14 +104,13 @@ def sample_images(
                 "sampler.ilvr_factor: ILVR holds what is drawn to examples, and this model is shown others."
             )
         reference = Reference(reference_images(support, num), noise)
-    images = x_T
-    for following in sampler.trajectory(diffusion, network, x_T, noise, reference):
-        images = following
-        if on_step is not None:
-            on_step(images)
-    if decode is not None:
-        images = decode(images)
-    return images.clamp(-1.0, 1.0).unflatten(0, (b, num))
+    total = len(sampler.chain(diffusion))
+    for step, x in enumerate(sampler.trajectory(diffusion, network, x_T, noise, reference), 1):
+        if step == total or (every is not None and step % every == 0):
+            images = x if decode is None else decode(x)
+            yield images.clamp(-1.0, 1.0).unflatten(0, (b, num))
+        else:
+            yield None
 
 
 def check_classes(classes: Tensor, encoder: ClassEmbedding) -> None:

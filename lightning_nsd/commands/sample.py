@@ -160,7 +160,7 @@ def new_images(model: FewShotDiffusion, support: Tensor, num: int, sampler: Samp
     sizes = [min(IMAGES_AT_ONCE, num - start) for start in range(0, num, IMAGES_AT_ONCE)]
     total = len(sizes) * len(sampler.chain(model.diffusion))
     with tqdm(total=total, desc=f"Drawing {num} images", unit="step") as bar:
-        parts = [model.sample(support[None], size, noise, sampler, on_step=lambda _: bar.update())[0] for size in sizes]
+        parts = [model.sample(support[None], size, noise, sampler, on_step=bar.update)[0] for size in sizes]
     images = torch.cat(parts)
     if not images.isfinite().all():
         raise UserError(

@@ -55,10 +55,8 @@ def write_samples(support: Tensor | None, samples: Tensor, out: Path) -> None:
             written += 1
         for stale in (path for path in earlier if int(path.stem) >= len(samples)):
             stale.unlink()
-        above = [] if support is None else [support]
-        columns = max(GRID_COLUMNS, sum(map(len, above)))
         path = out
-        _write(grid([*above, *samples.split(columns)]), path)
+        _write(sample_grid(support, samples), path)
     except OSError as error:
         raise UserError(
             f"--out: {path} could not be written ({reason(error)}). {written} of the {len(samples)} single "
@@ -67,6 +65,13 @@ def write_samples(support: Tensor | None, samples: Tensor, out: Path) -> None:
     replaced = f" The {len(earlier)} of an earlier call are gone." if earlier else ""
     what = f"{len(samples)} images" if support is None else f"the support set above, {len(samples)} images below"
     console().print(f"{out}: {what}; each in {folder}/.{replaced}")
+
+
+def sample_grid(support: Tensor | None, samples: Tensor) -> Image.Image:
+    """The picture that `write_samples` writes: the support set `(n, C, H, W)` in its first row, the samples below."""
+    above = [] if support is None else [support]
+    columns = max(GRID_COLUMNS, sum(map(len, above)))
+    return grid([*above, *samples.split(columns)])
 
 
 def _name(number: int) -> str:

@@ -48,7 +48,7 @@ from lightning_nsd.shown import Shown
 
 DESCRIPTION = "Few-shot diffusion: fit, validate, test and predict by LightningCLI, and commands of their own."
 LIGHTNING_COMMANDS = ("fit", "validate", "test", "predict")
-OTHER_COMMANDS = ("sample", "evaluate", "report", "convert", "push")  # each a module of this package with a `main`
+OTHER_COMMANDS = ("sample", "evaluate", "report", "demo", "convert", "push")  # modules of this package with a `main`
 NOT_BAREBONES = ("log_every_n_steps", "num_sanity_val_steps", "enable_progress_bar", "enable_model_summary")
 LINKED_FROM_DATA = ("image_size", "channels", "n_shot", "eval_seed")
 

@@ -141,8 +141,7 @@ def decode_image(data: bytes, image_size: int, channels: int) -> tuple[np.ndarra
     """
     with _opened(data) as opened:
         opened.draft(None, 2 * (_REDUCING_GAP * image_size,))  # of JPEG; nothing where the format cannot
-        with _LARGE_ONES if opened.width * opened.height > _LARGE else nullcontext():
-            image = _opaque(ImageOps.exif_transpose(opened))  # L or RGB
+        image = _upright(opened)
     side = min(image.size)
     if image.size != (image_size, image_size):
         left, top = (image.width - side) // 2, (image.height - side) // 2
@@ -151,6 +150,21 @@ def decode_image(data: bytes, image_size: int, channels: int) -> tuple[np.ndarra
     has_colour = image.mode == "RGB" and _has_colour(np.asarray(image))
     pixels = np.asarray(image.convert("L" if channels == 1 else "RGB"))
     return pixels.reshape(image_size, image_size, channels).transpose(2, 0, 1), has_colour
+
+
+def decode_whole(data: bytes, paper: str = "white") -> Image.Image:
+    """One image file as it is, upright, in mode L if it is stored as grey, else in mode RGB.
+
+    Args:
+        data: of the file.
+        paper: colour of transparent parts.
+
+    Raises:
+        ValueError: more pixels than `MAX_PIXELS`.
+        Exception: whatever Pillow raises for a file that is no image.
+    """
+    with _opened(data) as opened:
+        return _upright(opened, paper)
 
 
 def resize_arrays(images: np.ndarray, image_size: int) -> Tensor:
@@ -205,15 +219,20 @@ def _opened(data: bytes) -> Image.Image:
     return opened
 
 
-def _opaque(image: Image.Image) -> Image.Image:
+def _upright(opened: Image.Image, paper: str = "white") -> Image.Image:
+    with _LARGE_ONES if opened.width * opened.height > _LARGE else nullcontext():
+        return _opaque(ImageOps.exif_transpose(opened), paper)
+
+
+def _opaque(image: Image.Image, paper: str) -> Image.Image:
     """The image in mode L if it is stored as grey, else in mode RGB."""
     if image.mode.startswith("I"):
         return Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
     if image.has_transparency_data:
         layer = image.convert("RGBA")
-        paper = Image.new("RGBA", image.size, "white")
-        paper.alpha_composite(layer)
-        return paper.convert("RGB")
+        sheet = Image.new("RGBA", image.size, paper)
+        sheet.alpha_composite(layer)
+        return sheet.convert("RGB")
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 

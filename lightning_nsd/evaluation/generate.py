@@ -124,7 +124,7 @@ class ImageGenerator:
                 module.n_shot,
                 device_generator(module.device, self.seed, Stream.EVAL_IMAGES, SPLITS.index(split), number),
                 self.sampler,
-                lambda _: self.on_images(images_a_step),
+                lambda: self.on_images(images_a_step),
             )
             if not bool(images.isfinite().all()):
                 raise ValueError("the model drew values that are not finite")

@@ -1,6 +1,7 @@
 """One chain from noise to images, as pictures."""
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -48,25 +49,18 @@ def write_chain(root: Path, module: FewShotDiffusion, data: EpisodeDataModule) -
     classes = spread_classes(len(image_set), 1, choose)
     support = to_unit_range(image_set.images[sample_episodes(image_set, classes, module.n_shot, choose)])
     drawn_from = class_numbers(split, classes) if module.model.takes_classes else support
-    steps = len(module.sampler.chain(module.diffusion))
-    moments = {round(1 + k * (steps - 1) / max(1, MOST_MOMENTS - 1)) for k in range(MOST_MOMENTS)} & {*range(steps + 1)}
-    frames: list[Image.Image] = []
-    taken = 0
-
-    def keep(x: Tensor) -> None:
-        nonlocal taken
-        taken += 1
-        if taken in moments:
-            images = module.space.decode(x).clamp(-1.0, 1.0).float().cpu()
-            frames.append(grid([torch.cat([_small(support[0]), _small(images)])], rule_after=module.n_shot))
-
+    every = math.ceil(len(module.sampler.chain(module.diffusion)) / MOST_MOMENTS)
     noise = device_generator(module.device, *key)
-    with torch.no_grad():
-        module.sample(drawn_from.to(module.device), IMAGES, noise, on_step=keep)
+    frames: dict[int, Image.Image] = {}
+    drawn = module.sample_steps(drawn_from.to(module.device), IMAGES, noise, every=every)
+    for step, images in enumerate(drawn, 1):
+        if images is not None:
+            row = torch.cat([_small(support[0]), _small(images[0].float().cpu())])
+            frames[step] = grid([row], rule_after=module.n_shot)
     path = chain_path(root, module.trained_steps)
-    write_picture(path, _stacked(frames))
+    write_picture(path, _stacked([*frames.values()]))
     about: dict[str, Any] = {"split": split, "class": image_set.class_names[int(classes[0])]}
-    about |= {"steps": sorted(moments), "of": steps, "examples": module.n_shot}
+    about |= {"steps": [*frames], "of": max(frames), "examples": module.n_shot}
     write_text(path.with_suffix(".json"), json.dumps(about, ensure_ascii=False) + "\n")
     return path
 

@@ -49,6 +49,8 @@ NOT_RUN = {
     r"python bench/outcome\.py": "half an hour: three trainings of each framework",
     r"python -m lightning_nsd fit .*glyphs_latent": "encodes every glyph, turned eight ways; see test_configs",
     r"python scripts/run_notebooks\.py": "minutes of training; see tests/notebooks",
+    r"python -m lightning_nsd demo": "serves until it is stopped: see test_demo",
+    r"python scripts/demo_pictures\.py": "takes pictures of the page in a browser; tests/demo/test_page.py draws on it",
     r"hf ": "logs in to a hub",
     r"python -m lightning_nsd push": "writes to a hub: see tests/hub/test_hub.py",
     r"python -m lightning_nsd sample .*hf://": "fetches from a hub: see tests/hub/test_hub.py",

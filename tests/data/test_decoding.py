@@ -8,7 +8,14 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from lightning_nsd.data import decoding
-from lightning_nsd.data.decoding import decode_classes, decode_image, read_classes, read_image_set, resize_arrays
+from lightning_nsd.data.decoding import (
+    decode_classes,
+    decode_image,
+    decode_whole,
+    read_classes,
+    read_image_set,
+    resize_arrays,
+)
 from lightning_nsd.data.image_tree import ImageTree
 from lightning_nsd.errors import UserError
 
@@ -51,6 +58,16 @@ def test_middle_square_is_kept_and_averaged_when_it_shrinks() -> None:
     np.testing.assert_allclose(pixels, 100, atol=10)
 
 
+def test_a_whole_picture_keeps_its_size_and_colour_and_stands_on_the_paper_that_is_asked_for() -> None:
+    grey = Image.fromarray(np.arange(12, dtype=np.uint8).reshape(3, 4))
+    assert decode_whole(encoded(grey)).tobytes() == grey.tobytes()
+    half = Image.new("RGBA", (3, 2), (255, 0, 0, 0))
+    half.putpixel((0, 0), (255, 0, 0, 255))
+    for paper, colour in (("white", (255, 255, 255)), ("black", (0, 0, 0))):
+        found = decode_whole(encoded(half), paper)
+        assert found.size == (3, 2) and found.getpixel((0, 0)) == (255, 0, 0) and found.getpixel((2, 1)) == colour
+
+
 @pytest.mark.parametrize("size", [4, 12, 20])
 def test_arrays_are_resized_as_files_are(size: int) -> None:
     arrays = np.random.default_rng(0).integers(0, 256, (3, 12, 12, 3), dtype=np.uint8)
@@ -73,7 +90,7 @@ def test_large_jpeg_is_decoded_at_a_part_of_its_size_and_looks_the_same(monkeypa
     data = encoded(Image.fromarray(waves), "JPEG", quality=95)
     opened: list[Image.Image] = []
     opaque = decoding._opaque
-    monkeypatch.setattr(decoding, "_opaque", lambda image: opened.append(image) or opaque(image))
+    monkeypatch.setattr(decoding, "_opaque", lambda image, paper: opened.append(image) or opaque(image, paper))
     reduced, _ = decode_image(data, 16, 3)
     monkeypatch.setattr(JpegImageFile, "draft", lambda *_: None)
     whole, _ = decode_image(data, 16, 3)
