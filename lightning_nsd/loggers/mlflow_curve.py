@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import MLFlowLogger
+from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
 
@@ -16,6 +17,8 @@ from lightning_nsd.loggers.metrics_file import Row
 from lightning_nsd.loggers.one_curve import OneCurve
 from lightning_nsd.loggers.tables import as_html
 
+SERVER = os.environ.get("MLFLOW_TRACKING_URI")
+"""Asked for at once: MLflow sets the variable itself, to wherever it last logged."""
 MOST = 1000  # figures that MLflow takes at once
 PICTURES = "images"
 """Where MLflow keeps pictures that are logged by step."""
@@ -46,7 +49,7 @@ class MLflowCurve(OneCurve, MLFlowLogger):
         **kwargs: Any,
     ) -> None:
         self._folder = Path(save_dir).absolute()
-        uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI")
+        uri = tracking_uri or SERVER
         if not uri:
             uri = f"sqlite:///{self._folder / 'mlflow.db'}"
             artifact_location = artifact_location or (self._folder / "mlflow").as_uri()
@@ -56,9 +59,10 @@ class MLflowCurve(OneCurve, MLFlowLogger):
             raise UserError("trainer.logger: MLflow is not installed: pip install 'lightning-nsd[mlflow]'.") from error
 
     @property
+    @rank_zero_experiment
     def experiment(self) -> Any:
         """MLflow's client, with a run begun."""
-        if not self._initialized and rank_zero_only.rank == 0:
+        if not self._initialized:
             self._folder.mkdir(parents=True, exist_ok=True)
         return super().experiment
 

@@ -74,9 +74,7 @@ class OneCurve(Logger):
 
     def _new(self, metrics: Mapping[str, Any], step: int | None) -> dict[str, Any]:
         return {
-            key: value
-            for key, value in metrics.items()
-            if step is None or step > self._last.get(self.name_of(key), -1)
+            key: value for key, value in metrics.items() if step is None or step > self._last.get(self.name_of(key), -1)
         }
 
     def _make_up(self, coming: Mapping[str, Any], step: int | None) -> None:

@@ -5,14 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import WandbLogger
-from lightning.pytorch.utilities import rank_zero_only
+from lightning.pytorch.loggers.logger import rank_zero_experiment
 
 from lightning_nsd.loggers.metrics_file import STEP, Row
 from lightning_nsd.loggers.one_curve import OneCurve, last_steps
-from lightning_nsd.loggers.wandb_record import read_record
+from lightning_nsd.loggers.wandb_record import files_of, mend, read_record
 
 AXIS = "trainer/global_step"
-"""The optimiser's step, over which every figure is drawn. Lightning has had this name for it, and is to have another."""
+"""The optimiser's step, over which every figure is drawn. Lightning has had this name, and is to have another."""
 FLUSHED = "x_transaction_log_flush_interval"
 """W&B's setting of how often its file is written, if it has one; a killed process leaves what was written."""
 
@@ -31,13 +31,14 @@ class WandbCurve(OneCurve, WandbLogger):
         return self.version
 
     @property
+    @rank_zero_experiment
     def experiment(self) -> Any:
         """W&B's run, which is begun at the first call."""
-        if self._experiment is None and rank_zero_only.rank == 0:
+        if self._experiment is None:
             import wandb
 
             if FLUSHED in wandb.Settings.model_fields:
-                self._wandb_init.setdefault("settings", wandb.Settings(**{FLUSHED: 1.0}))
+                self._wandb_init.setdefault("settings", {FLUSHED: 1.0})
             run = super().experiment
             run.define_metric(AXIS)
             run.define_metric("*", step_metric=AXIS, step_sync=True)
@@ -53,16 +54,20 @@ class WandbCurve(OneCurve, WandbLogger):
             return {}
         if not run.offline:
             return at_the_server(run.summary, earlier) if run.resumed else {}
-        record = read_record(Path(run.dir).parent.parent, run.id)
-        if record is None:
+        own = Path(run.dir).parent
+        files = [file for file in files_of(own.parent, run.id) if file.parent != own]
+        if not files:  # `wandb clean` removes what is uploaded
             return last_steps((row[STEP], row) for row in earlier)
+        record = read_record(files)
+        for file in files:
+            mend(file)
         self._next_row = record.next_row
         run.summary.update(record.summary)  # each process says it anew
         return last_steps((row[AXIS], row) for row in record.rows if AXIS in row)
 
     def write(self, figures: Mapping[str, Any], step: int | None) -> None:
         axis = {} if step is None else {AXIS: step}
-        self.experiment.log({**figures, **axis}, step=self._next_row)
+        self.experiment.log({**figures, **axis}, step=self._next_row, commit=True)
         self._next_row = None  # W&B counts on
 
 

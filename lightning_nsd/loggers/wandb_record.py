@@ -2,9 +2,11 @@
 
 import json
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from lightning_nsd.files.whole_file import whole_file
 
 BLOCK = 32768  # bytes
 HEAD = struct.Struct("<IHB")  # of a piece: checksum, length, kind
@@ -26,28 +28,29 @@ class Record(NamedTuple):
     summary: dict[str, Any]
 
 
-def read_record(folder: Path, run_id: str) -> Record | None:
-    """The record of a run; None where there is no file of it, as after `wandb clean`.
+def files_of(folder: Path, run_id: str) -> list[Path]:
+    """The files of a run, in the order of their processes.
 
     Args:
         folder: `wandb` in the run's folder.
         run_id: the run's.
     """
-    files = sorted(folder.glob(f"*run-*-{run_id}/run-{run_id}.wandb"))
+    return sorted(folder.glob(f"*run-*-{run_id}/run-{run_id}.wandb"))
+
+
+def read_record(files: Iterable[Path]) -> Record:
+    """What some files of one run have."""
     rows = [row for file in files for row in read_rows(file)]
     last = max((int(row["_step"]) for row in rows if "_step" in row), default=-1)
     named = [{name: value for name, value in row.items() if not name.startswith("_")} for row in rows]
-    summary = {name: value for row in named for name, value in row.items()}
-    return Record(named, last + 1, summary) if files else None
+    return Record(named, last + 1, {name: value for row in named for name, value in row.items()})
 
 
 def read_rows(file: Path) -> Iterator[dict[str, Any]]:
     """What each call logged; the parts of a value that has some are joined again. The end may be broken off."""
-    from wandb.proto import wandb_internal_pb2
-
-    for data in _records(file.read_bytes()):
+    for record, _ in _records(file.read_bytes()):
         row: dict[str, Any] = {}
-        for item in wandb_internal_pb2.Record.FromString(data).history.item:
+        for item in record.history.item:
             *above, name = item.nested_key or [item.key]
             within = row
             for part in above:
@@ -57,8 +60,28 @@ def read_rows(file: Path) -> Iterator[dict[str, Any]]:
             yield row
 
 
-def _records(data: bytes) -> Iterator[bytes]:
-    """The records of a file in the log format of LevelDB."""
+def mend(file: Path) -> None:
+    """Make a file that a kill broke off one that `wandb sync` takes.
+
+    It would stop at half a record, and take nothing at all beside a file that names no run, which is renamed.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    data = file.read_bytes()
+    records = list(_records(data))
+    if not any(record.HasField("run") for record, _ in records):
+        file.rename(file.with_name(f"{file.name}.empty"))
+    elif (end := records[-1][1]) < len(data):
+        with whole_file(file) as mended:
+            mended.write(data[:end])
+
+
+def _records(data: bytes) -> Iterator[tuple[Any, int]]:
+    """The records of a file in the log format of LevelDB, each with where it ends."""
+    from wandb.proto import wandb_internal_pb2
+
+    parse = wandb_internal_pb2.Record.FromString  # type: ignore[attr-defined]
     position, record = IDENTIFIER, b""
     while position + HEAD.size <= len(data):
         left = BLOCK - position % BLOCK
@@ -72,5 +95,5 @@ def _records(data: bytes) -> Iterator[bytes]:
         record += data[position + HEAD.size : end]
         position = end
         if kind in (WHOLE, LAST):
-            yield record
+            yield parse(record), end
             record = b""
