@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 from lightning.pytorch.loggers import WandbLogger
-from lightning.pytorch.loggers.logger import rank_zero_experiment
 
 from lightning_nsd.loggers.metrics_file import STEP, Row
 from lightning_nsd.loggers.one_curve import OneCurve, last_steps
@@ -25,28 +24,24 @@ class WandbCurve(OneCurve, WandbLogger):
     """
 
     _next_row: int | None = None  # W&B's number of it, where W&B cannot know
+    _has_axis = False
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        import wandb
+
+        if FLUSHED in wandb.Settings.model_fields and not self._wandb_init.get("settings"):
+            self._wandb_init["settings"] = {FLUSHED: 1.0}  # seconds
 
     @property
     def known_as(self) -> str | None:
         return self.version
 
-    @property
-    @rank_zero_experiment
-    def experiment(self) -> Any:
-        """W&B's run, which is begun at the first call."""
-        if self._experiment is None:
-            import wandb
-
-            if FLUSHED in wandb.Settings.model_fields:
-                self._wandb_init.setdefault("settings", {FLUSHED: 1.0})
-            run = super().experiment
-            run.define_metric(AXIS)
-            run.define_metric("*", step_metric=AXIS, step_sync=True)
-        return super().experiment
-
     def take_up(self, run_id: str) -> None:
         if self._id is None:
             self._id = self._wandb_init["id"] = run_id
+        if not any(self._wandb_init.get(name) for name in ("resume", "resume_from", "fork_from")):
+            self._wandb_init["resume"] = "allow"  # from the command line it is None, and a run of this id begun anew
 
     def recorded(self, earlier: list[Row]) -> Mapping[str, int]:
         run = self.experiment
@@ -66,6 +61,10 @@ class WandbCurve(OneCurve, WandbLogger):
         return last_steps((row[AXIS], row) for row in record.rows if AXIS in row)
 
     def write(self, figures: Mapping[str, Any], step: int | None) -> None:
+        if not self._has_axis:
+            self.experiment.define_metric(AXIS)
+            self.experiment.define_metric("*", step_metric=AXIS, step_sync=True)
+            self._has_axis = True
         axis = {} if step is None else {AXIS: step}
         self.experiment.log({**figures, **axis}, step=self._next_row, commit=True)
         self._next_row = None  # W&B counts on

@@ -48,7 +48,7 @@ def read_record(files: Iterable[Path]) -> Record:
 
 def read_rows(file: Path) -> Iterator[dict[str, Any]]:
     """What each call logged; the parts of a value that has some are joined again. The end may be broken off."""
-    for record, _ in _records(file.read_bytes()):
+    for record, _ in records(file.read_bytes()):
         row: dict[str, Any] = {}
         for item in record.history.item:
             *above, name = item.nested_key or [item.key]
@@ -69,15 +69,15 @@ def mend(file: Path) -> None:
         OSError: it cannot be written.
     """
     data = file.read_bytes()
-    records = list(_records(data))
-    if not any(record.HasField("run") for record, _ in records):
+    found = list(records(data))
+    if not any(record.HasField("run") for record, _ in found):
         file.rename(file.with_name(f"{file.name}.empty"))
-    elif (end := records[-1][1]) < len(data):
+    elif (end := found[-1][1]) < len(data):
         with whole_file(file) as mended:
             mended.write(data[:end])
 
 
-def _records(data: bytes) -> Iterator[tuple[Any, int]]:
+def records(data: bytes) -> Iterator[tuple[Any, int]]:
     """The records of a file in the log format of LevelDB, each with where it ends."""
     from wandb.proto import wandb_internal_pb2
 

@@ -48,6 +48,7 @@ NOT_RUN = {
     r"python -m lightning_nsd fit .*--trainer\.devices": "several processes: see tests/training/test_processes.py",
     r"python bench/outcome\.py": "half an hour: three trainings of each framework",
     r"python -m lightning_nsd fit .*glyphs_latent": "encodes every glyph, turned eight ways; see test_configs",
+    r"wandb sync": "needs a server",
     r"python bench/fid\.py": "measures the memory of three processes, each of which imports torch",
 }
 EVALUATED = ["--data.eval_episodes=1", "--model.sampler.num_steps=2", "--trainer.accelerator=cpu"]

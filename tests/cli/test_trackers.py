@@ -10,11 +10,17 @@ import wandb
 from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.loggers.metrics_file import read_rows
 from lightning_nsd.loggers.wandb_record import files_of, read_record
+from lightning_nsd.runs.trackers import read_trackers
 from tests.cli.conftest import TINY, start
 from tests.loggers.stores import STORES, names
 
 SHORT = [*TINY, "--trainer.num_sanity_val_steps=0", "--model.lr_schedule.annealing=none", "--fid.when=never"]
-OVERLAYS = {"wandb": "WandbCurve", "tensorboard": "TensorBoardCurve", "mlflow": "MLflowCurve", "trackio": "TrackioCurve"}
+OVERLAYS = {
+    "wandb": "WandbCurve",
+    "tensorboard": "TensorBoardCurve",
+    "mlflow": "MLflowCurve",
+    "trackio": "TrackioCurve",
+}
 
 
 def steps_of(root, tracker, run_id=None):
@@ -48,7 +54,8 @@ def test_several_trackers_at_once_have_figures_pictures_table_and_chart(nsd, tmp
 def test_a_run_that_was_killed_twice_is_one_curve_without_a_gap(tmp_path):
     """kill -9 of real processes, at moments of their own; W&B's file is then seconds behind."""
     run = [*SHORT, "--config=wandb.yaml", "--config=trackio.yaml", "--checkpoint.every_n_train_steps=5",
-           "--trainer.callbacks=[]", "--trainer.val_check_interval=6", f"--trainer.default_root_dir={tmp_path}"]  # fmt: skip
+           "--trainer.callbacks=[]", "--trainer.val_check_interval=6",
+           f"--trainer.default_root_dir={tmp_path}"]  # fmt: skip
     for resumes, until in enumerate((8, 17)):
         process = start("fit", *run, "--trainer.max_steps=10000", *(["--ckpt_path=last"] if resumes else []))
         deadline = time.monotonic() + 120
@@ -119,8 +126,6 @@ def test_the_run_s_id_follows_the_run(fit, tmp_path):
 
 @pytest.mark.parametrize("content", ["[", "[1]", '{"WandbCurve": "../../elsewhere"}', '{"WandbCurve": 3}'])
 def test_a_record_of_names_that_is_none_is_passed_over(content, tmp_path):
-    from lightning_nsd.runs.trackers import read_trackers
-
     (tmp_path / ".run").mkdir()
     (tmp_path / ".run" / "trackers").write_text(content)
     assert read_trackers(tmp_path) == {}

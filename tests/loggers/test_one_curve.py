@@ -175,6 +175,12 @@ def test_a_record_that_is_broken_off_anywhere_is_read_up_to_there_and_mended(tmp
     assert 3 <= len(ends) <= 10  # of 30 sizes: ends of records only
 
 
+def test_a_run_is_resumed_though_the_command_line_says_nothing_of_that(tmp_path):
+    logger = WandbCurve(save_dir=str(tmp_path), project="lightning-nsd", resume=None, settings=None)
+    logger.go_on("abcd1234", [])
+    assert (logger.experiment.id, logger.experiment.settings.resume) == ("abcd1234", "allow")
+
+
 def test_of_the_last_step_at_the_server_what_is_not_among_the_last_values_is_logged_again():
     summary = {AXIS: 6, "train/loss": 5.5, "val/loss": 6, "val/mse": 3.25, "nan": "NaN", "samples/val": {}}
     at_six = {"step": 6, "val/loss": 6.0, "val/mse": 6.25, "nan": float("nan")}
