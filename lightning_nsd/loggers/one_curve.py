@@ -22,6 +22,7 @@ class OneCurve(Logger):
     """
 
     _earlier: list[Row] | None = None  # figures of the run that goes on, until its record is made up
+    _begins = True
     _last: Mapping[str, int] = {}
 
     @property
@@ -57,6 +58,7 @@ class OneCurve(Logger):
         """
         if run_id:
             self.take_up(run_id)
+            self._begins = False
         self._earlier = [{key: number(cell) for key, cell in row.items()} for row in earlier]
 
     @rank_zero_only
@@ -82,7 +84,8 @@ class OneCurve(Logger):
         if self._earlier is None or step is None:
             return
         rows, self._earlier = self._earlier, None
-        self._last = self.recorded(rows)
+        if not self._begins:
+            self._last = self.recorded(rows)
         for row in rows:
             if moment(row) < moment({STEP: step, **coming}):
                 at = row.pop(STEP)
