@@ -14,7 +14,8 @@ from lightning_nsd.runs.branch import continued
 from lightning_nsd.runs.folder import later_checkpoints, not_writable
 from lightning_nsd.runs.trackers import names_in, read_trackers, record_trackers
 
-NAMES = "names"
+TRACKERS = "trackers"
+"""Key of a checkpoint; as the state of a callback, Lightning would miss that in every other command."""
 
 
 class RunTrackers(Callback):
@@ -44,8 +45,7 @@ class RunTrackers(Callback):
         if continued(self.root, ckpt_path, step) is None:
             return
         if not later_checkpoints(self.root, step):
-            kept = checkpoint["callbacks"].get(self.state_key, {}).get(NAMES)
-            self._names = names_in(kept) | read_trackers(self.root)
+            self._names = names_in(checkpoint.get(TRACKERS)) | read_trackers(self.root)
         csv = next(logger.path for logger in self.loggers if isinstance(logger, MetricsFile))
         for tracker in trackers:
             tracker.go_on(self._names.get(type(tracker).__name__), read_rows(csv))
@@ -62,5 +62,6 @@ class RunTrackers(Callback):
             except OSError as error:
                 raise not_writable(self.root, error) from error
 
-    def state_dict(self) -> dict[str, Any]:
-        return {NAMES: dict(self._names)}
+    def on_save_checkpoint(self, trainer: Trainer, pl_module: LightningModule, checkpoint: dict[str, Any]) -> None:
+        if self._names:
+            checkpoint[TRACKERS] = dict(self._names)

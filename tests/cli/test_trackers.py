@@ -71,7 +71,7 @@ def test_a_run_that_was_killed_twice_is_one_curve_without_a_gap(tmp_path):
     said, _ = process.communicate(timeout=300)
     assert process.returncode == 0, said
     ids = names(tmp_path)
-    assert read_checkpoint(tmp_path / "last.ckpt")["callbacks"]["RunTrackers"]["names"] == ids
+    assert read_checkpoint(tmp_path / "last.ckpt")["trackers"] == ids
     for tracker in ("WandbCurve", "TrackioCurve"):
         found = steps_of(tmp_path, tracker)
         assert found["train/loss"] == list(range(end)), tracker
