@@ -5,14 +5,13 @@ import signal
 import time
 
 import pytest
-import wandb
 
 from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.loggers.metrics_file import read_rows
 from lightning_nsd.loggers.wandb_record import files_of, read_record
 from lightning_nsd.runs.trackers import read_trackers
 from tests.cli.conftest import TINY, start
-from tests.loggers.stores import STORES, names
+from tests.loggers.stores import STORES, finish_wandb, names
 
 SHORT = [*TINY, "--trainer.num_sanity_val_steps=0", "--model.lr_schedule.annealing=none", "--fid.when=never"]
 OVERLAYS = {
@@ -34,7 +33,7 @@ def test_several_trackers_at_once_have_figures_pictures_table_and_chart(nsd, tmp
                        "--trainer.val_check_interval=2", f"--trainer.default_root_dir={tmp_path}")  # fmt: skip
     assert status == 0, said
     assert "could not be written or shown" not in said
-    wandb.finish()
+    finish_wandb(tmp_path)
     assert set(names(tmp_path)) == set(OVERLAYS.values())
     written = {key for row in read_rows(tmp_path / "logs" / "metrics.csv") for key in row} - {"step"}
     pictures = {f"samples/{split}" for split in ("train", "val", "test")} | {"val/fd_glyphnet/chart"}
@@ -51,8 +50,9 @@ def test_several_trackers_at_once_have_figures_pictures_table_and_chart(nsd, tmp
     assert page.count("georgian/") == page.count("<img src=") == 2
 
 
-def test_a_run_that_was_killed_twice_is_one_curve_without_a_gap(tmp_path):
+def test_a_run_that_was_killed_twice_is_one_curve_without_a_gap(tmp_path, monkeypatch):
     """kill -9 of real processes, at moments of their own; W&B's file is then seconds behind."""
+    monkeypatch.delenv("WANDB_SERVICE", raising=False)  # of an earlier test, which would outlive the run
     run = [*SHORT, "--config=wandb.yaml", "--config=trackio.yaml", "--checkpoint.every_n_train_steps=5",
            "--trainer.callbacks=[]", "--trainer.val_check_interval=6",
            f"--trainer.default_root_dir={tmp_path}"]  # fmt: skip
@@ -97,8 +97,7 @@ def fit(nsd, tmp_path):
                            "--trainer.limit_val_batches=0", "--checkpoint.every_n_train_steps=2",
                            "--checkpoint.keep=4", f"--trainer.default_root_dir={tmp_path}", *options)  # fmt: skip
         assert status == 0, said
-        wandb.finish()
-        time.sleep(1.01)  # W&B names a folder by the second
+        finish_wandb(tmp_path)
         return names(tmp_path)["WandbCurve"]
 
     return call

@@ -1,10 +1,13 @@
 """What trackers have of a run, read from their own stores: steps of every figure or picture, in their order there."""
 
 import json
+import time
 from collections import defaultdict
 from pathlib import Path
 
-from lightning_nsd.loggers.wandb_record import files_of, read_record
+import wandb
+
+from lightning_nsd.loggers.wandb_record import files_of, read_record, records
 
 Steps = dict[str, list[int]]
 
@@ -12,6 +15,17 @@ Steps = dict[str, list[int]]
 def names(root: Path) -> dict[str, str]:
     """What the run's folder says that trackers know it by."""
     return json.loads((root / ".run" / "trackers").read_text(encoding="utf-8"))
+
+
+def finish_wandb(root: Path) -> None:
+    """End W&B's run; its own process writes the end of its file, and names the next run's folder by the second."""
+    wandb.finish()
+    newest = max(root.glob("wandb/offline-run-*/*.wandb"), key=lambda file: file.stat().st_mtime_ns)
+    deadline = time.monotonic() + 60
+    while not any(record.HasField("exit") for record, _ in records(newest.read_bytes())):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    time.sleep(1.01)
 
 
 def of_wandb(root: Path, run_id: str) -> Steps:

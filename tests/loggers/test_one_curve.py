@@ -1,7 +1,7 @@
 """What a run that was stopped leaves at a tracker, and what the run that goes on adds, is one curve."""
 
 import shutil
-import time
+from pathlib import Path
 
 import pytest
 from PIL import Image
@@ -13,7 +13,7 @@ from lightning_nsd.loggers.trackio_curve import TrackioCurve
 from lightning_nsd.loggers.wandb_curve import AXIS, WandbCurve, at_the_server
 from lightning_nsd.loggers.wandb_record import mend, read_record
 from lightning_nsd.loggers.wandb_record import read_rows as read_wandb
-from tests.loggers.stores import STORES
+from tests.loggers.stores import STORES, finish_wandb
 
 CURVES = {of.__name__: of for of in (WandbCurve, TensorBoardCurve, MLflowCurve, TrackioCurve)}
 END = 10
@@ -49,8 +49,7 @@ def closed(logger):
     logger.save()
     logger.finalize("success")
     if isinstance(logger, WandbCurve):
-        logger.experiment.finish()
-        time.sleep(1.01)  # W&B names a folder by the second
+        finish_wandb(Path(logger.save_dir))
     return logger.known_as
 
 
