@@ -1,7 +1,9 @@
 """Small models and data that the tests share."""
 
+import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Any
@@ -31,6 +33,7 @@ tiny_dit = partial(DiT, hidden_size=16, depth=1, num_heads=2, patch_size=4)
 def pytest_sessionstart() -> None:
     """Before the first backward pass and Trainer; XLA compiles without what makes it slow: it takes the time."""
     answer_for_lightning()
+    os.environ["TRACKIO_DIR"] = tempfile.mkdtemp()  # read when Trackio is imported; removed with the system's own
     # What was started in the background ignores Ctrl-C and the terminal's end, and so would all that it starts itself.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGHUP, signal.SIG_DFL)

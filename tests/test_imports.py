@@ -53,6 +53,9 @@ def test_training_on_data_that_is_there_needs_nothing_that_is_built_for_one_torc
         "jax",
         "flax",
         "torch_xla",
+        "tensorboard",
+        "trackio",
+        "mlflow",
     ]
     command = ["fit", "--config=glyphs.yaml", "--trainer.max_steps=1", "--data.batch_size=1", "--data.eval_episodes=1"]
     command += [f"--trainer.default_root_dir={tmp_path / 'run'}", "--trainer.callbacks=[]", "--fid.when=never"]

@@ -15,7 +15,7 @@ ROOT = Path(__file__).parent.parent
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
 LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
-LOCKED_EXTRAS = ("dev", "jax", "efficientnet", "xla")
+LOCKED_EXTRAS = ("dev", "jax", "efficientnet", "tensorboard", "trackio", "mlflow", "xla")
 lowest_versions = runpy.run_path(str(ROOT / "scripts" / "lowest_versions.py"))["lowest_versions"]
 
 

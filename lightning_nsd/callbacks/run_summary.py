@@ -26,7 +26,7 @@ class RunSummary(Callback):
             rows.append((f"picture ({split})", str(path)))
         for logger in trainer.loggers:
             where = logger.path if isinstance(logger, MetricsFile) else logger.save_dir
-            if where and Path(where).exists():
+            if where and Path(where).exists() and ("figures", str(where)) not in rows:
                 rows.append(("figures", str(where)))
         if (root / REPORT_FILE).exists():
             rows.append(("report", str(root / REPORT_FILE)))

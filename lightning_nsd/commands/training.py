@@ -24,6 +24,7 @@ from lightning_nsd.callbacks.progress import ProgressBar
 from lightning_nsd.callbacks.run_checkpoint import RunCheckpoint
 from lightning_nsd.callbacks.run_start import RunStart
 from lightning_nsd.callbacks.run_summary import RunSummary
+from lightning_nsd.callbacks.run_trackers import RunTrackers
 from lightning_nsd.checkpoints.io import AtomicCheckpointIO, read_checkpoint
 from lightning_nsd.checkpoints.places import find_model
 from lightning_nsd.commands.first_step import FirstStep, explained, wants_traceback
@@ -32,6 +33,7 @@ from lightning_nsd.data.datamodule import EpisodeDataModule
 from lightning_nsd.errors import UserError
 from lightning_nsd.loggers.forgiving import forgiving
 from lightning_nsd.loggers.metrics_file import MetricsFile
+from lightning_nsd.loggers.wandb_curve import WandbCurve
 from lightning_nsd.messages import user_error_in
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.processes.cluster import check_machines, check_slurm
@@ -50,6 +52,8 @@ DESCRIPTION = "Few-shot diffusion: fit, validate, test and predict by LightningC
 LIGHTNING_COMMANDS = ("fit", "validate", "test", "predict")
 OTHER_COMMANDS = ("sample", "evaluate", "report", "demo", "convert", "push")  # modules of this package with a `main`
 NOT_BAREBONES = ("log_every_n_steps", "num_sanity_val_steps", "enable_progress_bar", "enable_model_summary")
+TAKEN_FOR = {"lightning.pytorch.loggers.WandbLogger": f"{WandbCurve.__module__}.WandbCurve"}
+"""What a config of an earlier version names, and what it gets: the same with the same arguments."""
 LINKED_FROM_DATA = ("image_size", "channels", "n_shot", "eval_seed")
 
 
@@ -139,6 +143,7 @@ class FewShotCLI(LightningCLI):
         check_trainer(options.trainer.as_dict())
         self.root = Path(options.trainer.default_root_dir or ".")
         for logger in as_list(options.trainer.logger):
+            logger.class_path = TAKEN_FOR.get(logger.class_path, logger.class_path)
             if logger.init_args.get("save_dir", "elsewhere") in (".", None):
                 logger.init_args.save_dir = str(self.root)
         options.ckpt_path = self._readable(options.ckpt_path)
@@ -215,7 +220,9 @@ class FewShotCLI(LightningCLI):
             callbacks.insert(0, run_report := RunReport(self.root))
             self.until_the_end.push(run_report.at_exit)
         config = self._parser(self.subcommand).dump(self.config[self.config.subcommand], skip_unset=False)
-        callbacks.insert(0, RunStart(self.root, config, self._asked()))
+        trackers = RunTrackers(self.root, self.trainer.loggers)
+        trackers.go_on(self._get(self.config, "ckpt_path"))
+        callbacks[:0] = [RunStart(self.root, config, self._asked()), trackers]
 
     def _asked(self) -> dict[str, Any]:
         """What the run's history says of the command: its words, seeds, and the settings that are no defaults."""

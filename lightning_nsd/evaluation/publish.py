@@ -4,8 +4,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers import Logger, WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
+from PIL import Image
 
 from lightning_nsd.data.transforms import to_unit_range
 from lightning_nsd.evaluation.chart import make_chart
@@ -47,6 +48,8 @@ def publish(report: Report, root: Path, loggers: Iterable[Logger] = ()) -> None:
         for logger in loggers:
             if hasattr(logger, "log_table"):
                 names, rows = table_with_pictures(report)
+                if isinstance(logger, WandbLogger):
+                    rows = [[*cells, as_wandb(picture)] for *cells, picture in rows]
                 logger.log_table(f"{report.split}/{report.distance}/table", columns=names, data=rows, step=report.step)
     with Shown(f"The images of classes of {report.distance}"):
         write_strips(folder, report)
@@ -59,10 +62,15 @@ def publish(report: Report, root: Path, loggers: Iterable[Logger] = ()) -> None:
 
 
 def table_with_pictures(report: Report) -> tuple[list[str], list[list[Any]]]:
-    """Headings and rows of a W&B Table: those of the files, and a strip of generated images."""
-    import wandb
-
+    """Headings and rows of the table for loggers: those of the files, and a strip of generated images or None."""
     headings, rows = report.table()
     strips = [row.strip for row in [*report.rows, *report.mixture]]
-    pictures = [None if strip is None else wandb.Image(grid([to_unit_range(strip)])) for strip in strips]
+    pictures = [None if strip is None else grid([to_unit_range(strip)]) for strip in strips]
     return [*headings, "generated"], [[*cells, picture] for cells, picture in zip(rows, pictures, strict=True)]
+
+
+def as_wandb(picture: Image.Image | None) -> Any:
+    """A picture as a cell of W&B's table."""
+    import wandb
+
+    return None if picture is None else wandb.Image(picture)

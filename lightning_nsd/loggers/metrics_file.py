@@ -97,11 +97,11 @@ class MetricsFile(Logger):
             return rows
         first = self._waiting[0]
         if self.one_run:
-            return [row for row in rows if _moment(row) < _moment(first)]
+            return [row for row in rows if moment(row) < moment(first)]
         return [row for row in rows if row[STEP] != first[STEP]]
 
 
-def _moment(row: Row) -> tuple[int, bool]:
+def moment(row: Mapping[str, Any]) -> tuple[int, bool]:
     """When it was logged: the evaluation after k steps comes before the training step from k to k + 1."""
     return int(row[STEP]), not any(name.startswith(EVALUATION) for name in row)
 

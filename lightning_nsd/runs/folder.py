@@ -22,6 +22,9 @@ PREDICTION_FOLDER = "predictions"
 CHAIN_FOLDER = "chain"
 REPORT_FILE = "report.html"
 CONFIG_FILE = "config.yaml"
+TRACKER_FILE = ".run/trackers"
+TRACKER_RUNS = ("wandb/*run-*", "tensorboard/*")
+"""Folders of trackers' runs, of which a run that begins has its own."""
 
 
 def check_writable(root: Path) -> None:
@@ -53,10 +56,10 @@ def contents(root: Path) -> list[Path]:
     """
     if not (numbered(root) or (root / LAST).exists() or (root / BRANCH_FILE).exists()):
         return []
-    logs = sorted((root / LOG_FOLDER).glob("*"))
+    several = [path for pattern in (f"{LOG_FOLDER}/*", *TRACKER_RUNS) for path in sorted(root.glob(pattern))]
     shown = (PICTURE_FOLDER, DISTANCE_FOLDER, PREDICTION_FOLDER, CHAIN_FOLDER, REPORT_FILE)
-    names = (*shown, CONFIG_FILE, CHECKPOINT_FOLDER, LAST, BRANCH_FILE)
-    return [path for path in (*logs, *(root / name for name in names)) if path.exists()]
+    names = (*shown, CONFIG_FILE, TRACKER_FILE, CHECKPOINT_FOLDER, LAST, BRANCH_FILE)
+    return [path for path in (*several, *(root / name for name in names)) if path.exists()]
 
 
 def take_over(root: Path, earlier: list[Path], ckpt_path: Path | None, step: int) -> None:
@@ -98,19 +101,25 @@ def _go_back(root: Path, ckpt_path: Path, step: int) -> None:
     """Move the checkpoints after `step`, which are not continued, to a folder of their own, with all figures."""
     last = root / LAST
     is_last = last.exists() and os.path.samefile(last, ckpt_path)
-    abandoned = [path for at, path in numbered(root).items() if at > step]
-    if abandoned:
+    if abandoned := later_checkpoints(root, step):
         target = _new_folder(root)
         if last.exists() and not is_last:
             _move(last, root, target)
         for path in abandoned:
             _move(path, root, target)
-        for path in (root / LOG_FOLDER).glob("*.csv"):  # the run's own goes on from before its later lines
-            (target / LOG_FOLDER).mkdir(exist_ok=True)
-            shutil.copy2(path, target / LOG_FOLDER / path.name)
+        copied = [*(root / LOG_FOLDER).glob("*.csv"), root / TRACKER_FILE]
+        for path in filter(Path.exists, copied):  # the run's own CSV goes on from before its later lines
+            goal = target / path.relative_to(root)
+            goal.parent.mkdir(exist_ok=True)
+            shutil.copy2(path, goal)
         rank_zero_info(f"The run goes back to step {step}; its later checkpoints are now in {target}.")
     if not is_last:
         link_atomically(ckpt_path, last)
+
+
+def later_checkpoints(root: Path, step: int) -> list[Path]:
+    """Those after a step, which a run that starts there does not continue."""
+    return [path for at, path in numbered(root).items() if at > step]
 
 
 def _new_folder(root: Path) -> Path:

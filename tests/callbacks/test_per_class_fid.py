@@ -5,18 +5,19 @@ import json
 import math
 import os
 import signal
-import struct
 import time
 
 import pytest
 import torch
 from lightning.pytorch import Callback
 from lightning.pytorch.callbacks import EarlyStopping
-from lightning.pytorch.loggers import CSVLogger, WandbLogger
+from lightning.pytorch.loggers import CSVLogger
 
 from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.errors import UserError
 from lightning_nsd.evaluation.columns import COLUMNS
+from lightning_nsd.loggers.wandb_curve import AXIS, WandbCurve
+from lightning_nsd.loggers.wandb_record import read_rows, records
 from lightning_nsd.processes.stopping import StoppedError
 from tests.callbacks.conftest import make_callback, make_trainer
 from tests.evaluation.conftest import (
@@ -93,43 +94,18 @@ KEYS = {"mean", "median", "worst5", "failed", "floor", "precision", "recall", "n
 
 
 def read_wandb(root):
-    """What an offline run logged, nested keys joined by slashes, and the files of its artifacts.
-
-    The file is in LevelDB's log format: 32 KiB blocks of records with heads of 7 bytes.
-    """
-    from wandb.proto import wandb_internal_pb2
-
-    data = b"".join(path.read_bytes() for path in root.glob("wandb/offline-run-*/run-*.wandb"))
-    if not data:  # not yet
-        return [], []
-    assert data.startswith(b":W&B")
-    position, part, history, artifacts = 7, b"", [], []
-    while position + 7 <= len(data):
-        rest = 32768 - position % 32768
-        if rest < 7:
-            position += rest
-            continue
-        _, length, kind = struct.unpack("<IHB", data[position : position + 7])
-        part += data[position + 7 : position + 7 + length]
-        position += 7 + length
-        if kind in (1, 4):  # whole, or the last part
-            record = wandb_internal_pb2.Record.FromString(part)
-            part = b""
+    """What an offline run logged, and the files of its artifacts."""
+    history, artifacts = [], []
+    for path in root.glob("wandb/offline-run-*/run-*.wandb"):
+        history += read_rows(path)
+        for record, _ in records(path.read_bytes()):
             artifacts += [entry.path for entry in record.artifact.manifest.contents]
-            items = record.history.item
-            history.append({item.key or "/".join(item.nested_key): json.loads(item.value_json) for item in items})
-    return [items for items in history if items], artifacts
-
-
-def steps_of(key, history):
-    """The steps of a figure, under the name that WandbLogger has for them: `trainer/global_step` in Lightning 2.6, and
-    to be `global_step`."""
-    return {step for items in history if key in items for name, step in items.items() if name.endswith("global_step")}
+    return history, artifacts
 
 
 @pytest.mark.smoke
 def test_the_distance_reaches_wandb_with_its_table_and_chart(tmp_path):
-    logger = WandbLogger(project="test", save_dir=str(tmp_path), offline=True)
+    logger = WandbCurve(project="test", save_dir=str(tmp_path), offline=True)
     trainer = run(tmp_path, 2, callbacks=[make_callback()], limit_val_batches=1.0, val_check_interval=2, logger=logger)
     logger.experiment.finish()
     deadline = time.monotonic() + 30
@@ -144,8 +120,8 @@ def test_the_distance_reaches_wandb_with_its_table_and_chart(tmp_path):
     for name, row in rows.items():
         assert logged[f"val/fd_means/{name}"] == pytest.approx(float(row["fd_means"]), rel=1e-12)
     assert logged["val/fd_means/mean"] == pytest.approx(float(trainer.callback_metrics["val/fd_means/mean"]), rel=1e-5)
-    assert logged["val/fd_means/chart/_type"].startswith("images")
-    table = {key: logged[f"val/fd_means/table/{key}"] for key in ("_type", "nrows", "ncols", "path")}
+    assert logged["val/fd_means/chart"]["_type"].startswith("images")
+    table = logged["val/fd_means/table"]
     columns = sum(not column.optional for column in COLUMNS) + 1  # and the pictures
     assert (table["_type"], table["nrows"], table["ncols"]) == ("table-file", 8, columns)
     path = next(tmp_path.glob("wandb/offline-run-*")) / "files" / table["path"]
@@ -155,7 +131,7 @@ def test_the_distance_reaches_wandb_with_its_table_and_chart(tmp_path):
     assert [line[0] for line in content["data"]] == [f"val_{i}" for i in range(8)]
     assert len([name for name in pictures if name.startswith("media/images/")]) == 8
     for key in ("val/fd_means/mean", "val/loss"):
-        assert steps_of(key, history) == {2}
+        assert [items[AXIS] for items in history if key in items] == [2]
 
 
 def test_without_any_logger_it_is_computed_printed_and_in_the_csv(tmp_path, capsys):

@@ -17,7 +17,8 @@ from tests.cli.conftest import ROOT, TINY
 from tests.latents.make_autoencoder import make_autoencoder
 
 SHIPPED = sorted(path.name for path in shipped_folder().glob("*.yaml"))
-OVERLAYS = {"bf16.yaml", "gpu.yaml", "wandb.yaml", "tpu.yaml", "torch_tpu.yaml", "xla_cpu.yaml", "xla_spmd.yaml"}
+TRACKERS = {"wandb.yaml", "tensorboard.yaml", "trackio.yaml", "mlflow.yaml"}
+OVERLAYS = {"bf16.yaml", "gpu.yaml", "tpu.yaml", "torch_tpu.yaml", "xla_cpu.yaml", "xla_spmd.yaml", *TRACKERS}
 OVER_GLYPHS = {"glyphs_class_conditional.yaml", "glyphs_one_image.yaml", "unconditional.yaml"}
 """Overlays that make another model of glyphs.yaml."""
 BELOW = {**dict.fromkeys(OVER_GLYPHS, "glyphs.yaml"), "glyphs_latent.yaml": "glyphs_long.yaml"}

@@ -54,6 +54,7 @@ NOT_RUN = {
     r"hf ": "logs in to a hub",
     r"python -m lightning_nsd push": "writes to a hub: see tests/hub/test_hub.py",
     r"python -m lightning_nsd sample .*hf://": "fetches from a hub: see tests/hub/test_hub.py",
+    r"wandb sync": "needs a server",
     r"python bench/fid\.py": "measures the memory of three processes, each of which imports torch",
 }
 EVALUATED = ["--data.eval_episodes=1", "--model.sampler.num_steps=2", "--trainer.accelerator=cpu"]
