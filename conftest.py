@@ -1,5 +1,6 @@
 """What all tests share: signatures are checked while they run, and some of them run in a campaign alone."""
 
+import os
 import re
 import textwrap
 from contextlib import suppress
@@ -9,6 +10,8 @@ import pytest
 from jaxtyping import install_import_hook
 
 from tests import checked
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # of processes that tests start: two threads wait for a busy core
 
 install_import_hook(checked.MODULES, f"{checked.__name__}.checked")  # before anything is imported that is checked
 

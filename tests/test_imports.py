@@ -42,6 +42,9 @@ sys.exit(main({command!r}))
 """
 
 
+OF_THE_PAGE = ("answers", "page")  # gradio's, which `demo` alone imports
+
+
 def test_training_on_data_that_is_there_needs_nothing_that_is_built_for_one_torch_or_reaches_a_network(tmp_path):
     missing = [
         "torchvision",
@@ -50,6 +53,7 @@ def test_training_on_data_that_is_there_needs_nothing_that_is_built_for_one_torc
         "timm",
         "diffusers",
         "huggingface_hub",
+        "gradio",
         "jax",
         "flax",
         "torch_xla",
@@ -60,7 +64,8 @@ def test_training_on_data_that_is_there_needs_nothing_that_is_built_for_one_torc
     command = ["fit", "--config=glyphs.yaml", "--trainer.max_steps=1", "--data.batch_size=1", "--data.eval_episodes=1"]
     command += [f"--trainer.default_root_dir={tmp_path / 'run'}", "--trainer.callbacks=[]", "--fid.when=never"]
     command += ["--trainer.val_check_interval=1", "--checkpoint.every_n_train_steps=1"]
-    code = WITHOUT.format(missing=missing, needing=["lightning_nsd.extractors.inception"], command=command)
+    needing = ["lightning_nsd.extractors.inception", *(f"lightning_nsd.demo.{name}" for name in OF_THE_PAGE)]
+    code = WITHOUT.format(missing=missing, needing=needing, command=command)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "run/last.ckpt").exists()
