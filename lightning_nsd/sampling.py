@@ -69,7 +69,13 @@ def sample_steps(
     """The same, step by step: what is drawn so far, which is noise at first and the images at last.
 
     Args:
-        model, diffusion, sampler, support, num, generator, decode: see `sample_images`.
+        model: the network.
+        diffusion: the process it was trained for.
+        sampler: how images come from noise.
+        support: see `sample_images`.
+        num: images for each support set.
+        generator: where all noise comes from; torch's own state where None.
+        decode: see `sample_images`.
         every: after how many steps the images so far are given. They are given after the last step in any case, and
             after that alone where None.
 

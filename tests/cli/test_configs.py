@@ -89,7 +89,7 @@ def test_a_config_trains_two_steps(name, nsd, tmp_path):
     status, said = nsd(
         "fit", *below, "--config", name, *data, "--data.batch_size=1", "--data.eval_episodes=1",
         "--trainer.max_steps=2", "--trainer.limit_val_batches=0", "--trainer.num_sanity_val_steps=0",
-        "--trainer.default_root_dir=run", "--trainer.accelerator=cpu",
+        "--trainer.default_root_dir=run", "--trainer.accelerator=cpu", "--model.sampler.num_steps=2",
     )  # fmt: skip
     assert status == 0, said
     assert "finished after 2 steps" in said
