@@ -1,7 +1,10 @@
 """Which settings of a run are not what the classes have by default, and who said so."""
 
+import importlib
+import inspect
 import re
-from collections.abc import Iterator, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -32,7 +35,7 @@ class Changed(NamedTuple):
 
 
 def changed_settings(parser: ArgumentParser, config: Namespace, arguments: Sequence[str]) -> list[Changed]:
-    """Every setting that differs from its default.
+    """Every setting that differs from its default, or has none.
 
     The defaults are those of the classes that the configuration names: what the parser makes of their names alone.
 
@@ -42,10 +45,14 @@ def changed_settings(parser: ArgumentParser, config: Namespace, arguments: Seque
         arguments: of the command line, configs as paths.
     """
     own = yaml.safe_load(parser.dump(config, skip_unset=False))
-    bare = parser.parse_object(_classes_alone(own))
+    needed = _classes_alone(own)
+    bare = parser.parse_object(needed)
     defaults = flat(yaml.safe_load(parser.dump(bare, skip_unset=False, skip_validation=True)))
+    for name in flat(needed):
+        if not name.endswith("class_path"):
+            defaults.pop(name, None)  # it has none
     files = [(Path(path).name, flat(read_config(path))) for path in configs_of(arguments)]
-    options = [argument.partition("=")[0][2:] for argument in arguments if argument.startswith("--")]
+    options = dict(_options(arguments))
     return [
         Changed(name, defaults.get(name), value, _said_by(name, options, files))
         for name, value in flat(own).items()
@@ -71,21 +78,49 @@ def _flat(content: Any, name: str) -> Iterator[tuple[str, Any]]:
 
 
 def _classes_alone(content: Any) -> Any:
-    """The same configuration without a setting but for the names of classes."""
+    """The same configuration without a setting but for the names of classes and what these cannot be made without."""
     if isinstance(content, list):
         return [_classes_alone(part) for part in content]
     kept = {}
     for name, value in content.items():
         if name == "class_path":
             kept[name] = value
+            needed = {key: given for key, given in (content.get("init_args") or {}).items() if key in _needed(value)}
+            if needed:
+                kept["init_args"] = needed
         elif isinstance(value, dict) or (isinstance(value, list) and value and isinstance(value[0], dict)):
             inside = _classes_alone(value)
             if inside:
-                kept[name] = inside
+                kept[name] = {**kept.get(name, {}), **inside} if isinstance(inside, dict) else inside
     return kept
 
 
-def _said_by(name: str, options: Sequence[str], files: Sequence[tuple[str, dict[str, Any]]]) -> str:
-    if any(f"{_PLACES.sub('', name)}.".startswith(f"{_PLACES.sub('', option)}.") for option in options):
+def _needed(class_path: str) -> set[str]:
+    """Arguments of a class, which the parser has imported, or of one that it derives from, without a default."""
+    module, _, name = class_path.rpartition(".")
+    made: Any = getattr(sys.modules.get(module) or importlib.import_module(module), name)
+    classes = made.__mro__ if isinstance(made, type) else (made,)
+    parameters = [each for of in classes for each in inspect.signature(_maker(of)).parameters.values()]
+    return {each.name for each in parameters if each.default is each.empty}
+
+
+def _maker(of: Any) -> Any:
+    return vars(of).get("__init__", object) if isinstance(of, type) else of
+
+
+def _options(arguments: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    """Names of options as settings, and whether their value is a whole section: a mapping, a list or a file."""
+    for argument, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        name, separator, value = argument.partition("=")
+        if name.startswith("--"):
+            value = value if separator else following
+            yield _PLACES.sub("", name[2:]), value.startswith(("{", "[")) or value.endswith((".yaml", ".yml", ".json"))
+
+
+def _said_by(name: str, options: Mapping[str, bool], files: Sequence[tuple[str, dict[str, Any]]]) -> str:
+    plain = _PLACES.sub("", name)
+    if plain in options or any(whole and plain.startswith(f"{option}.") for option, whole in options.items()):
+        return COMMAND_LINE
+    if plain.endswith(".class_path") and plain.removesuffix(".class_path") in options:
         return COMMAND_LINE
     return next((file for file, settings in reversed(files) if name in settings), "")

@@ -105,7 +105,7 @@ def test_a_folder_that_cannot_be_written_does_not_end_training(folder, answer):
     assert_trained(given)
     said = [str(warning.message) for warning in warned if "could not be written or shown" in str(warning.message)]
     assert any(folder in text for text in said)
-    assert len(said) == len(set(said)) <= 2
+    assert len(said) == len(set(said)) <= 3  # `logs` has the figures, the history and what the report is of
 
 
 class Interrupted(SampleGrid):

@@ -243,7 +243,7 @@ def test_gone_back_and_killed_before_the_next_checkpoint_last_is_where_it_went_b
     class Trainer:
         is_global_zero, ckpt_path, global_step = True, str(older), 4
 
-    RunStart(used, "").on_train_start(Trainer(), None)
+    RunStart(used, "", {}).on_train_start(Trainer(), None)
     assert step_of(newest_readable(used)) == 4
     lose_last(used)
     assert step_of(newest_readable(used)) == 4

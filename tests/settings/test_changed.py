@@ -34,6 +34,23 @@ def config(tmp_path):
     return path
 
 
+class Needy(Part):
+    def __init__(self, root: str, size: int = 3) -> None:
+        super().__init__(size)
+
+
+def test_what_a_class_cannot_be_made_without_is_listed_and_has_no_default(tmp_path):
+    found = changed(tmp_path, f"--part={__name__}.Needy", "--part.root=here")
+    assert found == {"part.root": (None, "here", "command line")}
+
+
+def test_a_class_on_the_command_line_is_not_who_said_what_a_config_says_of_it(config, tmp_path):
+    found = changed(tmp_path, f"--config={config}", f"--part={__name__}.Other")
+    assert found["part.size"][2] == "mine.yaml"
+    whole = changed(tmp_path, f"--config={config}", f"--part={{class_path: {__name__}.Other, init_args: {{size: 8}}}}")
+    assert whole["part.size"] == (5, 8, "command line")
+
+
 def test_what_is_a_default_is_not_listed(tmp_path):
     assert changed(tmp_path, "--rate=0.1") == {}
 
