@@ -12,9 +12,8 @@ from lightning.pytorch.loggers.logger import rank_zero_experiment
 from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
 
-from lightning_nsd.errors import UserError
 from lightning_nsd.loggers.metrics_file import Row
-from lightning_nsd.loggers.one_curve import OneCurve
+from lightning_nsd.loggers.one_curve import OneCurve, needs, numbered
 from lightning_nsd.loggers.tables import as_html
 
 SERVER = os.environ.get("MLFLOW_TRACKING_URI")
@@ -53,10 +52,8 @@ class MLflowCurve(OneCurve, MLFlowLogger):
         if not uri:
             uri = f"sqlite:///{self._folder / 'mlflow.db'}"
             artifact_location = artifact_location or (self._folder / "mlflow").as_uri()
-        try:
+        with needs("MLflow", "mlflow"):
             super().__init__(experiment_name, tracking_uri=uri, artifact_location=artifact_location, **kwargs)
-        except ModuleNotFoundError as error:
-            raise UserError("trainer.logger: MLflow is not installed: pip install 'lightning-nsd[mlflow]'.") from error
 
     @property
     @rank_zero_experiment
@@ -118,9 +115,8 @@ class MLflowCurve(OneCurve, MLFlowLogger):
     def log_image(self, key: str, images: list[Image.Image], step: int | None = None) -> None:
         """Show pictures; of several, the second is `<key>/1`."""
         if self.is_new(key, step):
-            for number, image in enumerate(images):
-                name = self.name_of(f"{key}/{number}" if number else key)
-                self.experiment.log_image(self.run_id, image.convert("RGB"), key=name, step=step)
+            for name, image in numbered(key, images):
+                self.experiment.log_image(self.run_id, image.convert("RGB"), key=self.name_of(name), step=step)
 
     @rank_zero_only
     def log_table(self, key: str, columns: list[str], data: list[list[Any]], step: int | None = None) -> None:

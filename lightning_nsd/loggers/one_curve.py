@@ -1,12 +1,15 @@
 """What every tracker of runs owes a run that goes on: one curve, each step of each figure once."""
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 from lightning.pytorch.loggers import Logger
 from lightning.pytorch.utilities import rank_zero_only
+from PIL import Image
 
+from lightning_nsd.errors import UserError
 from lightning_nsd.loggers.metrics_file import STEP, Row, moment
 
 
@@ -91,6 +94,25 @@ class OneCurve(Logger):
                 at = row.pop(STEP)
                 if figures := self._new(row, at):
                     self.write(figures, at)
+
+
+@contextmanager
+def needs(name: str, extra: str) -> Iterator[None]:
+    """Where a tracker's library is opened.
+
+    Raises:
+        UserError: it is not installed.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise UserError(f"trainer.logger: {name} is not installed: pip install 'lightning-nsd[{extra}]'.") from error
+
+
+def numbered(key: str, images: Sequence[Image.Image]) -> Iterator[tuple[str, Image.Image]]:
+    """Pictures with their names: of several, the second is `<key>/1`."""
+    for number, image in enumerate(images):
+        yield f"{key}/{number}" if number else key, image
 
 
 def last_steps(records: Iterable[tuple[int, Iterable[str]]]) -> dict[str, int]:

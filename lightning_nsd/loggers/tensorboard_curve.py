@@ -8,9 +8,8 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
 
-from lightning_nsd.errors import UserError
 from lightning_nsd.loggers.metrics_file import Row
-from lightning_nsd.loggers.one_curve import OneCurve
+from lightning_nsd.loggers.one_curve import OneCurve, needs, numbered
 from lightning_nsd.loggers.tables import as_markdown, stacked, without_pictures
 
 
@@ -36,12 +35,8 @@ class TensorBoardCurve(OneCurve, TensorBoardLogger):
         default_hp_metric: bool = False,
         **kwargs: Any,
     ) -> None:
-        try:
+        with needs("TensorBoard", "tensorboard"):
             super().__init__(save_dir, name, version, default_hp_metric=default_hp_metric, **kwargs)
-        except ModuleNotFoundError as error:
-            raise UserError(
-                "trainer.logger: TensorBoard is not installed: pip install 'lightning-nsd[tensorboard]'."
-            ) from error
 
     @property
     def known_as(self) -> str | None:
@@ -67,8 +62,8 @@ class TensorBoardCurve(OneCurve, TensorBoardLogger):
     def log_image(self, key: str, images: list[Image.Image], step: int | None = None) -> None:
         """Show pictures; of several, the second is `<key>/1`."""
         if self.is_new(key, step):
-            for number, image in enumerate(images):
-                self._add_image(f"{key}/{number}" if number else key, image, step)
+            for name, image in numbered(key, images):
+                self._add_image(name, image, step)
 
     @rank_zero_only
     def log_table(self, key: str, columns: list[str], data: list[list[Any]], step: int | None = None) -> None:

@@ -6,9 +6,8 @@ from typing import Any
 from lightning.pytorch.utilities import rank_zero_only
 from PIL import Image
 
-from lightning_nsd.errors import UserError
 from lightning_nsd.loggers.metrics_file import Row
-from lightning_nsd.loggers.one_curve import OneCurve, last_steps
+from lightning_nsd.loggers.one_curve import OneCurve, last_steps, needs, numbered
 
 
 class TrackioCurve(OneCurve):
@@ -25,12 +24,8 @@ class TrackioCurve(OneCurve):
 
     def __init__(self, project: str = "lightning-nsd", name: str | None = None, group: str | None = None) -> None:
         super().__init__()
-        try:
+        with needs("Trackio", "trackio"):
             import trackio
-        except ModuleNotFoundError as error:
-            raise UserError(
-                "trainer.logger: Trackio is not installed: pip install 'lightning-nsd[trackio]'."
-            ) from error
         self._trackio = trackio
         self._project, self._name, self._group = project, name, group
         self._settings: dict[str, Any] = {}
@@ -82,8 +77,7 @@ class TrackioCurve(OneCurve):
     @rank_zero_only
     def log_image(self, key: str, images: list[Image.Image], step: int | None = None) -> None:
         """Show pictures; of several, the second is `<key>/1`."""
-        names = [f"{key}/{number}" if number else key for number in range(len(images))]
-        self.log_metrics({name: self._cell(image) for name, image in zip(names, images, strict=True)}, step)
+        self.log_metrics({name: self._cell(image) for name, image in numbered(key, images)}, step)
 
     @rank_zero_only
     def log_table(self, key: str, columns: list[str], data: list[list[Any]], step: int | None = None) -> None:
