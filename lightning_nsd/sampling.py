@@ -46,12 +46,11 @@ def sample_images(
         UserError: weights of 16 bits, in whose type the schedule's tables and the times are too coarse; or a class that
             training did not see.
     """
-    steps = sample_steps(model, diffusion, sampler, support, num, generator, decode, every=None)
-    while (images := next(steps)) is None:
+    images: Tensor | None = None
+    for images in sample_steps(model, diffusion, sampler, support, num, generator, decode, every=None):  # noqa: B007
         if on_step is not None:
             on_step()
-    if on_step is not None:
-        on_step()
+    assert images is not None  # what the last step gives
     return images
 
 
