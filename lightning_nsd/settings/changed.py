@@ -3,7 +3,6 @@
 import importlib
 import inspect
 import re
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -98,7 +97,7 @@ def _classes_alone(content: Any) -> Any:
 def _needed(class_path: str) -> set[str]:
     """Arguments of a class, which the parser has imported, or of one that it derives from, without a default."""
     module, _, name = class_path.rpartition(".")
-    made: Any = getattr(sys.modules.get(module) or importlib.import_module(module), name)
+    made: Any = getattr(importlib.import_module(module), name)
     classes = made.__mro__ if isinstance(made, type) else (made,)
     parameters = [each for of in classes for each in inspect.signature(_maker(of)).parameters.values()]
     return {each.name for each in parameters if each.default is each.empty}
