@@ -1,6 +1,8 @@
 """One training step of a shipped config, outside of a Trainer: made, counted and timed."""
 
 import copy
+import re
+import resource
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -101,3 +103,15 @@ def seconds(work: Callable[[], object], device: torch.device = CPU) -> float:
     work()
     wait_for(device)
     return time.perf_counter() - start
+
+
+def peak_memory(device: torch.device = CPU) -> float:
+    """MiB that a card's tensors took at most; on a processor, what all of this process took, libraries included."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device) / 2**20
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage counts what the parent process took, too
+        found = re.search(r"VmHWM:\s*(\d+) kB", status.read_text(encoding="utf-8"))
+        if found:
+            return int(found[1]) / 2**10
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20  # bytes on macOS

@@ -1,21 +1,57 @@
 """Seconds per training step of a config beside the machine's matrix-multiply peak, measured in turn in one run.
 
-    python bench/train_step.py [--config cifar100.yaml] [--episodes 2] [--precision float32 bf16] [--mode eager]
+    python bench/train_step.py [--config cifar100.yaml] [--episodes 2] [--precision float32 bf16] [--mode eager jax]
 
 The step's own arithmetic is counted (multiplications and additions of forward and backward, attention included), so
 that the fraction of the peak that it reaches does not depend on the machine. The peak is that of the precision.
+`jax` is the reference's step, compiled, in float32. Then every step is made again in a process of its own, for the
+memory that this process takes at most.
 """
 
 import argparse
 import json
 import statistics
 from collections.abc import Callable
+from itertools import product
+from typing import Any
 
 import torch
-from one_step import OF_THE_CPU, count_flop, load_config, make_step, matrix_product, seconds
+from jax_step import make_jax_step
+from one_step import (
+    OF_THE_CPU,
+    Precision,
+    count_flop,
+    load_config,
+    make_step,
+    matrix_product,
+    peak_memory,
+    seconds,
+)
+from own_process import within
 from tqdm import tqdm
 
 MATRIX = 3072
+MODES = ("eager", "compiled", "jax")
+LONG = 900.0
+"""Seconds after which the memory of a step is given up."""
+
+
+def step_of(config: str, episodes: int, precision: Precision, mode: str) -> Callable[[], object]:
+    """A function that trains one step."""
+    if mode == "jax":
+        return make_jax_step(config, episodes)
+    module = load_config(config)
+    if mode == "compiled":
+        module.model.compile()
+    return make_step(module, episodes, precision=precision)
+
+
+def memory_of(config: str, episodes: int, precision: Precision, mode: str) -> dict[str, Any]:
+    """MiB of a process that trains two steps; the second has the optimiser's moments from the beginning."""
+    step = step_of(config, episodes, precision, mode)
+    step()
+    step()
+    return {"mib": peak_memory()}
 
 
 def main() -> None:
@@ -25,19 +61,18 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=2)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--precision", nargs="+", choices=OF_THE_CPU, default=["float32"])
-    parser.add_argument("--mode", nargs="+", choices=["eager", "compiled"], default=["eager", "compiled"])
+    parser.add_argument("--mode", nargs="+", choices=MODES, default=["eager", "compiled"])
     arguments = parser.parse_args()
 
     torch.manual_seed(0)
-    work: dict[str, Callable[[], object]] = {}
-    for precision in arguments.precision:
-        work[f"{precision} matmul"] = matrix_product(MATRIX, precision)
-        for mode in arguments.mode:
-            module = load_config(arguments.config)
-            if mode == "compiled":
-                module.model.compile()
-            work[f"{precision} {mode}"] = make_step(module, arguments.episodes, precision=precision)
+    pairs = [pair for pair in product(arguments.precision, arguments.mode) if pair != ("bf16", "jax")]
+    steps = {
+        f"{precision} {mode}": step_of(arguments.config, arguments.episodes, precision, mode)
+        for precision, mode in pairs
+    }
+    products = {f"{precision} matmul": matrix_product(MATRIX, precision) for precision in arguments.precision}
     flop = count_flop(make_step(load_config(arguments.config), arguments.episodes))
+    work = products | steps
     for call in work.values():
         call()  # warm up, and compile
     times: dict[str, list[float]] = {name: [] for name in work}
@@ -46,14 +81,18 @@ def main() -> None:
             times[name].append(seconds(call))
     median = {name: statistics.median(values) for name, values in times.items()}
     peaks = {precision: 2 * MATRIX**3 / median[f"{precision} matmul"] for precision in arguments.precision}
-    steps = {name: spent for name, spent in median.items() if not name.endswith("matmul")}
+    memory = {
+        f"{precision} {mode}": within(LONG, memory_of, arguments.config, arguments.episodes, precision, mode)
+        for precision, mode in tqdm(pairs, desc="memory")
+    }
     print(
         json.dumps(
             {
                 "gflop_per_step": flop / 1e9,
                 "matmul_gflop_per_second": {precision: peak / 1e9 for precision, peak in peaks.items()},
-                "seconds_per_step": steps,
-                "fraction_of_peak": {name: flop / spent / peaks[name.split()[0]] for name, spent in steps.items()},
+                "seconds_per_step": {name: median[name] for name in steps},
+                "fraction_of_peak": {name: flop / median[name] / peaks[name.split()[0]] for name in steps},
+                "memory": memory,
                 "threads": torch.get_num_threads(),
             },
             indent=1,

@@ -1,9 +1,7 @@
 """Seconds, memory and fraction of the peak of a training step: by config, precision, eager and compiled."""
 
-import multiprocessing
 import statistics
-from collections.abc import Callable, Iterator
-from multiprocessing.connection import Connection
+from collections.abc import Iterator
 from typing import Any, get_args
 
 import torch
@@ -14,10 +12,12 @@ from one_step import (
     load_config,
     make_step,
     matrix_product,
+    peak_memory,
     read_data,
     seconds,
     use_precision,
 )
+from own_process import within
 from tqdm import tqdm
 
 from card.plan import Findings, Plan
@@ -60,30 +60,6 @@ def measure(plan: Plan, findings: Findings, part: float) -> None:
             findings.add("steps", ", ".join((config, precision, mode)), found)
 
 
-def within(limit: float, work: Callable[..., dict[str, Any]], *arguments: Any) -> dict[str, Any] | None:
-    """What a call gives in a process of its own, or how it failed; None where that takes longer than `limit` seconds.
-
-    A compiler cannot be stopped in any other way, and what it leaves on a card goes with its process.
-    """
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=send, args=(sender, work, *arguments), daemon=True)
-    process.start()
-    try:
-        return receiver.recv() if receiver.poll(limit) else None
-    finally:
-        process.kill()
-        process.join()
-
-
-def send(sender: Connection, work: Callable[..., dict[str, Any]], *arguments: Any) -> None:
-    """In the other process."""
-    try:
-        sender.send(work(*arguments))
-    except Exception as error:  # memory, or a compiler: the next combination may do
-        sender.send({"error": f"{type(error).__name__}: {(str(error).splitlines() or [''])[0]}"})
-
-
 def peak(precision: Precision, device: torch.device) -> float:
     """Operations a second of a large matrix product."""
     use_precision(precision, device)
@@ -109,12 +85,11 @@ def step_of(config: str, precision: Precision, mode: str, device: torch.device, 
     step = make_step(module, episodes, device, precision)
     times = [seconds(step, device) for _ in range(ROUNDS + 3)]
     spent = statistics.median(times[3:])
-    memory = torch.cuda.max_memory_allocated() / 2**20 if device.type == "cuda" else None
     return {
         "episodes": episodes,
         "gflop": flop / 1e9,
         "seconds": spent,
         "fraction_of_peak": flop / spent / peak,
-        "memory_mib": memory,
+        "memory_mib": peak_memory(device),
         "first_seconds": times[0],
     }

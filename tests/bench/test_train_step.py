@@ -1,0 +1,31 @@
+"""What a step takes: ours and the reference's in one run."""
+
+import json
+import sys
+
+import pytest
+
+
+def test_every_step_is_timed_counted_and_weighed(config, monkeypatch, capsys):
+    import train_step
+
+    monkeypatch.setattr(train_step, "MATRIX", 64)
+    monkeypatch.setattr(train_step, "within", lambda limit, work, *arguments: work(*arguments))
+    options = ["--episodes=2", "--rounds=1", "--precision", "float32", "bf16", "--mode", "eager", "jax"]
+    monkeypatch.setattr(sys, "argv", ["train_step.py", f"--config={config}", *options])
+    train_step.main()
+    found = json.loads(capsys.readouterr().out)
+    steps = {"float32 eager", "float32 jax", "bf16 eager"}  # the reference has no autocast
+    assert set(found["seconds_per_step"]) == set(found["fraction_of_peak"]) == set(found["memory"]) == steps
+    assert all(seconds > 0 for seconds in found["seconds_per_step"].values())
+    for name, fraction in found["fraction_of_peak"].items():
+        rate = found["gflop_per_step"] / found["seconds_per_step"][name]
+        assert fraction == pytest.approx(rate / found["matmul_gflop_per_second"][name.split()[0]])
+
+
+def test_the_reference_trains_and_does_not_stand_still(config):
+    from jax_step import make_jax_step
+
+    step = make_jax_step(str(config), 2)
+    (_, first), (_, second) = step(), step()
+    assert float(first["loss"].mean()) != float(second["loss"].mean())
