@@ -181,6 +181,8 @@ MUTANTS = (
     Mutant(GUIDANCE, "maps.repeat_interleave(num, dim=0)", "maps.repeat(num, 1, 1, 1)", "guidance 1.0", (MODEL,)),
     Mutant(GUIDANCE, "t >= first", "t > first", "interval", (MODEL,)),
     Mutant(GUIDANCE, "t <= last)", "t < last)", "interval", (MODEL,)),
+    Mutant(GUIDANCE, "guided if first <= t", "guided if first < t", "DDPM", (SAMPLER,)),
+    Mutant(GUIDANCE, "t <= last else", "t < last else", "DDPM", (SAMPLER,)),
     Mutant(GUIDANCE, "unconditional + guidance *", "wanted + guidance *", "guidance 2.5", (MODEL,)),
     Mutant(GUIDANCE, "[mean, wanted[", "[mean, unconditional[", "2.5", (MODEL,)),
     Mutant(
