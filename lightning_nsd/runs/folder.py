@@ -5,6 +5,7 @@ same folder, each of them a run's folder again.
 """
 
 import os
+import re
 import shutil
 from pathlib import Path
 from tempfile import TemporaryFile
@@ -23,6 +24,8 @@ CHAIN_FOLDER = "chain"
 REPORT_FILE = "report.html"
 CONFIG_FILE = "config.yaml"
 TRACKER_FILE = ".run/trackers"
+OF_STEP = re.compile(r"(?:^|_)step=(\d+)(?=[._]|$)")
+"""The step of weights, in the name of what was made with them."""
 TRACKER_RUNS = ("wandb/*run-*", "tensorboard/*")
 """Folders of trackers' runs, of which a run that begins has its own."""
 
@@ -98,10 +101,13 @@ def _set_aside(root: Path, earlier: list[Path]) -> None:
 
 
 def _go_back(root: Path, ckpt_path: Path, step: int) -> None:
-    """Move the checkpoints after `step`, which are not continued, to a folder of their own, with all figures."""
+    """Move what was made after `step`, which is not continued, to a folder of its own, with all figures."""
     last = root / LAST
     is_last = last.exists() and os.path.samefile(last, ckpt_path)
-    if abandoned := later_checkpoints(root, step):
+    abandoned = later_checkpoints(root, step)
+    if not is_last or abandoned:  # else the same results are made again
+        abandoned = [*later_results(root, step), *abandoned]
+    if abandoned:
         target = _new_folder(root)
         if last.exists() and not is_last:
             _move(last, root, target)
@@ -112,7 +118,7 @@ def _go_back(root: Path, ckpt_path: Path, step: int) -> None:
             goal = target / path.relative_to(root)
             goal.parent.mkdir(exist_ok=True)
             shutil.copy2(path, goal)
-        rank_zero_info(f"The run goes back to step {step}; its later checkpoints are now in {target}.")
+        rank_zero_info(f"The run goes back to step {step}; what was made after it is now in {target}.")
     if not is_last:
         link_atomically(ckpt_path, last)
 
@@ -120,6 +126,13 @@ def _go_back(root: Path, ckpt_path: Path, step: int) -> None:
 def later_checkpoints(root: Path, step: int) -> list[Path]:
     """Those after a step, which a run that starts there does not continue."""
     return [path for at, path in numbered(root).items() if at > step]
+
+
+def later_results(root: Path, step: int) -> list[Path]:
+    """Pictures, distances, predictions and chains of weights after a step."""
+    folders = (PICTURE_FOLDER, DISTANCE_FOLDER, PREDICTION_FOLDER, CHAIN_FOLDER)
+    found = ((OF_STEP.search(path.name), path) for name in folders for path in sorted((root / name).glob("*")))
+    return [path for match, path in found if match and int(match[1]) > step]
 
 
 def _new_folder(root: Path) -> Path:

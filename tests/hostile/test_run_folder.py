@@ -237,6 +237,36 @@ def test_last_follows_the_branch_that_was_gone_back_to(lose, how, fit, used):
     assert step_of(newest_readable(used)) == 5
 
 
+RESULTS = "samples/val_step={}.png", "distances/val_fid_step={}/per_class.json", "chain/step={}.png", "predictions/step={}_2/x"
+
+
+def results(root):
+    """The steps whose results lie in a run's folder, by what they are."""
+    return {name: {step for step in range(9) if (root / name.format(f"{step:08d}")).exists()} for name in RESULTS}
+
+
+@pytest.mark.parametrize("pruned", [False, True], ids=["checkpoints kept", "checkpoints pruned"])
+def test_what_abandoned_weights_made_is_not_taken_for_that_of_the_new_ones(pruned, used):
+    for name in RESULTS:
+        for step in (4, 6):
+            path = used / name.format(f"{step:08d}")
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(b"made")
+    if pruned:
+        (used / "checkpoints" / "step=00000006.ckpt").unlink()
+    take_over(used, contents(used), used / "checkpoints" / "step=00000004.ckpt", 4)
+    assert all(found & {4, 6} == {4} for found in results(used).values())
+    assert all(found & {4, 6} == {6} for found in results(used / "earlier-1").values())
+
+
+def test_a_run_that_goes_on_from_its_newest_checkpoint_moves_nothing(used):
+    picture = used / "samples" / "val_step=00000008.png"  # drawn between its last checkpoint and its end
+    picture.parent.mkdir(exist_ok=True)
+    picture.write_bytes(b"made")
+    take_over(used, contents(used), used / "last.ckpt", 6)
+    assert picture.exists() and not (used / "earlier-1").exists()
+
+
 def test_gone_back_and_killed_before_the_next_checkpoint_last_is_where_it_went_back_to(used, tmp_path):
     older = used / "checkpoints" / "step=00000004.ckpt"
 
