@@ -308,7 +308,7 @@ class FewShotDiffusion(Drawing):
     def on_before_optimizer_step(self, optimizer: Optimizer) -> None:
         """A frozen part's gradients are dropped, so that neither clipping nor the optimiser sees them."""
         for group in optimizer.param_groups:
-            if self.trainer.global_step < self.freeze_steps[group["name"]]:
+            if self.trainer.global_step < self.freeze_steps[group["part"]]:
                 for parameter in group["params"]:
                     parameter.grad = None
 

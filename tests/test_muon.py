@@ -4,6 +4,8 @@ from functools import partial
 
 import pytest
 import torch
+from lightning.pytorch.callbacks import LearningRateMonitor
+from lightning.pytorch.loggers import CSVLogger
 from torch import nn
 from torch.optim import AdamW, Muon
 
@@ -12,7 +14,7 @@ from lightning_nsd.errors import UserError
 from lightning_nsd.muon import MuonWithAdamW, newton_schulz
 from lightning_nsd.optimizer import make_optimizer
 from lightning_nsd.training.groups import matrix_groups
-from tests.conftest import make_model
+from tests.conftest import make_model, tiny_set_vit
 from tests.training.conftest import assert_same_end, run
 
 SETTINGS = {"lr": 0.01, "weight_decay": 0.1}
@@ -89,7 +91,26 @@ def test_hidden_matrices_use_muon_and_ends_vectors_and_tables_do_not():
         "denoiser.time_embedding.linear_1.weight",
     }
     assert others > ends | {"null_context", "encoder.cls_token", "denoiser.blocks.0.attention.to_qkv.bias"}
-    assert {(group["name"], group.get("lr")) for group in groups} == {("encoder", 1e-3), ("denoiser", None)}
+    assert {(group["part"], group.get("lr")) for group in groups} == {("encoder", 1e-3), ("denoiser", None)}
+
+
+def test_what_sees_the_time_is_no_hidden_matrix():
+    model = make_model(encoder=partial(tiny_set_vit, time_conditioned=True)).model
+    muon = [p for group in matrix_groups(model, None, None) if group["use_muon"] for p in group["params"]]
+    assert not any(p is model.encoder.time_token.weight for p in muon)
+
+
+def test_learning_rates_of_all_groups_can_be_watched(tmp_path):
+    watch = LearningRateMonitor()
+    run(
+        tmp_path,
+        2,
+        make_model(optimizer=partial(MuonWithAdamW, lr=1e-2)),
+        callbacks=[watch],
+        logger=CSVLogger(tmp_path),
+    )
+    parts = ("encoder", "denoiser")
+    assert set(watch.lrs) == {f"lr-MuonWithAdamW/{part}{which}" for part in parts for which in ("", " matrices")}
 
 
 def test_a_run_with_muon_that_was_stopped_ends_as_one_that_was_not(tmp_path):

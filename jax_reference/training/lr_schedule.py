@@ -9,7 +9,7 @@ from jaxtyping import Array, Float, Int
 
 @dataclass(frozen=True)
 class LRSchedule:
-    """Linear warm-up, a plateau, then annealing to `final_factor` at the last step.
+    """Linear warm-up, a plateau, then annealing to `final_factor`, which it has after the last step.
 
     Attributes:
         warmup_steps: steps over which the rate rises linearly.

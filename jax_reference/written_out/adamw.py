@@ -118,7 +118,7 @@ def adamw(settings: OptimizerSettings) -> optax.GradientTransformation:
         return jax.tree_util.tree_map_with_path(lambda path, _: labels[path], params)
 
     def group_names(params: Any) -> Any:
-        return label(params, parameter_groups(params, settings.encoder_lr, settings.denoiser_lr), "name")
+        return label(params, parameter_groups(params, settings.encoder_lr, settings.denoiser_lr), "part")
 
     def uses_muon(params: Any) -> Any:
         return label(params, matrix_groups(params, settings.encoder_lr, settings.denoiser_lr), "use_muon")

@@ -64,7 +64,7 @@ def _go_on_slower(trainer: Trainer) -> str:
     own_rates = {"encoder": module.encoder_lr, "denoiser": module.denoiser_lr}
     options = {}
     for group in trainer.optimizers[0].param_groups:
-        name = "optimizer.lr" if own_rates[group["name"]] is None else f"{group['name']}_lr"
+        name = "optimizer.lr" if own_rates[group["part"]] is None else f"{group['part']}_lr"
         options[f"--model.{name}"] = f"{group['initial_lr'] / 10:.2g}"
     rates = " ".join(f"{option} {rate}" for option, rate in options.items())
     return " ".join(filter(None, [ckpt_path_option(trainer), rates]))

@@ -12,7 +12,7 @@ from torch.optim.lr_scheduler import LambdaLR
 
 from lightning_nsd.checkpoints.settings import plain
 
-NOT_SETTINGS = ("params", "name", "lr")  # the rate of a step follows from initial_lr and the schedule
+NOT_SETTINGS = ("params", "part", "name", "lr")  # the rate of a step follows from initial_lr and the schedule
 
 
 class ResumableLR(LambdaLR):

@@ -7,6 +7,7 @@ from jsonargparse import ArgumentParser
 
 from lightning_nsd.errors import UserError
 from lightning_nsd.files.whole_file import check_place, write_text
+from lightning_nsd.messages import reason
 from lightning_nsd.processes.stopping import stoppable
 from lightning_nsd.report.collect import collect
 from lightning_nsd.report.page import page
@@ -32,7 +33,10 @@ def report(runs: Sequence[Path], out: Path | None = None) -> Path:
     path = out or (runs[0] if len(runs) == 1 else Path()) / REPORT_FILE
     found = [collect(Path(root)) for root in runs]
     check_place(path, "--out")
-    write_text(path, page(found))
+    try:
+        write_text(path, page(found))
+    except OSError as error:
+        raise UserError(f"--out: {path} could not be written ({reason(error)}).") from error
     return path
 
 

@@ -15,7 +15,7 @@ from lightning_nsd.commands.sample_files import check_places, write_samples
 from lightning_nsd.commands.sampler_options import SamplerName, choose_sampler
 from lightning_nsd.data import Glyphs
 from lightning_nsd.data.decoding import decode_image, named, size_of
-from lightning_nsd.data.image_tree import SUFFIXES
+from lightning_nsd.data.image_tree import SUFFIXES, is_image
 from lightning_nsd.data.regular_file import read_regular
 from lightning_nsd.data.transforms import to_bytes, to_unit_range
 from lightning_nsd.diffusion.sampler import Sampler
@@ -125,7 +125,7 @@ def read_support(folder: Path, image_size: int, channels: int) -> Tensor:
     """
     if not folder.is_dir():
         raise UserError(f"--support: there is no folder {folder}.")
-    files = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
+    files = sorted(path for path in folder.iterdir() if is_image(path.name))
     if not files:
         kinds = ", ".join(sorted(suffix[1:] for suffix in SUFFIXES))
         raise UserError(f"--support: no pictures in {folder} ({kinds}).")

@@ -144,8 +144,9 @@ class FewShotCLI(LightningCLI):
         self.root = Path(options.trainer.default_root_dir or ".")
         for logger in as_list(options.trainer.logger):
             logger.class_path = TAKEN_FOR.get(logger.class_path, logger.class_path)
-            if logger.init_args.get("save_dir", "elsewhere") in (".", None):
-                logger.init_args.save_dir = str(self.root)
+            arguments = logger.get("init_args")  # None of one that takes none
+            if arguments is not None and arguments.get("save_dir", "elsewhere") in (".", None):
+                arguments.save_dir = str(self.root)
         options.ckpt_path = self._readable(options.ckpt_path)
 
     def _readable(self, ckpt_path: Any) -> Any:

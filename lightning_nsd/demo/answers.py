@@ -1,16 +1,18 @@
 """What the page does when something on it is changed or pressed: values in, values of its parts out."""
 
+import traceback
 from collections.abc import Iterator, Sequence
 from typing import Any
 
 import gradio as gr
+import torch
 
 from lightning_nsd.data import Glyphs
 from lightning_nsd.data.datamodule import SPLITS
 from lightning_nsd.demo import parts
 from lightning_nsd.demo.drawing import Stage, draw, own, seen
 from lightning_nsd.demo.examples import class_names, examples, readable_name, take
-from lightning_nsd.demo.offered import Offered
+from lightning_nsd.demo.offered import MOST_FIELDS, Offered
 from lightning_nsd.errors import UserError
 from lightning_nsd.settings.numbers import SEED
 
@@ -33,7 +35,7 @@ class Answers:
 
     def __init__(self, offered: Sequence[Offered]) -> None:
         self.offered = {one.name: one for one in offered}
-        self.fields = max(one.model.n_shot for one in offered)
+        self.fields = min(MOST_FIELDS, max(one.model.n_shot for one in offered))
 
     def show_settings(self, model: str) -> list[Any]:
         """A model's own settings, and the split of which there are examples at once."""
@@ -68,7 +70,7 @@ class Answers:
         one = self.offered[model]
         try:
             chosen = int(seed or 0) % int(SEED.high + 1)
-            filled = take(one, split, name, one.model.n_shot, chosen)
+            filled = take(one, split, name, min(one.model.n_shot, self.fields), chosen)
             filled += [""] * (self.fields - len(filled))
             return filled, parts.seen(seen(one, filled, one.kind)), parts.sentence("")
         except UserError as error:
@@ -100,8 +102,9 @@ class Answers:
                 yield parts.sentence(done), parts.result(stage.grid, PICTURE), *_AT_REST
         except UserError as error:
             yield parts.wrong(error), _AS_IT_IS, *_AT_REST
-        except MemoryError:
-            yield parts.sentence("There is not enough memory. Take fewer images.", wrong=True), _AS_IT_IS, *_AT_REST
+        except Exception as error:  # the page is for others: its buttons come back, whatever it was
+            traceback.print_exc()
+            yield parts.sentence(_failure(error), wrong=True), _AS_IT_IS, *_AT_REST
 
     def stopped(self) -> tuple[str, Any, Any]:
         """What is said of a drawing that was stopped, and the buttons."""
@@ -110,3 +113,11 @@ class Answers:
     def cleared(self) -> tuple[list[str], str, str, str]:
         """Fields, what the model sees, what is said and the result, all of them empty."""
         return [""] * self.fields, parts.NOTHING_SEEN, parts.sentence(""), parts.NO_RESULT
+
+
+def _failure(error: Exception) -> str:
+    """What to say of a drawing that ended in an error that is not the user's."""
+    of_host = "DefaultCPUAllocator" in str(error)  # torch has an error of its own for a card's memory alone
+    if of_host or isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return "There is not enough memory. Take fewer images."
+    return "That went wrong. The terminal in which the page was started says what it was."

@@ -58,7 +58,7 @@ def make_page(offered: Sequence[Offered]) -> gr.Blocks:
                     steps = gr.Slider(1, 1000, step=1, label="Steps", elem_id="steps")
                     guidance = gr.Number(label="Guidance", elem_id="guidance")
                     kind = gr.Radio(list(KINDS), label="The pictures are", elem_id="kind")
-                with gr.Accordion("Take five of a class", open=False):
+                with gr.Accordion(f"Take {count} of a class", open=False):
                     split = gr.Radio(list(SPLITS), label="Split", elem_id="split")
                     name = gr.Dropdown([], label="Class", elem_id="class")
                     taken = gr.Button(f"Take {count}", elem_id="take")

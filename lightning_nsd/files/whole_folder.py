@@ -21,6 +21,7 @@ def whole_folder(path: Path) -> Iterator[Path]:
         OSError: the folder cannot be written; an earlier one at `path` is as it was.
     """
     temporary, earlier = temporary_name(path), _earlier(path)
+    shutil.rmtree(temporary, ignore_errors=True)  # of a process of the same number that was killed
     temporary.mkdir(parents=True)
     try:
         made = temporary / path.name
@@ -36,6 +37,8 @@ def whole_folder(path: Path) -> Iterator[Path]:
         if earlier.exists():
             earlier.rename(temporary / "earlier")
     except BaseException:
+        if earlier.exists() and not path.exists():
+            earlier.rename(path)
         _remove_for_good(temporary)
         raise
     shutil.rmtree(temporary, ignore_errors=True)

@@ -76,6 +76,8 @@ def _read(file: Path) -> dict[str, Any]:
     if file.stat().st_size > MOST_BYTES:
         raise ValueError("too large")
     found = json.loads(file.read_text(encoding="utf-8"))
+    if not isinstance(found["complete"], bool) or not isinstance(found["step"], int | None):
+        raise ValueError("of another kind")
     texts = [found["split"], found["distance"], *(row["class"] for row in found["classes"])]
     numbers = [found["num_samples"], *(value for value in found["summary"].values() if value is not None)]
     if not all(isinstance(text, str) for text in texts) or not all(isinstance(each, int | float) for each in numbers):
@@ -88,5 +90,5 @@ def _table(found: dict[str, Any]) -> Table:
     shown = [names.get(column.name, column.name) for column in COLUMNS if column.format]
     headings = [name for name in shown if any(row.get(name) is not None for row in found["classes"])]
     rows = [[row.get(name) for name in headings] for row in found["classes"]]
-    about = found["split"], found["distance"], found["num_samples"], bool(found["complete"]), found["summary"]
+    about = found["split"], found["distance"], found["num_samples"], found["complete"], found["summary"]
     return Table(*about, headings, rows)

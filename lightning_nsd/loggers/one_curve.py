@@ -12,6 +12,9 @@ from PIL import Image
 from lightning_nsd.errors import UserError
 from lightning_nsd.loggers.metrics_file import STEP, Row, moment
 
+MOST_QUESTIONS = 3
+"""How often a record that cannot be reached is asked what it has; each time may take as long as a network's timeout."""
+
 
 class OneCurve(Logger):
     """A logger whose record goes on when its run does.
@@ -26,6 +29,7 @@ class OneCurve(Logger):
 
     _earlier: list[Row] | None = None  # figures of the run that goes on, until its record is made up
     _begins = True
+    _questions = 0
     _last: Mapping[str, int] = {}
 
     @property
@@ -67,7 +71,12 @@ class OneCurve(Logger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Log what the record has not: figures, and whatever else a tracker takes under a name."""
-        self._make_up(metrics, step)
+        try:
+            self._make_up(metrics, step)
+        except Exception:
+            if self._earlier is not None and step is not None:  # these are made up with the rest
+                self._earlier.append({STEP: step, **metrics})
+            raise
         figures = self._new(metrics, step)
         if figures:
             self.write(figures, step)
@@ -86,9 +95,11 @@ class OneCurve(Logger):
         """Before the first figures of a run that goes on: give the record what it lacks of those before them."""
         if self._earlier is None or step is None:
             return
-        rows, self._earlier = self._earlier, None
-        if not self._begins:
+        rows = self._earlier
+        if not self._begins and self._questions < MOST_QUESTIONS:
+            self._questions += 1
             self._last = self.recorded(rows)
+        self._earlier = None
         for row in rows:
             if moment(row) < moment({STEP: step, **coming}):
                 at = row.pop(STEP)

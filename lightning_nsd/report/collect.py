@@ -129,8 +129,7 @@ def collect(root: Path) -> Run:
         try:
             read(root, run)
         except (OSError, UserError) as error:
-            text = str(error) if isinstance(error, UserError) else reason(error)
-            run.notes.append(f"The {what} cannot be read: {text.replace(str(root), root.name)}")
+            run.notes.append(f"The {what} cannot be read: {error if isinstance(error, UserError) else reason(error)}")
     if not (root / LAST).exists():
         run.notes.append(f"There is no checkpoint ({LAST}).")
     return run
@@ -138,7 +137,10 @@ def collect(root: Path) -> Run:
 
 def is_number(value: Any) -> bool:
     """Whether a value of a file is a finite number."""
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an integer of hundreds of digits
+        return False
 
 
 def _read_history(root: Path, run: Run) -> None:

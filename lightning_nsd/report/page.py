@@ -60,7 +60,7 @@ def page(runs: Sequence[Run]) -> str:
         (HERE / "page.js").read_text(encoding="utf-8"),
     ]
     style = (UPLOT / "uPlot.min.css").read_text(encoding="utf-8") + (HERE / "page.css").read_text(encoding="utf-8")
-    return _environment().get_template("page.html").render(
+    made = _environment().get_template("page.html").render(
         title=" and ".join(run.name for run in runs),
         version=__version__,
         policy=policy(scripts, style),
@@ -74,6 +74,7 @@ def page(runs: Sequence[Run]) -> str:
         evaluations=list(_evaluations(runs)),
         has_curves=any(run.curves for run in runs),
     )  # fmt: skip
+    return made.encode("utf-8", errors="replace").decode()  # halves of characters from a damaged file
 
 
 def policy(scripts: Sequence[str], style: str) -> str:
@@ -190,6 +191,8 @@ def _seconds(history: Sequence[dict[str, Any]]) -> str:
             when = datetime.fromisoformat(str(event.get("when")))
         except ValueError:
             continue
+        if when.tzinfo is None:
+            continue  # not ours, and not to be set against those of a known zone
         if event["event"] == START:
             since = when
         elif since is not None:

@@ -1,15 +1,20 @@
-"""Text that is shown to others: of an absolute path it says the last name alone."""
+"""Text that is shown to others: of an absolute path it says the last name alone, and no account."""
 
 import re
 from collections.abc import Sequence
+from os.path import expanduser
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any
 
 from lightning_nsd.settings.config_files import shipped_folder
 
 _LETTERS = r"[^\s'\"<>|,;:()\[\]{}/\\]"
-_IN_TEXT = re.compile(rf"(?<![\w.…:/~-])(?:~|[A-Za-z]:(?=\\))?[/\\](?:{_LETTERS}+[/\\])*({_LETTERS}+)[/\\]?")
+_IN_TEXT = re.compile(rf"(?<![\w.…/~-])(?:~[\w.-]*|[A-Za-z]:(?=\\))?[/\\](?:{_LETTERS}+[/\\])*({_LETTERS}+)[/\\]?")
 """An absolute path inside of a text, up to the first character that seldom is in one; and its last name."""
+_ACCOUNT = re.compile(r"(?<=://)[^/@\s]+@|[\w.-]+@[\w.-]+:(?=/)")
+"""Who is to log in: in an address, or before a path on another machine."""
+_LOCAL = re.compile(r"(?<=\w:)//+(?=/)")
+"""What stands between a scheme and a path of this machine, as in `sqlite:////home`."""
 
 
 def without_folders(value: Any) -> Any:
@@ -28,7 +33,10 @@ def without_folders(value: Any) -> Any:
     for kind in (PurePosixPath, PureWindowsPath):
         if (path := kind(value)).is_absolute() and path.name and "\n" not in value:
             return f"…/{path.name}"
-    return _IN_TEXT.sub(r"…/\1", value)
+    home = expanduser("~")
+    if len(home) > 1:
+        value = value.replace(f"{home}/", "~/")  # it may hold spaces, at which a path in a text would end
+    return _IN_TEXT.sub(r"…/\1", _LOCAL.sub("", _ACCOUNT.sub("", value)))
 
 
 def shown_command(arguments: Sequence[str]) -> list[str]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from lightning_nsd.model.few_shot_denoiser import FewShotDenoiser
 
-ENDS = ("conv_in", "conv_out", "patch_embedding", "time_embedding", "final")
+ENDS = ("conv_in", "conv_out", "patch_embedding", "patch_embed", "time_embedding", "time_token", "final")
 """Modules whose matrices see images, times or outputs: Muon leaves them to AdamW (Jordan 2024)."""
 
 
@@ -13,16 +13,17 @@ def parameter_groups(
 ) -> list[dict[str, Any]]:
     """Groups for an optimiser: `encoder` (with all contexts, where there are any) and `denoiser`.
 
-    A group without a rate of its own takes the optimiser's. What is not trained is in none.
+    A group without a rate of its own takes the optimiser's. What is not trained is in none. `part` says whose a group
+    is; `name` is another for each.
     """
     of_denoiser = {id(p) for p in model.denoiser.parameters()}
     trained = [p for p in model.parameters() if p.requires_grad]
     encoder = [p for p in trained if id(p) not in of_denoiser]
     denoiser = [p for p in trained if id(p) in of_denoiser]
     groups = []
-    for name, parameters, lr in (("encoder", encoder, encoder_lr), ("denoiser", denoiser, denoiser_lr)):
+    for part, parameters, lr in (("encoder", encoder, encoder_lr), ("denoiser", denoiser, denoiser_lr)):
         if parameters:
-            groups.append({"params": parameters, "name": name} | ({} if lr is None else {"lr": lr}))
+            groups.append({"params": parameters, "part": part, "name": part} | ({} if lr is None else {"lr": lr}))
     return groups
 
 
@@ -38,7 +39,8 @@ def matrix_groups(model: FewShotDenoiser, encoder_lr: float | None, denoiser_lr:
         for use_muon in (True, False):
             chosen = [p for p in group["params"] if (id(p) in hidden) is use_muon]
             if chosen:
-                groups.append({**group, "params": chosen, "use_muon": use_muon})
+                name = f"{group['name']} matrices" if use_muon else group["name"]
+                groups.append({**group, "params": chosen, "name": name, "use_muon": use_muon})
     return groups
 
 

@@ -11,7 +11,7 @@ from lightning_nsd.settings.numbers import Fraction, Steps, bounded
 @bounded("model.lr_schedule")
 @dataclass(frozen=True)
 class LRSchedule:
-    """Linear warm-up, a plateau, then annealing to `final_factor` at the last step.
+    """Linear warm-up, a plateau, then annealing to `final_factor`, which it has after the last step.
 
     Attributes:
         warmup_steps: steps over which the rate rises linearly.

@@ -319,7 +319,7 @@ MUTANTS = (
         "encoder",
         (STEP,),
     ),
-    Mutant("training/groups.py", '"time_embedding", "final")', '"time_embedding")', "final", (STEP,)),
+    Mutant("training/groups.py", '"time_token", "final")', '"time_token")', "final", (STEP,)),
     Mutant("training/groups.py", "ndim in (2, 4)", "ndim == 2", "conv", (STEP,)),
     Mutant("muon.py", "STEPS = 5", "STEPS = 4", "blocks", (STEP,)),
     Mutant("muon.py", "-4.7750", "-4.7751", "blocks", (STEP,)),

@@ -12,6 +12,7 @@ from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.diffusion.sampler import DDIM
 from lightning_nsd.errors import UserError
 from lightning_nsd.latents import DiffusersAutoencoder
+from lightning_nsd.training.groups import matrix_groups
 from tests.backbones.conftest import vit
 from tests.backbones.make_vit import SIZES, VIT, make_vit
 from tests.conftest import make_model, tiny_dit
@@ -72,6 +73,15 @@ def test_tokens_of_every_patch_are_for_cross_attention(weights, randn):
     model = trained_model(weights, encoder=encoder, denoiser=partial(tiny_dit, conditioning="cross_attention"))
     context = model.contexts(randn(1, 4, 3, 8, 8).float())
     assert context.shape == (4, 4, 16)
+
+
+def test_muon_leaves_what_sees_pixels_to_adamw(weights):
+    model = trained_model(weights).model
+    names = {id(p): name for name, p in model.named_parameters() if name.startswith("encoder.")}
+    groups = matrix_groups(model, None, None)
+    hidden = {names.get(id(p), "") for group in groups if group["use_muon"] for p in group["params"]}
+    assert any("blocks.0.attn.qkv" in name for name in hidden)
+    assert any("patch_embed" in name for name in names.values()) and not any("patch_embed" in name for name in hidden)
 
 
 def test_it_has_no_counterpart_in_jax():

@@ -38,7 +38,7 @@ def test_a_setting_that_was_changed_for_the_resume_is_used(setting, value, tmp_p
 def test_a_rate_of_a_part_that_was_changed_for_the_resume_is_used(tmp_path):
     first = partial(AdamW, **ADAMW)
     groups, _ = resumed(tmp_path, first, first, encoder_lr=1e-5)
-    assert {group["name"]: group["lr"] for group in groups} == {"encoder": 1e-5, "denoiser": 1e-3}
+    assert {group["part"]: group["lr"] for group in groups} == {"encoder": 1e-5, "denoiser": 1e-3}
 
 
 def test_a_schedule_that_was_changed_for_the_resume_holds_from_its_first_step(tmp_path):

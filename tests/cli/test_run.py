@@ -151,6 +151,12 @@ def test_a_picture_that_cannot_be_read_is_named(trained, support, nsd):
     assert "3.png is no image" in said
 
 
+def test_what_a_mac_leaves_beside_a_picture_is_no_picture(support):
+    before = read_support(support, 8, 3)
+    (support / "._0.png").write_bytes(b"of the finder")
+    assert torch.equal(read_support(support, 8, 3), before)
+
+
 def test_support_images_keep_their_order_and_range(support):
     images = read_support(support, 8, 3)
     assert images.shape == (3, 3, 8, 8)

@@ -15,7 +15,7 @@ from PIL import Image
 pytest.importorskip("gradio", reason="gradio is not installed (extra demo)")
 
 from lightning_nsd.demo import answers
-from lightning_nsd.demo.drawing import Stage
+from lightning_nsd.demo.drawing import MOST_IMAGES, Stage
 from lightning_nsd.demo.offered import open_models
 from lightning_nsd.demo.page import make_page, serve
 from tests.demo.browser import chromium
@@ -194,7 +194,7 @@ def test_the_grid_appears_as_it_is_denoised(address: str, opened) -> None:
 
 def test_five_of_a_class_are_taken_and_the_picture_can_be_kept(address: str, opened, tmp_path: Path) -> None:
     page = opened(address)
-    page.click("text=Take five of a class")
+    page.click("text=Take 5 of a class")
     page.click("#split label:has-text('val')")
     page.wait_for_selector(".examples button[title='georgian/10D0 ა']")
     page.click("#take")
@@ -238,7 +238,8 @@ def test_wrong_input_is_a_sentence(address: str, opened) -> None:
     page.fill("#num input[type=number]", "100000")
     page.keyboard.press("Tab")
     page.click("#draw")
-    page.wait_for_function("/Number of images is|seconds/.test(document.querySelector('#status').innerText)")
+    said(page, "seconds")  # of as many as the slider has
+    assert page.input_value("#num input[type=number]") == str(MOST_IMAGES)
     set_seed(page, -5)
     page.click("#draw")
     said(page, "Seed is -5; it must be a whole number")

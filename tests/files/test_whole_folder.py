@@ -7,6 +7,7 @@ from threading import Thread
 
 import pytest
 
+from lightning_nsd.files.whole_file import temporary_name
 from lightning_nsd.files.whole_folder import find_folder, whole_folder
 
 
@@ -38,6 +39,21 @@ def test_what_fails_leaves_the_earlier_folder_and_nothing_else(tmp_path):
     with pytest.raises(OSError, match="full"):
         fail()
     assert text_in(tmp_path / "x") == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_a_folder_that_was_never_made_leaves_the_earlier_one(tmp_path):
+    write(tmp_path / "x", "first")
+    with pytest.raises(FileNotFoundError), whole_folder(tmp_path / "x"):
+        pass
+    assert text_in(tmp_path / "x") == "first"
+    assert [path.name for path in tmp_path.iterdir()] == ["x"]
+
+
+def test_what_a_killed_process_of_the_same_number_left_is_no_obstacle(tmp_path):
+    (temporary_name(tmp_path / "x") / "x").mkdir(parents=True)
+    write(tmp_path / "x", "new")
+    assert text_in(tmp_path / "x") == "new"
     assert [path.name for path in tmp_path.iterdir()] == ["x"]
 
 

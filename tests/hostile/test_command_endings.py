@@ -28,6 +28,7 @@ CASES: dict[str, dict] = {
     "help > full": {"arguments": ("--help",), "stdout": FULL},
     "fit > full": {"arguments": FIT, "stdout": FULL},
     "sample > full": {"arguments": SAMPLE, "stdout": FULL},
+    "report, a full disk": {"arguments": ("report", "{run}", "--out=page.html"), "largest": 20_000},
     "sample, a full disk": {"arguments": SAMPLE, "largest": 400},
     **{
         f"convert {kind}, a full disk": {"arguments": (*CONVERT, f"--output={kind}"), "largest": 3000} for kind in KINDS
@@ -109,7 +110,8 @@ def test_a_full_disk_is_one_sentence_that_names_the_file(name, ended):
         assert "2 of the 2 single images are in g" in ending.said
         assert left(folder) == ["g/000.png", "g/001.png"]
     else:
-        assert f"{name.split()[1].strip(',')} could not be written" in ending.said
+        written = "page.html" if name.startswith("report") else name.split()[1].strip(",")
+        assert f"{written} could not be written" in ending.said
         assert left(folder) == []
 
 

@@ -96,6 +96,10 @@ def test_a_logger_that_fails_at_everything_does_not_end_training(answer):
     assert figures("train/loss")
 
 
+def test_a_logger_that_takes_no_arguments_is_taken(answer):
+    assert_trained(fit(answer, "--trainer.logger=lightning.pytorch.loggers.logger.DummyLogger"))
+
+
 @pytest.mark.parametrize("folder", ["logs", "samples", "distances"])
 def test_a_folder_that_cannot_be_written_does_not_end_training(folder, answer):
     RUN.mkdir()

@@ -237,7 +237,12 @@ def test_last_follows_the_branch_that_was_gone_back_to(lose, how, fit, used):
     assert step_of(newest_readable(used)) == 5
 
 
-RESULTS = "samples/val_step={}.png", "distances/val_fid_step={}/per_class.json", "chain/step={}.png", "predictions/step={}_2/x"
+RESULTS = (
+    "samples/val_step={}.png",
+    "distances/val_fid_step={}/per_class.json",
+    "chain/step={}.png",
+    "predictions/step={}_2/x",
+)
 
 
 def results(root):

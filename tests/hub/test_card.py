@@ -114,7 +114,9 @@ def test_what_is_no_report_of_distances_is_named_and_left_out(run, nsd, tmp_path
     (broken, *_) = copied.glob("distances/test*/per_class.json")
     good = json.loads(broken.read_text())
     for wrong in ("[]", "{", "null", json.dumps({**good, "summary": {"mean": "x"}}), "[" * 100_000,
-                  json.dumps({**good, "classes": [{"class": 3}]}), json.dumps({**good, "split": None})):  # fmt: skip
+                  json.dumps({**good, "classes": [{"class": 3}]}), json.dumps({**good, "split": None}),
+                  *(json.dumps({key: good[key] for key in good if key != missing}) for missing in ("step", "complete")),
+                  ):  # fmt: skip
         broken.write_text(wrong)
         found = outputs_of(copied, 2)
         assert found.unread == [broken], wrong[:50]

@@ -1,5 +1,6 @@
 """What a run that was stopped leaves at a tracker, and what the run that goes on adds, is one curve."""
 
+import contextlib
 import shutil
 from pathlib import Path
 
@@ -8,6 +9,7 @@ from PIL import Image
 
 from lightning_nsd.loggers.metrics_file import MetricsFile, read_rows
 from lightning_nsd.loggers.mlflow_curve import MLflowCurve
+from lightning_nsd.loggers.one_curve import OneCurve, last_steps
 from lightning_nsd.loggers.tensorboard_curve import TensorBoardCurve
 from lightning_nsd.loggers.trackio_curve import TrackioCurve
 from lightning_nsd.loggers.wandb_curve import AXIS, WandbCurve, at_the_server
@@ -100,6 +102,50 @@ def test_every_step_is_there_once_and_in_order_whatever_of_a_killed_process_has_
     if reached == 8:
         assert found["samples/val"] == [3, 6, 9]
     assert found[resumed.name_of("val/fid/გ")] == [3, 6, 9]
+
+
+class Record(OneCurve):
+    """A tracker in this process, which cannot be asked the first few times."""
+
+    name, version, known_as = "record", 0, "run"
+
+    def __init__(self, rows, failures):
+        super().__init__()
+        self.rows, self.failures, self.asked = rows, failures, 0
+
+    def take_up(self, run_id): ...
+
+    def log_hyperparams(self, params): ...
+
+    def recorded(self, earlier):
+        self.asked += 1
+        if self.asked <= self.failures:
+            raise ConnectionError("nobody answers")
+        return last_steps((step, figures) for step, figures in self.rows)
+
+    def write(self, figures, step):
+        self.rows.append((step, dict(figures)))
+
+
+@pytest.mark.parametrize("failures", [0, 1, 2])
+def test_a_record_that_cannot_be_reached_at_first_is_made_up_when_it_can(failures):
+    earlier = [{"step": step, "loss": str(step + 0.5)} for step in range(3)]
+    resumed = Record([(0, {"loss": 0.5})], failures)
+    resumed.go_on("run", earlier)
+    for step in range(3, 6):
+        with contextlib.suppress(ConnectionError):
+            resumed.log_metrics({"loss": step + 0.5}, step)
+    assert resumed.rows == [(step, {"loss": step + 0.5}) for step in range(6)]
+
+
+def test_a_record_that_is_never_reached_is_not_asked_for_ever_and_is_given_what_there_is():
+    resumed = Record([], 1000)
+    resumed.go_on("run", [{"step": 0, "loss": "0.5"}])
+    for step in range(1, 20):
+        with contextlib.suppress(ConnectionError):
+            resumed.log_metrics({"loss": step + 0.5}, step)
+    assert resumed.asked == 3
+    assert resumed.rows == [(step, {"loss": step + 0.5}) for step in range(20)]
 
 
 def test_an_evaluation_that_is_made_up_adds_what_was_not_logged_of_it(tmp_path):

@@ -116,6 +116,7 @@ def test_of_several_evaluations_the_newest_whole_one_is_shown(run):
     "content",
     [
         [], {"classes": 3}, {"classes": [1, {"class": None}]}, {"classes": [{"class": "a", "fd": [1, 2]}]},
+        {"summary": {"mean": 10**400}, "classes": [{"class": "\ud800", "fd_glyphnet": 10**400}]},
         {"summary": [], "complete": True, "classes": [{}]}, {"step": "x", "split": 3, "classes": [{"class": {"a": 1}}]},
     ],
 )  # fmt: skip
@@ -128,6 +129,8 @@ def test_tables_of_any_shape_are_no_error(run, content):
     "line",
     [
         '{"event": "start", "step": 1, "command": 5, "versions": [], "settings": [1, [2]], "when": 7}',
+        '{"event": "start", "step": 1, "command": ["\\ud800"], "when": "2026-01-01T00:00:00Z"}\n'
+        '{"event": "end", "step": 2, "when": "2026-01-01T00:01:00"}',
         "[]",
         "{" * 5000,
         "",
@@ -136,6 +139,13 @@ def test_tables_of_any_shape_are_no_error(run, content):
 def test_a_history_of_any_shape_is_no_error(run, line):
     (run / "logs/history.jsonl").write_text(line + "\n")
     assert parsed(run).text
+
+
+def test_what_is_wrong_is_said_with_all_its_dots_of_a_run_in_the_current_folder(run, monkeypatch):
+    (run / "config.yaml").write_text("a: [")
+    monkeypatch.chdir(run)
+    (note,) = (note for note in collect(Path()).notes if "configuration" in note)
+    assert "config.yaml" in note
 
 
 def test_what_is_no_run_is_refused(tmp_path):
