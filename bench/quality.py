@@ -7,7 +7,7 @@
 A config may be several that are laid over each other: `glyphs.yaml+change.yaml`. Every run trains in a process of its
 own and is judged on classes of the held-out scripts (`judge.py`). What is done is kept in the output folder: the same
 command goes on where an earlier one stopped. It ends with a table, `quality.json`, a figure of what is read right
-against what is original, and a sheet of letters for each config.
+against what is original, the training losses of every config, and a sheet of letters for each.
 """
 
 import argparse
@@ -16,12 +16,14 @@ import subprocess
 import sys
 import time
 from itertools import product
+from math import nan
 from pathlib import Path
 from statistics import mean, stdev
 from typing import Any, NamedTuple
 
 import torch
 from judge import PER_SET, SETS, Judge
+from loss_picture import draw_losses
 from matplotlib.figure import Figure
 from rich.console import Console
 from rich.table import Table
@@ -33,6 +35,7 @@ from lightning_nsd.data.glyphs import Glyphs, Script
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.sampler import SAMPLERS, Sampler
 from lightning_nsd.pictures import grid, write_picture
+from parity_tests.run.sides import read_losses
 
 HELD_OUT: tuple[tuple[Script, Script], ...] = (
     ("georgian", "hebrew"),
@@ -45,6 +48,7 @@ HELD_OUT: tuple[tuple[Script, Script], ...] = (
 CALIBRATION = (40, 120)
 """Steps of two short runs whose difference in seconds gives the time of a step."""
 LETTERS = 12
+METRICS = Path("logs") / "metrics.csv"
 COLUMNS = (
     "ratio",
     "real",
@@ -54,6 +58,7 @@ COLUMNS = (
     "feature_originality",
     "feature_diversity",
     "feature_copies",
+    "val_loss",
 )
 
 
@@ -140,7 +145,9 @@ def measured(run: Run, steps: int | None, arguments: argparse.Namespace) -> list
             write_picture(run.folder / f"letters_{label}.png", grid(rows[-LETTERS:], rule_after=model.n_shot))
             kept.write_text(json.dumps(judge.judge(drawings)), encoding="utf-8")
         found = json.loads(kept.read_text(encoding="utf-8"))
-        results.append({"config": run.config, "sampler": label, "seed": run.seed, "scripts": run.scripts, **found})
+        about = {"config": run.config, "sampler": label, "seed": run.seed, "scripts": run.scripts}
+        validated = [*read_losses(run.folder / METRICS, "val/loss").values()] or [nan]
+        results.append(about | found | {"val_loss": validated[-1], "metrics": str(run.folder / METRICS)})
     return results
 
 
@@ -218,6 +225,11 @@ def main() -> None:
     lines = summarise(results)
     (arguments.output / "quality.json").write_text(json.dumps({"runs": results, "summary": lines}, indent=1), "utf-8")
     plot(lines, arguments.output / "quality.png")
+    logged = {(result["config"], result["metrics"]) for result in results}
+    draw_losses(
+        {title(config): sorted(Path(file) for of, file in logged if of == config) for config in arguments.config},
+        arguments.output / "losses.png",
+    )
     Console(width=max(160, Console().width)).print(show(lines))
 
 

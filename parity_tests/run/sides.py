@@ -69,10 +69,10 @@ class NudgedCLI(FewShotCLI):
         self.trainer.callbacks.append(Nudge())  # type: ignore[attr-defined]
 
 
-def read_losses(path: Path) -> dict[int, float]:
+def read_losses(path: Path, name: str = LOSS) -> dict[int, float]:
     """The loss of every step that a metrics.csv has one of."""
     with path.open(newline="", encoding="utf-8") as file:
-        return {int(row["step"]): float(row[LOSS]) for row in csv.DictReader(file) if row.get(LOSS)}
+        return {int(row["step"]): float(row[name]) for row in csv.DictReader(file) if row.get(name)}
 
 
 def arrays(network: nn.Module) -> dict[str, np.ndarray]:

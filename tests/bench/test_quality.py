@@ -5,6 +5,7 @@ import json
 
 import pytest
 import torch
+from PIL import Image
 
 from lightning_nsd.data.glyphs import Glyphs
 from lightning_nsd.data.transforms import to_unit_range
@@ -92,6 +93,8 @@ def test_a_run_that_is_done_is_not_trained_again(bench, tmp_path, monkeypatch):
     run = bench.quality.Run("a.yaml", 3, ("thai", "greek"), tmp_path)
     kept = dict.fromkeys(bench.quality.COLUMNS, 0.5)
     (tmp_path / "trained").touch()
+    (tmp_path / "logs").mkdir()
+    (tmp_path / "logs/metrics.csv").write_text("step,train/loss,val/loss\n0,0.5,\n1,,0.4\n2,,0.25\n")
     (tmp_path / "quality_ddim_7_w2_100_600.json").write_text(json.dumps(kept))
     sampler = DDIM(7, guidance=2.0, guidance_interval=[100, 600])
     model = argparse.Namespace(diffusion=GaussianDiffusion(num_steps=1000))
@@ -101,6 +104,7 @@ def test_a_run_that_is_done_is_not_trained_again(bench, tmp_path, monkeypatch):
     arguments = argparse.Namespace(guidance=None, guidance_interval=None, sampler=None, sampler_steps=None)
     (result,) = bench.quality.measured(run, None, arguments)
     assert (result["config"], result["seed"], result["ratio"]) == ("a.yaml", 3, 0.5)
+    assert result["val_loss"] == 0.25
     assert result["sampler"] == "ddim_7_w2_100_600"
 
 
@@ -130,3 +134,17 @@ def test_a_sampler_without_guidance_in_an_interval_is_named_without_one(bench):
     diffusion = GaussianDiffusion(num_steps=20)
     assert bench.quality.describe_sampler(DPMSolverPP(5), diffusion) == "dpm++_5_w1"
     assert bench.quality.describe_sampler(DDPM(), diffusion) == "ddpm_20_w1"
+
+
+def test_losses_of_several_seeds_are_a_mean_and_a_band(bench, tmp_path):
+    from loss_picture import draw_losses, smoothed
+
+    steps, means = smoothed({0: 1.0, 10: 2.0, 20: 3.0, 30: 4.0, 40: 5.0, 50: 12.0})
+    assert steps.tolist() == [40, 50]
+    assert means.tolist() == pytest.approx([3.0, 5.2])
+    files = [tmp_path / f"{seed}.csv" for seed in range(2)]
+    for seed, file in enumerate(files):
+        file.write_text("step,train/loss\n" + "".join(f"{step},{1 / (1 + step + seed)}\n" for step in range(30)))
+    draw_losses({"a": files, "b": files[:1]}, tmp_path / "losses.png")
+    with Image.open(tmp_path / "losses.png") as picture:
+        assert len(picture.convert("RGB").getcolors(2**20)) > 100
