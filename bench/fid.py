@@ -11,16 +11,16 @@ the real images' features, and the second, which reads them from the disk.
 
 import argparse
 import json
-import multiprocessing
-import resource
 import statistics
 import tempfile
 import time
 from collections.abc import Iterator
-from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import torch
+from one_step import peak_memory
+from own_process import within
 from torch import Tensor, nn
 from torchmetrics.image.fid import FrechetInceptionDistance
 from tqdm import tqdm
@@ -29,6 +29,9 @@ from lightning_nsd.evaluation.feature_distances import FeatureDistances
 from lightning_nsd.extractors import build_extractor
 from lightning_nsd.extractors.feature_cache import FeatureCache
 from lightning_nsd.metrics.frechet import frechet_distance
+
+LONG = 3600.0
+"""Seconds after which a side is given up."""
 
 
 class Given(nn.Module):
@@ -78,23 +81,23 @@ def baseline(classes: int, images: int, dim: int) -> list[float]:
 SIDES = {"features": baseline, "ours": ours, "torchmetrics": theirs}
 
 
-def measured(connection: Connection, name: str, arguments: tuple[int, int, int]) -> None:
-    """In a process of its own: values, seconds, seconds of processor time, and peak memory in MB."""
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    start, processor = time.perf_counter(), time.process_time()
+def measured(name: str, arguments: tuple[int, int, int]) -> dict[str, Any]:
+    """In a process of its own: values, seconds, seconds of processor time, and MiB beyond what libraries take."""
+    before, start, processor = peak_memory(), time.perf_counter(), time.process_time()
     values = SIDES[name](*arguments)
-    seconds = (time.perf_counter() - start, time.process_time() - processor)
-    connection.send((values, *seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before))
+    seconds, processor_seconds = time.perf_counter() - start, time.process_time() - processor
+    return {"values": values, "seconds": seconds, "processor": processor_seconds, "memory": peak_memory() - before}
 
 
-def run_alone(name: str, arguments: tuple[int, int, int]) -> tuple[list[float], float, float, float]:
-    """Run one side in a fresh process."""
-    context = multiprocessing.get_context("spawn")
-    receiver, sender = context.Pipe(duplex=False)
-    process = context.Process(target=measured, args=(sender, name, arguments))
-    process.start()
-    found = receiver.recv()
-    process.join()
+def run_alone(name: str, arguments: tuple[int, int, int]) -> dict[str, Any]:
+    """Run one side in a fresh process.
+
+    Raises:
+        SystemExit: it failed.
+    """
+    found = within(LONG, measured, name, arguments)
+    if found is None or "error" in found:
+        raise SystemExit(f"{name}: {'it took too long' if found is None else found['error']}.")
     return found
 
 
@@ -130,20 +133,20 @@ def main() -> None:
 
     size = (arguments.classes, arguments.images, arguments.dim)
     results = {name: run_alone(name, size) for name in SIDES}
-    _, base_seconds, base_processor, base_memory = results["features"]
+    base = results["features"]
     found: dict[str, object] = {"classes": arguments.classes, "images": arguments.images, "dim": arguments.dim}
     seconds, processor, memory = {}, {}, {}
     for name in ("ours", "torchmetrics"):
-        _, total, total_processor, peak = results[name]
-        seconds[name], memory[name] = total - base_seconds, peak - base_memory
-        processor[name] = total_processor - base_processor
-        found[name] = {"seconds": seconds[name], "processor_seconds": processor[name], "peak_MB": memory[name]}
-    pairs = zip(results["ours"][0], results["torchmetrics"][0], strict=True)
+        seconds[name], processor[name], memory[name] = (
+            results[name][what] - base[what] for what in ("seconds", "processor", "memory")
+        )
+        found[name] = {"seconds": seconds[name], "processor_seconds": processor[name], "peak_MiB": memory[name]}
+    pairs = zip(results["ours"]["values"], results["torchmetrics"]["values"], strict=True)
     found["times_faster"] = seconds["torchmetrics"] / seconds["ours"]
     found["times_less_processor_time"] = processor["torchmetrics"] / processor["ours"]
     found["part_of_memory"] = memory["ours"] / memory["torchmetrics"]
     found["largest_relative_difference"] = max(abs(a / b - 1) for a, b in pairs)
-    found["mean_distance"] = statistics.fmean(results["ours"][0])
+    found["mean_distance"] = statistics.fmean(results["ours"]["values"])
     if arguments.extractor_classes:
         times = evaluations(arguments.extractor, arguments.extractor_classes, arguments.images)
         found["evaluation_processor_seconds"] = {"extractor": arguments.extractor, **times}

@@ -14,6 +14,7 @@ from lightning_nsd.data.glyphs import Glyphs
 from lightning_nsd.data.transforms import to_bytes, to_unit_range
 from lightning_nsd.diffusion.sampler import Sampler
 from lightning_nsd.extractors import build_extractor
+from lightning_nsd.files.whole_file import whole_file
 from lightning_nsd.metrics.originality import measure_originality
 from lightning_nsd.module import FewShotDiffusion
 
@@ -78,7 +79,8 @@ class Judge:
         path = folder / f"reader_{data.image_size}_{classifier_steps}.pt"
         if not path.exists():
             path.parent.mkdir(parents=True, exist_ok=True)
-            torch.save(train_classifier(train_fonts, classifier_steps, seed=0).state_dict(), path)
+            with whole_file(path) as file:
+                torch.save(train_classifier(train_fonts, classifier_steps, seed=0).state_dict(), file)
         self.classifier = make_classifier(len(everything))
         self.classifier(to_unit_range(train_fonts.images[:2]))  # its last layer learns its size
         self.classifier.load_state_dict(torch.load(path, weights_only=True))

@@ -12,6 +12,7 @@ against what is original, the training losses of every config, and a sheet of le
 
 import argparse
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -34,6 +35,7 @@ from lightning_nsd.commands.sampler_options import choose_sampler
 from lightning_nsd.data.glyphs import Glyphs, Script
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.sampler import SAMPLERS, Sampler
+from lightning_nsd.files.whole_file import write_text
 from lightning_nsd.pictures import grid, write_picture
 from parity_tests.run.sides import read_losses
 
@@ -104,10 +106,11 @@ def steps_in(minutes: float, config: str, folder: Path) -> int:
     """How many steps a config trains in that time, from two short runs; measured once, on an idle machine."""
     kept = folder / "seconds_per_step.json"
     if not kept.exists():
+        shutil.rmtree(folder, ignore_errors=True)  # of a measurement that was broken off: a run that goes on is no time
         short, long = (
             fit(config, folder / f"{steps}", steps, "--trainer.limit_val_batches=0") for steps in CALIBRATION
         )
-        kept.write_text(json.dumps((long - short) / (CALIBRATION[1] - CALIBRATION[0])), encoding="utf-8")
+        write_text(kept, json.dumps((long - short) / (CALIBRATION[1] - CALIBRATION[0])))
     return round(60 * minutes / json.loads(kept.read_text(encoding="utf-8")))
 
 
@@ -136,14 +139,15 @@ def measured(run: Run, steps: int | None, arguments: argparse.Namespace) -> list
     for guidance, num_steps in product(arguments.guidance or [None], arguments.sampler_steps or [None]):
         sampler = choose_sampler(model, arguments.sampler, num_steps, guidance, arguments.guidance_interval)
         label = describe_sampler(sampler, model.diffusion)
-        kept = run.folder / f"quality_{label}.json"
+        judged = f"{label}_{arguments.sets}_sets_by_a_reader_of_{arguments.classifier_steps}"
+        kept = run.folder / f"quality_{judged}.json"
         if not kept.exists():
             data = Glyphs(image_size=model.image_size, n_shot=model.n_shot, val_script=val, test_script=test)
             judge = judge or Judge(data, arguments.output, arguments.classifier_steps, arguments.sets)
             drawings = judge.draw(model, sampler, run.seed)
             rows = [torch.cat([support[0], drawn[0]]) for support, drawn in zip(*drawings, strict=True)]
             write_picture(run.folder / f"letters_{label}.png", grid(rows[-LETTERS:], rule_after=model.n_shot))
-            kept.write_text(json.dumps(judge.judge(drawings)), encoding="utf-8")
+            write_text(kept, json.dumps(judge.judge(drawings)))
         found = json.loads(kept.read_text(encoding="utf-8"))
         about = {"config": run.config, "sampler": label, "seed": run.seed, "scripts": run.scripts}
         validated = [*read_losses(run.folder / METRICS, "val/loss").values()] or [nan]
@@ -223,7 +227,7 @@ def main() -> None:
                 results += measured(Run(config, seed, scripts, folder / name), steps, arguments)
                 bar.update()
     lines = summarise(results)
-    (arguments.output / "quality.json").write_text(json.dumps({"runs": results, "summary": lines}, indent=1), "utf-8")
+    write_text(arguments.output / "quality.json", json.dumps({"runs": results, "summary": lines}, indent=1))
     plot(lines, arguments.output / "quality.png")
     logged = {(result["config"], result["metrics"]) for result in results}
     draw_losses(

@@ -30,6 +30,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if max_steps < 1:
             raise UserError(f"{config.path} names no trainer.max_steps: give --max-steps.")
         root = given.output_dir or config.root.with_name(f"{config.root.name}-jax")
+        if (root / CHECKPOINT).exists() and not given.resume:
+            raise UserError(f"{root} holds a training already: go on with --resume, or name another --output-dir.")
         config.data.prepare_data()
         config.data.setup("fit")
         fit(config, root, max_steps, given.resume)

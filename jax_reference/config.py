@@ -4,13 +4,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lightning_nsd import backbones, data, latents
 from lightning_nsd.data.datamodule import EpisodeDataModule
 from lightning_nsd.data.encoding_cache import encodings_on_host
 from lightning_nsd.errors import UserError
 from lightning_nsd.latents.latent_space import LatentSpace
+from lightning_nsd.settings import config_files
 from lightning_nsd.settings.config_files import find_config
 
 FROM_DATA = ("image_size", "channels", "n_shot")
@@ -52,15 +51,18 @@ def read_config(name: str) -> Config:
         UserError: no such file, or one without a model and its data.
     """
     path = find_config(name)
-    content = yaml.safe_load(Path(path).read_text(encoding="utf-8")) or {}
-    if not isinstance(content, dict) or not {"model", "data"} <= content.keys():
+    content = config_files.read_config(path)
+    if not {"model", "data"} <= content.keys():
         raise UserError(f"{path} has no model and data sections: it only adds to another config. Name that one.")
     section = content["data"]
     class_name = str(section.get("class_path", "")).rpartition(".")[2]
     if not hasattr(data, class_name):
         raise UserError(f"{path}: data.class_path names no data set of lightning_nsd.data: {class_name!r}.")
     seed = int(content.get("seed_everything", 0))
-    module = getattr(data, class_name)(**{**(section.get("init_args") or {}), "seed": seed})
+    try:
+        module = getattr(data, class_name)(**{**(section.get("init_args") or {}), "seed": seed})
+    except TypeError as error:  # an argument that there is not
+        raise UserError(f"{path}: data.init_args: {error}.") from error
     model = {**content["model"], **{key: getattr(module, key) for key in FROM_DATA}}
     space = _space_of(model)
     for encoder in space.frozen:

@@ -76,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         return run(given)
-    except UserError as error:
+    except (UserError, ValueError) as error:  # the reference's own errors are of Python's kind
         print(f"error: {error}", file=sys.stderr)
         return 2
 
@@ -89,10 +89,12 @@ def run(given: argparse.Namespace) -> int:
     from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
     from jax_reference.config import read_config
+    from lightning_nsd.files.whole_file import check_place
     from parity_tests import report as reports
     from parity_tests.ladder import Ladder, Options
 
     config = read_config(given.config)
+    check_place(given.output_dir / "parity.json", "--output-dir")
     chosen = {name: getattr(given, name) for name in vars(Options()) if hasattr(given, name)}
     ladder = Ladder(config, Options(**chosen))
     checks = []
@@ -114,11 +116,10 @@ def run(given: argparse.Namespace) -> int:
         "jax version": jax.__version__,
     }
     report = reports.Report(about, checks)
-    given.output_dir.mkdir(parents=True, exist_ok=True)
-    reports.write_json(report, given.output_dir / "parity.json")
-    reports.write_html(report, given.output_dir / "parity.html")
     console = Console() if sys.stdout.isatty() else Console(width=WIDTH)
     console.print(reports.table(report))
     console.print(reports.conclusion(report))
+    reports.write_json(report, given.output_dir / "parity.json")
+    reports.write_html(report, given.output_dir / "parity.html")
     console.print(f"Written: {given.output_dir / 'parity.json'}, {given.output_dir / 'parity.html'}")
     return 0 if report.passed else 1

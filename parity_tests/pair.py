@@ -15,6 +15,7 @@ from jax_reference import train_step
 from jax_reference.training.draws import Draws
 from lightning_nsd.accelerators.device import run_recorded
 from lightning_nsd.checkpoints import loading as torch_loading
+from lightning_nsd.checkpoints.contents import check_weights
 from lightning_nsd.rng import philox
 from parity_tests import weights
 from parity_tests.backends import torch_device
@@ -67,6 +68,7 @@ class Pair:
         if state is None:
             randomize(self.ours.model, seed)
         else:
+            check_weights(state, self.ours.model.state_dict(), "--ckpt")
             self.ours.model.load_state_dict(state)
         self.ours.evaluation_model.load_state_dict(self.ours.model.state_dict())
         self.diffusion = jax_experiment.build_diffusion(self.settings)

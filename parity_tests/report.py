@@ -17,6 +17,7 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 from rich.table import Table
 
+from lightning_nsd.files.whole_file import write_text
 from parity_tests.check import Check
 from parity_tests.tolerances import DTYPES
 
@@ -115,7 +116,7 @@ def write_json(report: Report, path: Path) -> None:
             for check in report.checks
         ],
     }
-    path.write_text(json.dumps(content, indent=1, allow_nan=False), encoding="utf-8")
+    write_text(path, json.dumps(content, indent=1, allow_nan=False))
 
 
 def picture(check: Check) -> str:
@@ -151,7 +152,8 @@ def write_html(report: Report, path: Path) -> None:
         for check in report.checks
         if check.rung in BY_DEPTH and len(check.errors) > 2
     )
-    path.write_text(
+    write_text(
+        path,
         f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><title>Parity</title><style>
 body {{ font: 15px system-ui, sans-serif; margin: 2em auto; max-width: 1150px; color: #222; }}
@@ -172,5 +174,4 @@ there. Modules and parameters stand in forward order.</p>
 {pictures}
 </body></html>
 """,
-        encoding="utf-8",
     )

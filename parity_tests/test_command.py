@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -72,6 +73,35 @@ def test_an_unknown_config_is_an_error_that_lists_the_shipped_ones(capsys: pytes
 def test_a_config_without_a_model_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     assert command.main(["--config", "wandb.yaml"]) == 2
     assert "model and data sections" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("data: [", "is no YAML"),
+        ({"data": {"class_path": "Glyphs", "init_args": {"image_sise": 8}}}, "image_sise"),
+        ({"model": {"optimizer": {"class_path": "torch.optim.SGD"}}}, "the reference has AdamW and MuonWithAdamW"),
+    ],
+)
+def test_a_config_that_cannot_be_used_is_a_sentence(
+    change: Any, said: str, config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    content = yaml.safe_load(config.read_text())
+    if isinstance(change, dict):
+        change = yaml.safe_dump({section: {**content[section], **new} for section, new in {**content, **change}.items()
+                                 if isinstance(new, dict)})  # fmt: skip
+    config.write_text(change)
+    assert command.main(["--config", str(config), "--rungs", "5"]) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_where_nothing_can_be_written_is_said_before_any_rung(
+    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ladder.Ladder, "rung", lambda *_: pytest.fail("checked"))
+    (config.parent / "file").touch()
+    assert command.main(["--config", str(config), "--output-dir", str(config.parent / "file" / "out")]) == 2
+    assert "--output-dir: " in capsys.readouterr().err
 
 
 def test_a_report_without_checks_has_not_passed() -> None:

@@ -323,3 +323,61 @@ def test_random_statistics_are_those_of_something() -> None:
     randomize(norm, 0)
     mean, variance = norm.get_buffer("running_mean"), norm.get_buffer("running_var")
     assert mean.std() > 0 and variance.std() > 0 and bool((variance > 0).all())
+
+
+class TorchAttention(nn.Module):
+    """Query, key and value in one convolution of 1, as in guided-diffusion."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Conv1d(WIDTH, 3 * WIDTH, 1)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        q, k, v = self.qkv(x.mT).mT.chunk(3, dim=-1)
+        return (q @ k.mT).softmax(dim=-1) @ v
+
+
+class NnxAttention(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs) -> None:
+        self.query, self.key, self.value = (nnx.Linear(WIDTH, WIDTH, rngs=rngs) for _ in range(3))
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        q, k, v = self.query(x), self.key(x), self.value(x)
+        return jax.nn.softmax(q @ k.mT) @ v
+
+
+def test_a_fused_query_key_and_value_that_is_a_convolution_is_three_dense_layers() -> None:
+    Pairing(TorchAttention(), NnxAttention(nnx.Rngs(0)), (X[None],)).check(("weights", "forward", "gradient")).require()
+
+
+class TorchMask(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return (x > 0).long()
+
+
+class TorchMasked(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.mask, self.last = TorchMask(), nn.Linear(WIDTH, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.last(x * self.mask(x))
+
+
+class NnxMask(nnx.Module):
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return (x > 0).astype(int)
+
+
+class NnxMasked(nnx.Module):
+    def __init__(self, rngs: nnx.Rngs) -> None:
+        self.mask, self.last = NnxMask(), nnx.Linear(WIDTH, 4, rngs=rngs)
+
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return self.last(x * self.mask(x))
+
+
+def test_a_module_that_gives_whole_numbers_alone_ends_no_report() -> None:
+    report = Pairing(TorchMasked(), NnxMasked(nnx.Rngs(0)), (X,)).check(("module", "forward"))
+    report.require()
+    assert any("no numbers with a fraction" in words for found in report.findings for words in found.words.values())

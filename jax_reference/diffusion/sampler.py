@@ -103,6 +103,11 @@ class Sampler:
                 them.
         """
         chain = self._chain(diffusion)
+        guided = self.guidance_interval if self.guidance != 1 else None
+        if guided is not None and guided[0] >= diffusion.num_steps:
+            raise ValueError(
+                f"guidance_interval is {guided}, but the diffusion has only {diffusion.num_steps} timesteps."
+            )
         if self.ilvr_until > chain[-1]:
             raise ValueError(f"ilvr_until is {self.ilvr_until}, but the chain starts at timestep {chain[-1]}.")
         return chain

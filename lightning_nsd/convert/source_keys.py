@@ -185,8 +185,8 @@ def to_state_dict(entries: list[Entry], network: nn.Module, arrays: Arrays, sour
             raise UserError(f"{source}: the parameter {missing[0]} is missing; {entry.key} is made of it.")
         try:
             value = entry.convert(*(np.asarray(arrays[key]) for key in entry.sources))
-        except ValueError as error:
-            raise UserError(f"{source}: {entry.sources[0]} has an unexpected number of axes: {error}.") from error
+        except (ValueError, IndexError) as error:
+            raise UserError(f"{source}: {', '.join(entry.sources)}: an unexpected number of axes: {error}.") from error
         if value.shape != expected[entry.key]:
             raise UserError(
                 f"{source}: {', '.join(entry.sources)} gives shape {value.shape} where {entry.key} "

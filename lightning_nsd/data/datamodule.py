@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lightning_nsd.data.episodes import EpisodeBatch, sample_classes, sample_episodes, spread_classes
 from lightning_nsd.data.image_set import ImageSet
-from lightning_nsd.data.transforms import apply_symmetries, flip_horizontally, flipped_symmetry, to_unit_range
+from lightning_nsd.data.transforms import apply_symmetries, flip_horizontally, flipped_symmetry, symmetry, to_unit_range
 from lightning_nsd.errors import UserError
 from lightning_nsd.frozen_encoder import Kind
 from lightning_nsd.rng import Stream, generator, rows_of_rank
@@ -146,9 +146,13 @@ class EpisodeDataModule(LightningDataModule):
         return self._splits[split]
 
     def setup(self, stage: str | None = None) -> None:
-        """Read what the stage needs, so that bad data ends the run before training starts."""
+        """Read what the stage needs, so that bad data ends the run before training starts.
+
+        A training without validation (`trainer.limit_val_batches` 0) does without its classes.
+        """
+        validates = self.trainer is None or self.trainer.limit_val_batches != 0
         needed: dict[str | None, tuple[Split, ...]] = {
-            "fit": ("train", "val"),
+            "fit": ("train", "val") if validates else ("train",),
             "validate": ("val",),
             "test": ("test",),
             "predict": ("test",),
@@ -194,7 +198,7 @@ class EpisodeDataModule(LightningDataModule):
                 images = self.image_set(split).images
                 turned = []
                 for number, which in enumerate(self._symmetries(split)):
-                    copies = apply_symmetries(images[:, None], torch.full((len(images),), which))[:, 0]
+                    copies = symmetry(images, which)
                     name = f"{split}, copy {number + 1} of {len(self._symmetries(split))}" if number else split
                     turned.append(encode(copies, name))
                 self._encodings[split, kind] = torch.stack(turned)

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from lightning_nsd.data.image_set import ImageSet
+from lightning_nsd.errors import UserError
 
 
 class EpisodeBatch(NamedTuple):
@@ -54,7 +55,12 @@ def sample_positions(counts: Tensor, n_images: int, generator: torch.Generator) 
 
     Returns:
         int64 `(B, n_images)`.
+
+    Raises:
+        UserError: a row has fewer.
     """
+    if int(counts.min()) < n_images:
+        raise UserError(f"{n_images} different images are asked for of a class that has {int(counts.min())}.")
     longest = int(counts.max())
     keys = torch.rand(len(counts), longest, generator=generator)
     keys = keys.masked_fill(torch.arange(longest) >= counts[:, None], 2.0)

@@ -62,9 +62,6 @@ class Glyphs(EpisodeDataModule):
     ) -> None:
         if image_size not in (8, 16, 32):
             raise UserError(f"Glyphs: data.image_size is {image_size}; it can be 32, 16 or 8.")
-        for option, script in (("val_script", val_script), ("test_script", test_script)):
-            if script not in SCRIPTS:
-                raise UserError(f"Glyphs: data.{option} is {script!r}; it must be one of {', '.join(SCRIPTS)}.")
         if val_script == test_script:
             raise UserError(f"Glyphs: data.val_script and data.test_script are both {val_script}; name two scripts.")
         super().__init__(image_size=image_size, channels=1, **kwargs)

@@ -23,6 +23,7 @@ class InMemoryDataModule(EpisodeDataModule):
         super().__init__(image_size=image_size, channels=channels, **kwargs)
         self.root = Path(root).expanduser()
         self._waiting: dict[Split, ImageSet] = {}
+        self._sizes: dict[Split, int] | None = None  # classes of each split, once they are read
 
     @abstractmethod
     def read_splits(self) -> Mapping[Split, Mapping[str, Tensor] | ImageSet]:
@@ -34,14 +35,14 @@ class InMemoryDataModule(EpisodeDataModule):
 
     def prepare_data(self) -> None:
         """Read once on one process, so that the others find the cache."""
-        if not self._waiting and not self._splits:
+        if self._sizes is None:
             self._read()
 
     def load_split(self, split: Split) -> ImageSet:
-        if split not in self._waiting:
+        if self._sizes is None or (split in self._sizes and split not in self._waiting):
             self._read()
         if split not in self._waiting:
-            filled = ", ".join(f"{name} {len(image_set)}" for name, image_set in self._waiting.items())
+            filled = ", ".join(f"{name} {size}" for name, size in (self._sizes or {}).items())
             raise UserError(
                 f"The {split} split of {self.root} holds no class (classes of the others: {filled or 'none'}). "
                 "Add images of its classes, or change how the classes are divided."
@@ -55,3 +56,4 @@ class InMemoryDataModule(EpisodeDataModule):
             for split, classes in splits.items()
             if len(classes)
         }
+        self._sizes = {split: len(image_set) for split, image_set in self._waiting.items()}

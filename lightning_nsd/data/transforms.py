@@ -59,6 +59,11 @@ def symmetry_table(size: int) -> Tensor:
     return torch.stack(turns).flatten(1)  # (8, size²)
 
 
+def symmetry(images: Tensor, which: int) -> Tensor:
+    """Images `(…, H, W)`, all turned and mirrored as row `which` of `symmetry_table` says; 0 gives them as they are."""
+    return torch.rot90(images.flip(-1) if which >= 4 else images, which % 4, (-2, -1)) if which else images
+
+
 def flipped_symmetry(which: Tensor, flipped: Tensor) -> Tensor:
     """The row of `symmetry_table` that mirrors where `flipped` is true and then does as row `which` says."""
     return torch.where(flipped, (which + 4) % 8, which)

@@ -8,7 +8,6 @@ loop whose steps differ in numbers alone (one compiled graph, replayed, under XL
 from abc import abstractmethod
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from typing import get_args
 
 import numpy as np
 import torch
@@ -65,8 +64,6 @@ class Sampler:
     ) -> None:
         if num_steps is not None and timesteps is not None:
             raise UserError("sampler: give num_steps or timesteps, not both.")
-        if spacing not in get_args(Spacing):
-            raise UserError(f"sampler.spacing is {spacing!r}; it must be one of {', '.join(get_args(Spacing))}.")
         if guidance_interval is not None and not _is_interval(guidance_interval):
             raise UserError(
                 f"sampler.guidance_interval is {shown(guidance_interval)}; it must be two timesteps, the first and the "
@@ -87,9 +84,16 @@ class Sampler:
         """The timesteps of the diffusion that are visited, increasing.
 
         Raises:
-            UserError: more steps than there are, timesteps out of order or range, or an `ilvr_until` after all of them.
+            UserError: more steps than there are, timesteps out of order or range, an `ilvr_until` after all of them, or
+                a `guidance_interval` beyond the process.
         """
         chain = self._chain(diffusion)
+        guided = self.guidance_interval if self.guidance != 1 else None
+        if guided is not None and guided[0] >= diffusion.num_steps:
+            raise UserError(
+                f"sampler.guidance_interval is {shown(guided)}, but the diffusion has only "
+                f"{diffusion.num_steps} timesteps (num_steps): no step would be guided."
+            )
         if self.ilvr_until > chain[-1]:
             raise UserError(
                 f"sampler.ilvr_until is {self.ilvr_until}, but the chain starts at timestep {chain[-1]}: no step would "

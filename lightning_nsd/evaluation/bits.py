@@ -17,6 +17,7 @@ from lightning_nsd.evaluation.columns import error_of_mean, mean
 from lightning_nsd.evaluation.failure import Failures
 from lightning_nsd.evaluation.populations import Population
 from lightning_nsd.evaluation.settings import EvaluationSettings
+from lightning_nsd.model.context import VariationalContext
 from lightning_nsd.model.discrete_context import DiscreteContext
 from lightning_nsd.module import FewShotDiffusion
 from lightning_nsd.processes.group import Processes
@@ -44,8 +45,8 @@ def check_bits(module: FewShotDiffusion, timesteps: int | None) -> None:
     """Whether a model has bits per dimension of images, at so many timesteps.
 
     Raises:
-        UserError: it draws latents, its contexts are not of images or no sample of a distribution, or it has fewer
-            timesteps.
+        UserError: it draws latents, its contexts are not of images, no sample of a distribution, or of the image itself
+            at no cost, or it has fewer timesteps.
     """
     network, num_steps = module.model, module.diffusion.num_steps
     if module.space.autoencoder is not None:
@@ -58,6 +59,12 @@ def check_bits(module: FewShotDiffusion, timesteps: int | None) -> None:
         raise UserError(
             "fid.bits_samples: a DiscreteContext weighs its entries in training and takes the likeliest afterwards, "
             "neither of which is a sample of the distribution whose KL a bound counts."
+        )
+    is_counted = isinstance(network.context, VariationalContext) and network.spatial_context is None
+    if not network.leave_one_out and network.encoder is not None and not is_counted:
+        raise UserError(
+            "fid.bits_samples: model.leave_one_out is false, so a context holds the image whose bits are counted, and "
+            "says of it what no KL is paid for."
         )
     if timesteps is not None and timesteps > num_steps:
         raise UserError(

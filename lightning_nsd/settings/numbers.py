@@ -2,7 +2,7 @@
 
 A bound is written once, as the type of an argument. To Python it is a plain int or float; `--help` shows it, the parser
 refuses at once what lies outside, and a class under `bounded` refuses it wherever it is built from: Python, a
-configuration or a checkpoint.
+configuration or a checkpoint. So it does with names of which there are a few (`Literal`).
 """
 
 import functools
@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import UnionType
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
 
 from pydantic_core import CoreSchema, core_schema
 
@@ -22,7 +22,8 @@ T = TypeVar("T")
 
 
 class NotWithinError(Exception):
-    """A value is no number within a bound; says what it must be. Where it stands is for the caller to add."""
+    """A value is no number within a bound, or no name that there is; says what it must be. Where it stands is for the
+    caller to add."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -121,7 +122,7 @@ Seed = Annotated[int, SEED]
 
 
 def bounded(section: str) -> Callable[[type[T]], type[T]]:
-    """A class whose constructor checks the numbers among its arguments, and gets them as plain int and float.
+    """A class whose constructor checks numbers and names among its arguments; numbers become plain int and float.
 
     Args:
         section: where a configuration has the class's arguments, named in errors.
@@ -188,9 +189,34 @@ def cut(text: str, length: int = 60) -> str:
 
 
 def _checks_of(init: Callable[..., None]) -> dict[str, Callable[[Any], Any]]:
-    """What the bounds in a constructor's signature ask of its arguments, by their names."""
+    """What the bounds and choices in a constructor's signature ask of its arguments, by their names."""
     hints = get_type_hints(init, include_extras=True)
-    return {name: check for name, hint in hints.items() if name != "return" and (check := _check_of(hint)) is not None}
+    asked = {name: [_check_of(hint), _choice_of(hint)] for name, hint in hints.items() if name != "return"}
+    return {name: _one_after_another(found) for name, checks in asked.items() if (found := [c for c in checks if c])}
+
+
+def _one_after_another(checks: list[Callable[[Any], Any]]) -> Callable[[Any], Any]:
+    def check(value: Any) -> Any:
+        for each in checks:
+            value = each(value)
+        return value
+
+    return check
+
+
+def _choice_of(hint: Any) -> Callable[[Any], Any] | None:
+    """What the names in a type hint ask of a text; None where there are none, or any text will do."""
+    members = get_args(hint) if get_origin(hint) in (Union, UnionType) else (hint,)
+    names = [name for member in members if get_origin(member) is Literal for name in get_args(member)]
+    if not names or str in members:
+        return None
+
+    def check(value: Any) -> Any:
+        if isinstance(value, str) and value not in names:
+            raise NotWithinError(f"it must be one of {', '.join(map(str, names))}")
+        return value
+
+    return check
 
 
 def _check_of(hint: Any) -> Callable[[Any], Any] | None:

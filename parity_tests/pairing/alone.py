@@ -74,6 +74,8 @@ def run_alone(
     ]
     produced, their_vjp = _jax_vjp(pair, their_inputs, parameters, paths, len(outputs), through)
     outputs = dict(list(outputs.items())[: len(produced)])  # what both sides give
+    if not outputs:
+        raise NotAlone("it gives no numbers with a fraction")
     chosen = []
     for (name, a), b in zip(outputs.items(), produced, strict=True):
         layout = closest(layouts(a.shape, b.shape), a, b)

@@ -56,6 +56,11 @@ def floats(value: Any) -> list[Any]:
     return [leaf for leaf in leaves(value) if is_float(leaf)]
 
 
+def whole_numbers(value: Any) -> list[Any]:
+    """The other arrays in something: masks, places, entries of a codebook; as float64, of which each is a number."""
+    return [to_numpy(leaf).astype(np.float64) for leaf in leaves(value) if not is_float(leaf)]
+
+
 def with_arrays(value: Any, change: Callable[[Any], Any]) -> Any:
     """The same with every array in its tuples, lists and dictionaries changed, in the order of `leaves`."""
     if is_array(value):

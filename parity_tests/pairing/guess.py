@@ -7,7 +7,7 @@ import numpy as np
 from scipy.optimize import linear_sum_assignment
 from torch import nn
 
-from parity_tests.pairing.layouts import SAME, TRANSPOSED, Layout, fits
+from parity_tests.pairing.layouts import Layout, fits
 from parity_tests.pairing.names import kind_of, similarity, words_of
 from parity_tests.pairing.transforms import Join, Single, Split, Transform
 
@@ -135,29 +135,34 @@ def _ranks(parameters: Sequence[Parameter]) -> Mapping[str, float]:
 def _fused(whole: Sequence[Parameter], parts: Sequence[Parameter], of_torch: bool) -> Iterator[Match]:
     """A parameter that is the q, k and v of one module together, those first whose names are most alike."""
     left = {one.name: one for one in whole}
-    possible = [(one, triple) for triple in _triples(parts) for one in whole if _may_be_fused(one, triple, of_torch)]
+    possible = [
+        (one, triple, layout)
+        for triple in _triples(parts)
+        for one in whole
+        if (layout := _layout_of_fused(one, triple, of_torch)) is not None
+    ]
     used: set[str] = set()
-    for one, triple in sorted(possible, key=lambda pair: -similarity(pair[0].name, pair[1][0].name)):
+    for one, triple, layout in sorted(possible, key=lambda found: -similarity(found[0].name, found[1][0].name)):
         names = tuple(part.name for part in triple)
         if one.name not in left or used & set(names):
             continue
         used |= set(names)
         del left[one.name]
-        layout = TRANSPOSED if len(one.shape) > 1 and len(triple[0].shape) > 1 else SAME
         how: Transform = Split(layout) if of_torch else Join(layout)
         keys, paths = ((one.name,), names) if of_torch else (names, (one.name,))
         yield Match(keys, paths, (how,), how, "a fused query, key and value")
 
 
-def _may_be_fused(one: Parameter, triple: tuple[Parameter, ...], of_torch: bool) -> bool:
-    """Whether the kinds and the shapes are those of a fused parameter and its three parts."""
+def _layout_of_fused(one: Parameter, triple: tuple[Parameter, ...], of_torch: bool) -> Layout | None:
+    """The layout of each part, or of all in one; None where kinds or shapes are not those of a fused parameter."""
     if len({part.shape for part in triple}) > 1 or not all(may_be_the_same(one, part) for part in triple):
-        return False
+        return None
     first = one.shape if of_torch else triple[0].shape
     if of_torch and first[0] % len(triple):
-        return False
+        return None
     part = (first[0] // len(triple), *first[1:]) if of_torch else (first[0] * len(triple), *first[1:])
-    return fits((1, 0) if len(part) == 2 else None, part, triple[0].shape if of_torch else one.shape) is not None
+    order = (*range(2, len(part)), 1, 0) if len(part) > 1 else None  # a kernel's axes behind one another, or a bias
+    return fits(order, part, triple[0].shape if of_torch else one.shape)
 
 
 def _triples(parts: Iterable[Parameter]) -> Iterator[tuple[Parameter, ...]]:

@@ -16,7 +16,7 @@ from parity_tests.check import Check, of_module_gradients, of_module_outputs
 from parity_tests.compare import errors_of
 from parity_tests.pairing import optimizers
 from parity_tests.pairing.alone import NotAlone, Run, run_alone
-from parity_tests.pairing.arrays import floats, is_float, leaves, to_numpy, with_arrays
+from parity_tests.pairing.arrays import floats, is_float, leaves, to_numpy, whole_numbers, with_arrays
 from parity_tests.pairing.calls import Call
 from parity_tests.pairing.explanation import explain_arrays, explain_module
 from parity_tests.pairing.guess import Match, Parameter
@@ -153,7 +153,8 @@ class Pairing:
     @staticmethod
     def _alike(ours: Any, theirs: Any) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
         """Arrays of both outputs in torch's layout; those that only one side has are left out at the end."""
-        left, right = ([to_numpy(leaf) for leaf in floats(side)] for side in (ours, theirs))
+        kept = floats if floats(ours) else whole_numbers
+        left, right = ([to_numpy(leaf) for leaf in kept(side)] for side in (ours, theirs))
         found: tuple[dict[str, np.ndarray], dict[str, np.ndarray]] = ({}, {})
         for i, (a, b) in enumerate(zip(left, right, strict=False)):
             layout = closest(data_layouts(a.shape, b.shape), a, b)

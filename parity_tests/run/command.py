@@ -63,6 +63,7 @@ def run(given: argparse.Namespace) -> int:
 
     output: Path = given.output_dir
     config, changes = settings.write_config(given.config, output, given.steps, given.batch_size, given.dtype, given.lr)
+    config.data.prepare_data()
     support = samples.held_out_support(config.data, CLASSES, given.dtype)  # missing data is an error at once
     ours, module, initial = sides.train_torch(config)
     nudged = sides.train_nudged(config, output / "torch_nudged")

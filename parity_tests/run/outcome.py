@@ -9,6 +9,7 @@ from typing import Any
 
 from rich.table import Table
 
+from lightning_nsd.files.whole_file import write_text
 from parity_tests.check import Check
 from parity_tests.compare import Worst, errors_of, relative_error, worst_of
 from parity_tests.run.samples import Samples
@@ -92,7 +93,7 @@ class Outcome:
             **{what.replace(" ", "_"): entry(worst) for what, worst in self._reported.items()},
             "seconds": self.seconds,
         }
-        path.write_text(json.dumps(content, indent=1, allow_nan=False), encoding="utf-8")
+        write_text(path, json.dumps(content, indent=1, allow_nan=False))
 
 
 def step_name(number: int) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 import yaml
 
 from jax_reference.config import Config, read_config
+from lightning_nsd.files.whole_file import write_text
+from lightning_nsd.settings import config_files
 from parity_tests.tolerances import Dtype
 
 PRECISIONS: dict[Dtype, str] = {"float64": "64-true", "float32": "32-true"}
@@ -83,9 +85,9 @@ def write_config(
         UserError: no such config, or one without a model and its data.
     """
     original = read_config(name)
-    content = yaml.safe_load(Path(original.path).read_text(encoding="utf-8"))
+    content = config_files.read_config(original.path)
     changes = changes_for(content, output / "torch", steps, batch_size, dtype, lr)
     output.mkdir(parents=True, exist_ok=True)
     path = output / "config.yaml"
-    path.write_text(yaml.safe_dump(changed(content, changes), sort_keys=False), encoding="utf-8")
+    write_text(path, yaml.safe_dump(changed(content, changes), sort_keys=False))
     return read_config(str(path)), changes

@@ -89,19 +89,33 @@ def test_steps_in_given_minutes_follow_from_two_short_runs_that_are_made_once(be
     assert made == [40, 120]
 
 
+def test_a_measurement_of_steps_that_was_broken_off_is_begun_anew(bench, tmp_path, monkeypatch):
+    (tmp_path / "40").mkdir()
+    (tmp_path / "40" / "last.ckpt").touch()
+
+    def fit(config, folder, steps, *more):
+        assert not (folder / "last.ckpt").exists()
+        return steps
+
+    monkeypatch.setattr(bench.quality, "fit", fit)
+    assert bench.quality.steps_in(1, "a.yaml", tmp_path) == 60
+
+
 def test_a_run_that_is_done_is_not_trained_again(bench, tmp_path, monkeypatch):
     run = bench.quality.Run("a.yaml", 3, ("thai", "greek"), tmp_path)
     kept = dict.fromkeys(bench.quality.COLUMNS, 0.5)
     (tmp_path / "trained").touch()
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs/metrics.csv").write_text("step,train/loss,val/loss\n0,0.5,\n1,,0.4\n2,,0.25\n")
-    (tmp_path / "quality_ddim_7_w2_100_600.json").write_text(json.dumps(kept))
+    (tmp_path / "quality_ddim_7_w2_100_600_4_sets_by_a_reader_of_1500.json").write_text(json.dumps(kept))
     sampler = DDIM(7, guidance=2.0, guidance_interval=[100, 600])
     model = argparse.Namespace(diffusion=GaussianDiffusion(num_steps=1000))
     monkeypatch.setattr(bench.quality, "fit", pytest.fail)
     monkeypatch.setattr(bench.quality.lightning_nsd, "load", lambda path: model)
     monkeypatch.setattr(bench.quality, "choose_sampler", lambda *arguments: sampler)
-    arguments = argparse.Namespace(guidance=None, guidance_interval=None, sampler=None, sampler_steps=None)
+    arguments = argparse.Namespace(
+        guidance=None, guidance_interval=None, sampler=None, sampler_steps=None, sets=4, classifier_steps=1500
+    )
     (result,) = bench.quality.measured(run, None, arguments)
     assert (result["config"], result["seed"], result["ratio"]) == ("a.yaml", 3, 0.5)
     assert result["val_loss"] == 0.25

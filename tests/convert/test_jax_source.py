@@ -193,6 +193,8 @@ def break_it(tree, how):
         dit["FinalLayer_0"]["Dense_1"]["bias"] = np.zeros(5, np.float32)
     elif how == "axes":
         dit["PatchEmbed_0"]["Conv_0"]["kernel"] = np.zeros((2, 2), np.float32)
+    elif how == "scalar":
+        dit["DiTBlock_0"]["MultiHeadDotProductAttention_0"]["key"]["kernel"] = np.zeros((), np.float32)
     elif how == "positions":
         dit["pos_embed"] = np.zeros((1, 9, 16), np.float32)
     elif how == "config":
@@ -215,6 +217,7 @@ def break_it(tree, how):
         ("extra", "dit/params/Surprise_0/kernel: parameters that this model does not have"),
         ("shape", r"FinalLayer_0/Dense_1/bias gives shape \(5,\)"),
         ("axes", "PatchEmbed_0/Conv_0/kernel has shape .* 4 axes"),
+        ("scalar", "Attention_0/key/kernel, .*: an unexpected number of axes"),
         ("positions", r"dit/params/pos_embed gives shape \(1, 9, 16\)"),
         ("config", "mode_conditioning"),
         ("encoder", "only vit_set"),

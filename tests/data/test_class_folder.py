@@ -1,5 +1,6 @@
 from itertools import chain
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -79,6 +80,21 @@ def test_empty_split_is_named(tmp_path: Path, write_image) -> None:
     (tmp_path / "val").mkdir()
     with pytest.raises(UserError, match=r"val split of .* holds no class"):
         ClassFolder(str(tmp_path), image_size=8).load_split("val")
+
+
+def test_a_training_without_validation_needs_no_class_for_it_and_reads_once(root: Path, monkeypatch) -> None:
+    data = ClassFolder(str(root), image_size=8, val_fraction=0, test_fraction=0, n_shot=1)
+    reads = []
+    read = data.read_splits
+    monkeypatch.setattr(data, "read_splits", lambda: reads.append(1) or read())
+    data.trainer = SimpleNamespace(limit_val_batches=0)
+    data.prepare_data()
+    data.setup("fit")
+    assert len(data.image_set("train"))
+    data.trainer.limit_val_batches = 1.0
+    with pytest.raises(UserError, match=r"val split of .* holds no class \(classes of the others: train \d+\)"):
+        data.setup("fit")
+    assert len(reads) == 1
 
 
 def test_split_without_training_classes_is_refused(root: Path) -> None:

@@ -1,7 +1,9 @@
+import pytest
 import torch
 
 from lightning_nsd.data.episodes import EpisodeBatch, sample_classes, sample_episodes, sample_positions, spread_classes
 from lightning_nsd.data.image_set import ImageSet
+from lightning_nsd.errors import UserError
 from lightning_nsd.rng import generator
 
 COUNTS = [3, 7, 4]
@@ -16,6 +18,11 @@ def test_images_of_an_episode_are_different_and_of_its_class() -> None:
     assert torch.equal(
         SET.images[episodes].flatten(1), torch.tensor(COUNTS, dtype=torch.uint8)[classes][:, None].expand(300, 3)
     )
+
+
+def test_more_images_than_a_class_has_are_no_other_class_s() -> None:
+    with pytest.raises(UserError, match="5 different images are asked for of a class that has 3"):
+        sample_positions(torch.tensor([7, 3]), 5, generator(1))
 
 
 def test_every_image_is_drawn_equally_often() -> None:

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
@@ -6,6 +7,7 @@ from lightning_nsd.data.transforms import (
     apply_symmetries,
     fit_images,
     flip_horizontally,
+    symmetry,
     symmetry_table,
     to_bytes,
     to_unit_range,
@@ -62,6 +64,12 @@ def test_whole_episode_is_turned_the_same_way() -> None:
     assert torch.equal(turned[0], images[0])
     assert torch.equal(turned[1], images[1].rot90(1, (-2, -1)))
     assert torch.equal(turned[2], images[2].flip(-1))
+
+
+@pytest.mark.parametrize("which", range(8))
+def test_all_images_turned_alike_are_those_of_the_table(which: int) -> None:
+    images = torch.arange(3 * 2 * 9, dtype=torch.uint8).reshape(3, 2, 3, 3)  # (M, C, H, W)
+    assert torch.equal(symmetry(images, which), apply_symmetries(images[:, None], torch.full((3,), which))[:, 0])
 
 
 def test_only_the_chosen_images_are_mirrored() -> None:

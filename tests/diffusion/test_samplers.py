@@ -247,6 +247,10 @@ def test_sampling_records_no_gradient(randn):
         (lambda: DDIM(10, guidance_interval=(1, 2, 3)), r"guidance_interval is \(1, 2, 3\); it must be two"),
         (lambda: DPMSolverPP(10, guidance_interval=[6, 5]), r"guidance_interval is \[6, 5\]; it must be two"),
         (lambda: DDIM(10, guidance_interval=[0, float("nan")]), r"guidance_interval is \[0, nan\]; .* whole number"),
+        (
+            lambda: DDIM(10, guidance=2.0, guidance_interval=[100, 300]).chain(GaussianDiffusion(T)),
+            r"guidance_interval is \[100, 300\], but the diffusion has only 100 timesteps",
+        ),
         (lambda: DDIM(10, guidance_interval=5), "guidance_interval is 5; it must be two"),
         (lambda: DDIM(10, guidance_interval="ab"), "guidance_interval is 'ab'; it must be two"),
     ],

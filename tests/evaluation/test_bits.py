@@ -212,6 +212,7 @@ def test_a_class_whose_bits_failed_has_its_distance_still(monkeypatch, caplog):
     [
         ({"context": partial(DiscreteContext, codebook_size=3)}, "DiscreteContext weighs its entries"),
         ({"encoder": partial(ClassEmbedding, num_classes=8), "context_dropout": 0.1}, "no context of examples"),
+        ({"encoder": partial(tiny_set_vit, slots=3), "leave_one_out": False}, "leave_one_out is false"),
     ],
 )
 def test_models_that_have_no_bits_are_refused_before_anything_is_drawn(settings, message):

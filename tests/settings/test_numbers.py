@@ -2,11 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 import pytest
 from jsonargparse import ArgumentError, ArgumentParser
 
+from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.errors import UserError
 from lightning_nsd.model.dit import DiT
 from lightning_nsd.model.unet import UNet
@@ -26,6 +28,8 @@ class Part:
         rate: Probability = 0.0,
         ratio: Ratio | None = None,
         classes: Classes | list[str] | None = None,
+        kind: Literal["round", "square"] | None = None,
+        steps: Depth | Literal["all"] = "all",
     ) -> None:
         self.given = (width, widths, rate, ratio, classes)
 
@@ -57,11 +61,31 @@ def test_the_constructor_refuses_what_lies_outside_a_bound_and_names_setting_and
         ({"ratio": 0.0}, "part.ratio is 0.0; it must be a number above 0 to 64"),
         ({"ratio": -1}, "part.ratio is -1"),
         ({"classes": 0}, "part.classes is 0"),
+        ({"kind": "oval"}, "part.kind is 'oval'; it must be one of round, square"),
+        ({"steps": "none"}, "part.steps is 'none'; it must be one of all"),
+        ({"steps": 0}, "part.steps is 0; it must be a whole number from 1"),
     ],
 )
 def test_a_bound_within_a_list_or_beside_null_counts_as_well(arguments, message):
     with pytest.raises(UserError, match=message):
         Part(**arguments)
+
+
+def test_a_name_that_there_is_is_taken():
+    assert Part(kind="round", steps="all").given == Part(kind=None, steps=3).given
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"prediction": "epsilon"}, "model.diffusion.prediction is 'epsilon'; it must be one of eps, x_0, v"),
+        ({"schedule": "sigmoid"}, "model.diffusion.schedule is 'sigmoid'; it must be one of linear, cosine"),
+        ({"variance": "fixed"}, "model.diffusion.variance is 'fixed'"),
+    ],
+)
+def test_another_library_s_name_makes_no_other_process(wrong, message):
+    with pytest.raises(UserError, match=message):
+        GaussianDiffusion(**wrong)
 
 
 def test_values_are_plain_numbers_whatever_they_were_given_as():
