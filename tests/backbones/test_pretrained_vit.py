@@ -156,7 +156,7 @@ def test_a_file_that_is_damaged_or_of_something_else_is_named_when_it_is_used(wr
         ({"name": "vit_base_patch16_siglip_224"}, "has no class token; choose tokens mean or none"),
         ({"name": VIT, "num_heads": 5}, "timm cannot build vit_tiny_patch16_224"),
         ({"name": VIT, "depth": 0}, r"model\.backbone\.depth is 0"),
-        ({"name": VIT, "tokens": "max"}, "'max', which is none of cls, mean, none"),
+        ({"name": VIT, "tokens": "max"}, r"model\.backbone\.tokens is 'max'; it must be one of cls, mean, none"),
         ({"name": VIT, "path": "nosuch.safetensors"}, r"nosuch\.safetensors cannot be read .*--backbone"),
     ],
 )
