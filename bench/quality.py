@@ -150,8 +150,9 @@ def measured(run: Run, steps: int | None, arguments: argparse.Namespace) -> list
             write_text(kept, json.dumps(judge.judge(drawings)))
         found = json.loads(kept.read_text(encoding="utf-8"))
         about = {"config": run.config, "sampler": label, "seed": run.seed, "scripts": run.scripts}
-        validated = [*read_losses(run.folder / METRICS, "val/loss").values()] or [nan]
-        results.append(about | found | {"val_loss": validated[-1], "metrics": str(run.folder / METRICS)})
+        metrics = run.folder / METRICS  # a config may log nothing
+        validated = [nan, *(read_losses(metrics, "val/loss").values() if metrics.exists() else ())]
+        results.append(about | found | {"val_loss": validated[-1], "metrics": str(metrics)})
     return results
 
 
@@ -229,11 +230,12 @@ def main() -> None:
     lines = summarise(results)
     write_text(arguments.output / "quality.json", json.dumps({"runs": results, "summary": lines}, indent=1))
     plot(lines, arguments.output / "quality.png")
-    logged = {(result["config"], result["metrics"]) for result in results}
-    draw_losses(
-        {title(config): sorted(Path(file) for of, file in logged if of == config) for config in arguments.config},
-        arguments.output / "losses.png",
-    )
+    logged: dict[str, list[Path]] = {}
+    for result in results:
+        if (file := Path(result["metrics"])).exists() and file not in logged.setdefault(title(result["config"]), []):
+            logged[title(result["config"])].append(file)
+    if any(logged.values()):
+        draw_losses({label: files for label, files in logged.items() if files}, arguments.output / "losses.png")
     Console(width=max(160, Console().width)).print(show(lines))
 
 
