@@ -1,4 +1,7 @@
-"""Training losses of several configs over the steps: the mean over the seeds, and a band of one deviation."""
+"""Training losses of several configs over the steps: the mean over the seeds, and a band of one deviation.
+
+Configs that draw their timesteps otherwise, or predict something else, have losses that are no comparison.
+"""
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
