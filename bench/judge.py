@@ -78,9 +78,9 @@ class Judge:
         self.held_out = torch.tensor([everything.class_names.index(name) for name in held_out])
         path = folder / f"reader_{data.image_size}_{classifier_steps}.pt"
         if not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
+            trained = train_classifier(train_fonts, classifier_steps, seed=0)
             with whole_file(path) as file:
-                torch.save(train_classifier(train_fonts, classifier_steps, seed=0).state_dict(), file)
+                torch.save(trained.state_dict(), file)
         self.classifier = make_classifier(len(everything))
         self.classifier(to_unit_range(train_fonts.images[:2]))  # its last layer learns its size
         self.classifier.load_state_dict(torch.load(path, weights_only=True))

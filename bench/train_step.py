@@ -16,7 +16,6 @@ from itertools import product
 from typing import Any
 
 import torch
-from jax_step import make_jax_step
 from one_step import (
     OF_THE_CPU,
     Precision,
@@ -39,6 +38,8 @@ LONG = 900.0
 def step_of(config: str, episodes: int, precision: Precision, mode: str) -> Callable[[], object]:
     """A function that trains one step."""
     if mode == "jax":
+        from jax_step import make_jax_step  # here: JAX's libraries are no part of what a step of torch takes
+
         return make_jax_step(config, episodes)
     module = load_config(config)
     if mode == "compiled":

@@ -99,8 +99,8 @@ class Sampler:
         """The timesteps of the diffusion that are visited, increasing.
 
         Raises:
-            ValueError: more steps than there are, timesteps out of order or range, or an `ilvr_until` after all of
-                them.
+            ValueError: more steps than there are, timesteps out of order or range, an `ilvr_until` after all of them,
+                or a `guidance_interval` beyond the process.
         """
         chain = self._chain(diffusion)
         guided = self.guidance_interval if self.guidance != 1 else None

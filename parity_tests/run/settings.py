@@ -87,7 +87,6 @@ def write_config(
     original = read_config(name)
     content = config_files.read_config(original.path)
     changes = changes_for(content, output / "torch", steps, batch_size, dtype, lr)
-    output.mkdir(parents=True, exist_ok=True)
     path = output / "config.yaml"
     write_text(path, yaml.safe_dump(changed(content, changes), sort_keys=False))
     return read_config(str(path)), changes
