@@ -1,11 +1,13 @@
 """Seconds per training step of a config beside the machine's matrix-multiply peak, measured in turn in one run.
 
     python bench/train_step.py [--config cifar100.yaml] [--episodes 2] [--precision float32 bf16] [--mode eager jax]
+                               [--before FOLDER]
 
 The step's own arithmetic is counted (multiplications and additions of forward and backward, attention included), so
 that the fraction of the peak that it reaches does not depend on the machine. The peak is that of the precision.
-`jax` is the reference's step, compiled, in float32. Then every step is made again in a process of its own, for the
-memory that this process takes at most.
+`jax` is the reference's step, compiled, in float32. `--before` is the folder of another checkout (`git worktree add`),
+whose step is timed with the others. Then every step is made again in a process of its own, for the memory that this
+process takes at most.
 """
 
 import argparse
@@ -26,11 +28,13 @@ from one_step import (
     peak_memory,
     seconds,
 )
+from other_checkout import checkout, make_step_of
 from own_process import within
 from tqdm import tqdm
 
 MATRIX = 3072
 MODES = ("eager", "compiled", "jax")
+BEFORE = "float32 before"
 LONG = 900.0
 """Seconds after which the memory of a step is given up."""
 
@@ -63,6 +67,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--precision", nargs="+", choices=OF_THE_CPU, default=["float32"])
     parser.add_argument("--mode", nargs="+", choices=MODES, default=["eager", "compiled"])
+    parser.add_argument("--before", type=checkout, metavar="FOLDER")
     arguments = parser.parse_args()
 
     torch.manual_seed(0)
@@ -71,6 +76,8 @@ def main() -> None:
         f"{precision} {mode}": step_of(arguments.config, arguments.episodes, precision, mode)
         for precision, mode in pairs
     }
+    if arguments.before is not None:
+        steps[BEFORE] = make_step_of(arguments.before, arguments.config, arguments.episodes)
     products = {f"{precision} matmul": matrix_product(MATRIX, precision) for precision in arguments.precision}
     flop = count_flop(make_step(load_config(arguments.config), arguments.episodes))
     work = products | steps
@@ -86,6 +93,8 @@ def main() -> None:
         f"{precision} {mode}": within(LONG, memory_of, arguments.config, arguments.episodes, precision, mode)
         for precision, mode in tqdm(pairs, desc="memory")
     }
+    if arguments.before is not None:
+        memory[BEFORE] = {"mib": steps[BEFORE]()}
     print(
         json.dumps(
             {

@@ -24,18 +24,16 @@ class TrainState(NamedTuple):
         params: of the network, a pure dictionary of arrays.
         ema_params: their moving average.
         opt_state: of the optimiser.
-        rest: the network's other variables: counters of dropout.
     """
 
     step: jax.Array
     params: Any
     ema_params: Any
     opt_state: Any
-    rest: Any
 
 
 def split(model: nnx.Module) -> tuple[Any, Any, Any]:
-    """The network's structure, its parameters as a pure dictionary, and its other variables."""
+    """The network's structure, its parameters as a pure dictionary, and its other variables: dropout's generators."""
     graph, params, rest = nnx.split(model, nnx.Param, ...)  # type: ignore[misc]
     return graph, nnx.to_pure_dict(params), rest
 
@@ -43,7 +41,17 @@ def split(model: nnx.Module) -> tuple[Any, Any, Any]:
 def merge(graph: Any, params: Any, rest: Any) -> Any:
     """The network of a structure, parameters and other variables."""
     state = nnx.State(jax.tree.map(nnx.Param, params))
-    return nnx.merge(graph, state, rest)
+    return nnx.merge(graph, state, rest, copy=True)  # a generator counts, which it may in a trace of its own alone
+
+
+def keyed_by(step: jax.Array, rest: Any) -> Any:
+    """Dropout's generators for one step: a run that goes on draws the masks of one that was never stopped."""
+
+    def keyed(leaf: jax.Array) -> jax.Array:
+        is_key = jnp.issubdtype(leaf.dtype, jax.dtypes.prng_key)
+        return jax.random.fold_in(leaf, step) if is_key else leaf
+
+    return jax.tree.map(keyed, rest)
 
 
 def loss_and_gradients(
@@ -55,22 +63,22 @@ def loss_and_gradients(
     images: jax.Array,
     draws: Draws,
     shown: jax.Array | None = None,
-) -> tuple[dict[str, jax.Array], Any, Any]:
-    """The terms of the loss, its gradient by every parameter, and the network's other variables afterwards."""
+) -> tuple[dict[str, jax.Array], Any]:
+    """The terms of the loss and its gradient by every parameter."""
 
-    def loss(params: Any) -> tuple[jax.Array, tuple[dict[str, jax.Array], Any]]:
+    def loss(params: Any) -> tuple[jax.Array, dict[str, jax.Array]]:
         model = merge(graph, params, rest)
         terms = batch_means(episode_loss(model, diffusion, images, draws, kl_weight, shown))
-        return terms["loss"], (terms, split(model)[2])
+        return terms["loss"], terms
 
-    (_, (terms, rest)), gradients = jax.value_and_grad(loss, has_aux=True)(params)
-    return terms, gradients, rest
+    (_, terms), gradients = jax.value_and_grad(loss, has_aux=True)(params)
+    return terms, gradients
 
 
 def start_training(model: FewShotDenoiser, optimizer: optax.GradientTransformation) -> TrainState:
     """The state before the first step; the moving average starts at the parameters."""
-    _, params, rest = split(model)
-    return TrainState(jnp.zeros((), jnp.int32), params, params, optimizer.init(params), rest)
+    params = split(model)[1]
+    return TrainState(jnp.zeros((), jnp.int32), params, params, optimizer.init(params))
 
 
 def make_train_step(
@@ -82,17 +90,18 @@ def make_train_step(
     ema_warmup: bool = False,
 ) -> Callable[..., tuple[TrainState, dict[str, jax.Array]]]:
     """One compiled step: state, episodes `(B, N, C, H, W)`, draws (and what is shown) to the next state and terms."""
-    gradients_of = partial(loss_and_gradients, split(model)[0], diffusion, kl_weight)
+    graph, _, rest = split(model)
+    gradients_of = partial(loss_and_gradients, graph, diffusion, kl_weight)
 
     @jax.jit
     def train_step(
         state: TrainState, images: jax.Array, draws: Draws, shown: jax.Array | None = None
     ) -> tuple[TrainState, dict[str, jax.Array]]:
-        terms, gradients, rest = gradients_of(state.params, state.rest, images, draws, shown)
+        terms, gradients = gradients_of(state.params, keyed_by(state.step, rest), images, draws, shown)
         updates, opt_state = optimizer.update(gradients, state.opt_state, state.params)
         params: Any = jax.tree.map(lambda p, u: p + u.astype(p.dtype), state.params, updates)
         decay = ema_decay_at(state.step + 1, ema_decay, ema_warmup)  # after the step, so the new weights count
-        following = TrainState(state.step + 1, params, update_ema(state.ema_params, params, decay), opt_state, rest)
+        following = TrainState(state.step + 1, params, update_ema(state.ema_params, params, decay), opt_state)
         return following, terms
 
     return train_step

@@ -156,7 +156,7 @@ class Pair:
         images, *draws = (to_jax(value) for value in inputs)
 
         def compute(params: Any, rest: Any, images: jax.Array, draws: Draws) -> tuple[Any, Any]:
-            return train_step.loss_and_gradients(graph, self.diffusion, self.kl_weight, params, rest, images, draws)[:2]
+            return train_step.loss_and_gradients(graph, self.diffusion, self.kl_weight, params, rest, images, draws)
 
         if self.compiled:
             compute = jax.jit(compute)

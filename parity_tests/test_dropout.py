@@ -5,13 +5,18 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax  # type: ignore[import-untyped]
 import pytest
 import torch
 from flax import nnx
 
+from jax_reference.experiment import build_model
+from jax_reference.train_step import make_train_step, start_training
+from jax_reference.training.draws import Draws
 from lightning_nsd.rng import philox
 from parity_tests import cases
 from parity_tests.pair import Pair
+from parity_tests.pairing.arrays import to_jax
 from parity_tests.rungs import loss
 
 RATE = 0.4
@@ -72,3 +77,18 @@ def test_the_rates_are_those_of_the_config() -> None:
     rates = {".".join(map(str, p)): m.rate for p, m in nnx.iter_modules(pair.theirs) if isinstance(m, nnx.Dropout)}
     assert rates == {k: m.p for k, m in pair.ours.model.named_modules() if isinstance(m, torch.nn.Dropout)}
     assert set(rates.values()) == {0.0, 0.25}
+
+
+@pytest.mark.parametrize("rate", [0.0, RATE])
+def test_the_reference_has_other_masks_at_every_step(rate: float) -> None:
+    settings = dict(cases.SMALL_UNET)
+    settings["denoiser"] = cases.part("UNet", {**settings["denoiser"]["init_args"], "dropout": rate})
+    model, diffusion, *_ = build_model(settings)
+    model.train()
+    pair, standing_still = Pair(settings, dtype="float32"), optax.sgd(0.0)
+    images, *draws = (to_jax(value) for value in pair.inputs())
+    step = make_train_step(model, diffusion, standing_still)
+    state = start_training(model, standing_still)._replace(params=pair.params)  # a fresh network gives zeros
+    state, first = step(state, images, Draws(*draws))
+    _, second = step(state, images, Draws(*draws))
+    assert np.array_equal(first["loss"], second["loss"]) == (rate == 0)

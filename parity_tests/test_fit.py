@@ -58,7 +58,11 @@ def same(a: Any, b: Any) -> bool:
     return jax.tree.all(jax.tree.map(lambda x, y: np.array_equal(np.asarray(x), np.asarray(y)), a, b))
 
 
-def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(config: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("dropout", [0.0, 0.5])
+def test_a_run_that_was_stopped_goes_on_as_if_it_had_not(config: Path, tmp_path: Path, dropout: float) -> None:
+    content = yaml.safe_load(config.read_text())
+    content["model"]["denoiser"]["init_args"]["dropout"] = dropout
+    config.write_text(yaml.safe_dump(content))
     read = read_config(str(config))
     whole = fit(read, tmp_path / "whole", 4)
     fit(read, tmp_path / "parts", 2)

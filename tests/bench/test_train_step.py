@@ -1,9 +1,13 @@
 """What a step takes: ours and the reference's in one run."""
 
 import json
+import shutil
 import sys
+from pathlib import Path
 
 import pytest
+
+ROOT = Path(__file__).parent.parent.parent
 
 
 def test_every_step_is_timed_counted_and_weighed(config, monkeypatch, capsys):
@@ -29,3 +33,23 @@ def test_the_reference_trains_and_does_not_stand_still(config):
     step = make_jax_step(str(config), 2)
     (_, first), (_, second) = step(), step()
     assert float(first["loss"].mean()) != float(second["loss"].mean())
+
+
+def test_another_checkouts_step_is_made_by_its_own_package(config, tmp_path):
+    from other_checkout import make_step_of
+
+    other = tmp_path / "lightning_nsd"
+    shutil.copytree(ROOT / "lightning_nsd", other, ignore=shutil.ignore_patterns("assets"))
+    ema = other / "training" / "ema.py"
+    ema.write_text(ema.read_text(encoding="utf-8") + "\nheld = bytearray(500 * 2**20)\n", encoding="utf-8")
+    ours, theirs = (make_step_of(root, str(config), 1)() for root in (ROOT, tmp_path))
+    assert 400 < theirs - ours < 600
+
+
+def test_a_folder_that_is_no_checkout_is_named(tmp_path, monkeypatch, capsys):
+    import train_step
+
+    monkeypatch.setattr(sys, "argv", ["train_step.py", f"--before={tmp_path}"])
+    with pytest.raises(SystemExit):
+        train_step.main()
+    assert f"{tmp_path} holds no lightning_nsd" in capsys.readouterr().err
