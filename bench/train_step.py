@@ -94,7 +94,9 @@ def main() -> None:
         for precision, mode in tqdm(pairs, desc="memory")
     }
     if arguments.before is not None:
-        memory[BEFORE] = {"mib": steps[BEFORE]()}
+        fresh = make_step_of(arguments.before, arguments.config, arguments.episodes)
+        fresh()
+        memory[BEFORE] = {"mib": fresh()}
     print(
         json.dumps(
             {

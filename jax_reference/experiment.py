@@ -18,6 +18,8 @@ from jax_reference.written_out.adamw import OptimizerSettings
 DETERMINISTIC = {"class_path": "DeterministicContext"}
 ADAMW = {"class_path": "AdamW"}
 OPTIMIZERS = {"AdamW": {"lr", "betas", "eps", "weight_decay"}}
+HOW_IT_COMPUTES = {"foreach", "fused", "capturable"}
+"""Options of torch's optimisers that leave the numbers alone."""
 OPTIMIZERS["MuonWithAdamW"] = OPTIMIZERS["AdamW"] | {"momentum"}
 MUON_MOMENTUM = 0.95
 NETWORKS: list[type] = [getattr(networks, name) for name in networks.__all__]
@@ -86,7 +88,11 @@ def optimizer_settings(settings: Mapping[str, Any]) -> OptimizerSettings:
         raise ValueError(f"{optimizer['class_path']}: the reference has {' and '.join(OPTIMIZERS)} alone.")
     own = ("encoder_lr", "denoiser_lr", "freeze_encoder_steps", "freeze_denoiser_steps")
     known = inspect.signature(OptimizerSettings).parameters
-    of_optimizer = init_args(optimizer)
+    of_optimizer: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value
+        for name, value in init_args(optimizer).items()
+        if name in OPTIMIZERS[kind] or (value and name not in HOW_IT_COMPUTES)  # a run's own config names all, off too
+    }
     if unknown := set(of_optimizer) - OPTIMIZERS[kind]:
         raise ValueError(f"the reference's {kind} does not know {', '.join(sorted(unknown))}.")
     if kind == "MuonWithAdamW":

@@ -9,9 +9,13 @@ import jax
 import numpy as np
 
 from jax_reference.train_step import TrainState
+from lightning_nsd.checkpoints.same_model import check_same
+from lightning_nsd.checkpoints.settings import settings_from_json
+from lightning_nsd.errors import UserError
 from lightning_nsd.files.orbax_folder import read_orbax, write_orbax
 from lightning_nsd.files.whole_file import unfinished
 from lightning_nsd.files.whole_folder import find_folder
+from lightning_nsd.module import FewShotDiffusion
 
 
 def as_tree(state: TrainState, settings: dict[str, Any]) -> dict[str, Any]:
@@ -43,34 +47,47 @@ def save(path: Path, state: TrainState, settings: dict[str, Any]) -> None:
     """Write a checkpoint whole, in the place of an earlier one. Nobody else may be writing it.
 
     Raises:
-        UserError: it cannot be written; an earlier one is as it was.
+        UserError: it cannot be written, or holds weights that are not finite; an earlier one is as it was.
     """
+    networks = jax.tree.leaves((state.params, state.ema_params))
+    if not all(bool(jax.numpy.isfinite(leaf).all()) for leaf in networks):
+        raise UserError(
+            f"The weights are not finite after {state.step} steps, and are not saved: {path} is as it was. A lower "
+            "learning rate usually helps, and so does trainer.gradient_clip_val 1.0."
+        )
     for left in unfinished(path.parent, path.name):
         shutil.rmtree(left)
     write_orbax(path, as_tree(state, settings))
 
 
-def restore(path: Path, state: TrainState) -> TrainState:
-    """The state of a checkpoint, in the structure of `state`.
+def restore(path: Path, state: TrainState, described: FewShotDiffusion) -> TrainState:
+    """The state of a checkpoint, in the structure of `state`; of one of weights alone, that of a training from them.
+
+    Args:
+        path: of the checkpoint.
+        state: of a training that has not begun.
+        described: the configuration's model.
 
     Raises:
-        ValueError: there is no checkpoint, or it is of another model.
-        UserError: it is damaged.
+        ValueError: there is no checkpoint, or its arrays do not fit.
+        UserError: it is damaged, or of another model than the configuration's.
     """
     found = find_folder(path)
     if not found.is_dir():
         raise ValueError(f"there is no checkpoint {path}")
     tree = read_orbax(found)
+    if "settings" in tree:
+        check_same(
+            settings_from_json(np.asarray(tree["settings"]).tobytes().decode(errors="replace"), str(path)), described
+        )
     try:
         restored = state._replace(
-            step=tree["step"],
-            params=with_keys_of(tree["model"], state.params),
-            ema_params=with_keys_of(tree["ema"], state.ema_params),
-            opt_state=jax.tree.unflatten(
-                jax.tree.structure(state.opt_state),
-                [tree["optimizer"][str(i)] for i in range(len(tree["optimizer"]))],
-            ),
+            params=with_keys_of(tree["model"], state.params), ema_params=with_keys_of(tree["ema"], state.ema_params)
         )
+        if "optimizer" in tree:
+            leaves = [tree["optimizer"][str(i)] for i in range(len(tree["optimizer"]))]
+            opt_state = jax.tree.unflatten(jax.tree.structure(state.opt_state), leaves)
+            restored = restored._replace(step=tree["step"], opt_state=opt_state)
     except (KeyError, ValueError) as error:
         raise ValueError(f"{path} is of another model or optimiser: {error}") from error
     shapes = jax.tree.map(np.shape, restored)

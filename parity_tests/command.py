@@ -42,7 +42,12 @@ def positive(text: str) -> int:
 def parser() -> argparse.ArgumentParser:
     """The command's options."""
     options = argparse.ArgumentParser(prog="python -m parity_tests", description=DESCRIPTION)
-    options.add_argument("--config", required=True, help="a config's path, or the name of a shipped one")
+    options.add_argument(
+        "--config",
+        required=True,
+        action="append",
+        help="a config's path, or the name of a shipped one; given again, the next is laid over it",
+    )
     options.add_argument("--rungs", type=parse_rungs, help="such as 0-8, 3 or 0,3-4 (default: all)")
     options.add_argument("--dtype", choices=("float64", "float32"), default="float64")
     options.add_argument(
@@ -93,7 +98,7 @@ def run(given: argparse.Namespace) -> int:
     from parity_tests import report as reports
     from parity_tests.ladder import Ladder, Options
 
-    config = read_config(given.config)
+    config = read_config(*given.config)
     check_place(given.output_dir / "parity.json", "--output-dir")
     chosen = {name: getattr(given, name) for name in vars(Options()) if hasattr(given, name)}
     ladder = Ladder(config, Options(**chosen))
@@ -109,7 +114,7 @@ def run(given: argparse.Namespace) -> int:
             progress.advance(task)
     checks.sort(key=lambda check: RUNGS.index(check.rung))
     about = {
-        "config": given.config,
+        "config": " + ".join(given.config),
         **{name: value for name, value in chosen.items() if name != "rungs"},
         "rungs": ", ".join(map(str, given.rungs)),
         "torch version": torch.__version__,

@@ -5,12 +5,16 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lightning_nsd.accelerators.xla.device import find_devices
-from parity_tests import backends
+from parity_tests import backends, cases
 
 backends.exact()
 backends.compile_once(Path(__file__).parent.parent / ".pytest_cache" / "jax")
+
+
+FROM_DATA = ("image_size", "channels", "n_shot")
 
 
 def has_flax_models() -> bool:
@@ -50,3 +54,18 @@ def _one_thread() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(backends, "exact", lambda threads=1: None)
         yield
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Path:
+    """A training that takes seconds."""
+    model = {key: value for key, value in cases.SMALL_DIT.items() if key not in FROM_DATA}
+    content = {
+        "seed_everything": 3,
+        "trainer": {"max_steps": 4, "log_every_n_steps": 1, "gradient_clip_val": 1.0},
+        "data": {"class_path": "Glyphs", "init_args": {"image_size": 8, "n_shot": 2, "batch_size": 2}},
+        "model": model,
+    }
+    path = tmp_path / "tiny.yaml"
+    path.write_text(yaml.safe_dump(content))
+    return path

@@ -21,6 +21,7 @@ from tqdm import trange
 from lightning_nsd.commands.function_cli import run_function
 from lightning_nsd.data.datamodule import EpisodeDataModule
 from lightning_nsd.data.transforms import to_unit_range
+from lightning_nsd.files.whole_file import check_place
 from lightning_nsd.pictures import grid, write_picture
 
 BATCH = 32
@@ -54,6 +55,8 @@ def train(
         channels: of the first level; twice as many at the next, up to four times.
         seed: of everything random.
     """
+    check_place(out / "config.json", "--out")
+    data.prepare_data()
     torch.manual_seed(seed)
     images = {split: data.image_set(split).images for split in ("train", "val")}
     network: Any = AutoencoderKL(

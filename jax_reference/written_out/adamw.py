@@ -124,7 +124,7 @@ def adamw(settings: OptimizerSettings) -> optax.GradientTransformation:
         return label(params, matrix_groups(params, settings.encoder_lr, settings.denoiser_lr), "use_muon")
 
     names = ("encoder", "denoiser")
-    clip = optax.identity() if settings.gradient_clip is None else clip_by_global_norm(settings.gradient_clip)
+    clip = clip_by_global_norm(settings.gradient_clip) if settings.gradient_clip else optax.identity()  # 0: none, too
     return optax.chain(
         optax.partition({name: dropped(name) for name in names}, group_names),
         clip,

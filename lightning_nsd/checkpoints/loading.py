@@ -50,6 +50,16 @@ def build_model(settings: Any, source: str, allow: Sequence[str] = ()) -> FewSho
         raise UserError(f"{source} does not describe a model of this version: {first_line(error)}") from error
 
 
+def describe_model(settings: Any, source: str) -> FewShotDiffusion:
+    """The same without memory for its weights: what the settings describe, or what is wrong with them.
+
+    Raises:
+        UserError: see `build_model`.
+    """
+    with torch.device("meta"):
+        return build_model(settings, source)
+
+
 def build_model_of(
     settings: Any, weights: Mapping[str, Any], source: str, allow: Sequence[str] = ()
 ) -> FewShotDiffusion:

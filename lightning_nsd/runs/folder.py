@@ -30,8 +30,15 @@ TRACKER_RUNS = ("wandb/*run-*", "tensorboard/*")
 """Folders of trackers' runs, of which a run that begins has its own."""
 
 
-def check_writable(root: Path) -> None:
+FOLDER_OPTION = "--trainer.default_root_dir"
+
+
+def check_writable(root: Path, option: str = FOLDER_OPTION) -> None:
     """Whether files can be made in a folder, which is made if it is not there.
+
+    Args:
+        root: the folder.
+        option: of the command line that names another one, said in errors.
 
     Raises:
         UserError: they cannot.
@@ -41,14 +48,13 @@ def check_writable(root: Path) -> None:
         with TemporaryFile(dir=root) as file:
             file.write(b"some bytes")
     except OSError as error:
-        raise not_writable(root, error) from error
+        raise not_writable(root, error, option) from error
 
 
-def not_writable(root: Path, error: OSError) -> UserError:
+def not_writable(root: Path, error: OSError, option: str = FOLDER_OPTION) -> UserError:
     """What there is to say of a run's folder in which a file cannot be made, moved or written."""
     return UserError(
-        f"The run's folder {root} cannot be written: {error.strerror or error}. Name another with "
-        "--trainer.default_root_dir."
+        f"The run's folder {root} cannot be written: {error.strerror or error}. Name another with {option}."
     )
 
 

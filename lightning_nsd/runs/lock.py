@@ -10,7 +10,7 @@ from filelock import FileLock, Timeout
 
 from lightning_nsd.errors import UserError
 from lightning_nsd.files.whole_file import write_text
-from lightning_nsd.runs.folder import check_writable, not_writable
+from lightning_nsd.runs.folder import FOLDER_OPTION, check_writable, not_writable
 
 LOCK_FILE = ".run/lock"
 HOLDER_FILE = ".run/holder"
@@ -18,13 +18,17 @@ HOLDER_FILE = ".run/holder"
 
 
 @contextmanager
-def locked(root: Path) -> Iterator[None]:
+def locked(root: Path, option: str = FOLDER_OPTION) -> Iterator[None]:
     """Hold the folder's lock, which the operating system releases however this process ends.
+
+    Args:
+        root: the folder.
+        option: of the command line that names another one, said in errors.
 
     Raises:
         UserError: another process holds it, or the folder cannot be written.
     """
-    check_writable(root)
+    check_writable(root, option)
     lock = FileLock(root / LOCK_FILE)
     try:
         (root / LOCK_FILE).parent.mkdir(parents=True, exist_ok=True)
@@ -33,11 +37,11 @@ def locked(root: Path) -> Iterator[None]:
     except Timeout as error:
         raise UserError(
             f"Another fit is writing to {root}: {_holder(root)}. Wait for its end or stop it, or name another folder "
-            "with --trainer.default_root_dir."
+            f"with {option}."
         ) from error
     except OSError as error:
         lock.release()
-        raise not_writable(root, error) from error
+        raise not_writable(root, error, option) from error
     try:
         yield
     finally:

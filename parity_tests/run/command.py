@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         return run(given)
-    except (UserError, ArgumentError) as error:
+    except (UserError, ArgumentError, ValueError) as error:  # the reference's own errors are of Python's kind
         print(f"error: {error}", file=sys.stderr)
         return 2
 
@@ -65,9 +65,9 @@ def run(given: argparse.Namespace) -> int:
     config, changes = settings.write_config(given.config, output, given.steps, given.batch_size, given.dtype, given.lr)
     config.data.prepare_data()
     support = samples.held_out_support(config.data, CLASSES, given.dtype)  # missing data is an error at once
+    experiment = build_model(config.model)  # and so is what the reference does not have
     ours, module, initial = sides.train_torch(config)
     nudged = sides.train_nudged(config, output / "torch_nudged")
-    experiment = build_model(config.model)
     theirs, ema = sides.train_jax(config, experiment, output / "jax", given.steps, module, initial)
     drawn = samples.sample_both(module, experiment, ema, support.images, IMAGES, given.dtype)
     outcome = outcomes.compare(ours, theirs, nudged, drawn, given.dtype)

@@ -9,7 +9,6 @@ import yaml
 
 from jax_reference.config import Config, read_config
 from lightning_nsd.files.whole_file import write_text
-from lightning_nsd.settings import config_files
 from parity_tests.tolerances import Dtype
 
 PRECISIONS: dict[Dtype, str] = {"float64": "64-true", "float32": "32-true"}
@@ -85,7 +84,7 @@ def write_config(
         UserError: no such config, or one without a model and its data.
     """
     original = read_config(name)
-    content = config_files.read_config(original.path)
+    content = original.content
     changes = changes_for(content, output / "torch", steps, batch_size, dtype, lr)
     path = output / "config.yaml"
     write_text(path, yaml.safe_dump(changed(content, changes), sort_keys=False))
