@@ -179,7 +179,7 @@ class FewShotDiffusion(Drawing):
                 "model.leave_one_out is false: in training a context is of all images of an episode, the one that is "
                 "to be denoised among them. The loss does not say how well images of other sets are drawn."
             )
-        with torch.random.fork_rng(devices=[]):
+        with torch.random.fork_rng(devices=[], device_type="cpu"):
             torch.manual_seed(mix(seed, Stream.INIT))
             self.model = make()
         self.ema: FewShotDenoiser | None = copy.deepcopy(self.model).requires_grad_(False).eval()

@@ -80,7 +80,7 @@ class PretrainedViT(Backbone):
 
     @cached_property
     def _vit(self) -> TimmViT:
-        with torch.random.fork_rng(devices=[]), torch.device("cpu"), building_beside_the_model():
+        with torch.random.fork_rng(devices=[], device_type="cpu"), torch.device("cpu"), building_beside_the_model():
             torch.manual_seed(self.seed)
             vit = TimmViT(self.name, self.tokens, self._sizes)
             if self.path is not None:

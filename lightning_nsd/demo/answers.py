@@ -36,6 +36,7 @@ class Answers:
     def __init__(self, offered: Sequence[Offered]) -> None:
         self.offered = {one.name: one for one in offered}
         self.fields = min(MOST_FIELDS, max(one.model.n_shot for one in offered))
+        self._to_stop: set[str | None] = set()
 
     def show_settings(self, model: str) -> list[Any]:
         """A model's own settings, and the split of which there are examples at once."""
@@ -89,14 +90,23 @@ class Answers:
         except UserError as error:
             return parts.NOTHING_SEEN, parts.wrong(error)
 
-    def run(self, model: str, fields: Any, *settings: Any) -> Iterator[tuple[Any, Any, Any, Any]]:
-        """What is said, the grid as it is denoised, and the buttons: to draw, or to stop while it draws."""
+    def run(self, request: gr.Request, model: str, fields: Any, *settings: Any) -> Iterator[tuple[Any, Any, Any, Any]]:
+        """What is said, the grid as it is denoised, and the buttons: to draw, or to stop while it draws.
+
+        That it was stopped is said here too, after the last step: what another answer says, a step that is on its way
+        would write over.
+        """
         stage: Stage | None = None
+        page = request.session_hash
+        self._to_stop.discard(page)
         try:
             yield parts.sentence("Starting …"), _AS_IT_IS, *_UNDER_WAY
             for stage in draw(self.offered[model], fields or (), *settings):
                 grid = _AS_IT_IS if stage.grid is None else parts.result(stage.grid)
                 yield parts.sentence(parts.progress(stage)), grid, _AS_IT_IS, _AS_IT_IS
+                if page in self._to_stop:
+                    yield parts.sentence("Stopped."), _AS_IT_IS, *_AT_REST
+                    return
             if stage is not None and stage.grid is not None:
                 done = f"{stage.total} steps, {stage.seconds:.1f} seconds."
                 yield parts.sentence(done), parts.result(stage.grid, PICTURE), *_AT_REST
@@ -106,9 +116,9 @@ class Answers:
             traceback.print_exc()
             yield parts.sentence(_failure(error), wrong=True), _AS_IT_IS, *_AT_REST
 
-    def stopped(self) -> tuple[str, Any, Any]:
-        """What is said of a drawing that was stopped, and the buttons."""
-        return parts.sentence("Stopped."), *_AT_REST
+    def stop(self, request: gr.Request) -> None:
+        """Let the drawing of a page end with the step that it is at."""
+        self._to_stop.add(request.session_hash)
 
     def cleared(self) -> tuple[list[str], str, str, str]:
         """Fields, what the model sees, what is said and the result, all of them empty."""

@@ -77,7 +77,7 @@ def make_page(offered: Sequence[Offered]) -> gr.Blocks:
         fields.input(answers.look, [checkpoint, fields, kind], [seen_now, status], **quick)
         kind.input(answers.look, [checkpoint, fields, kind], [seen_now, status], **quick)
         clear.click(answers.cleared, None, [fields, seen_now, status, result], **quick)
-        drawing = start.click(
+        start.click(
             answers.run,
             [checkpoint, fields, kind, num, sampler, steps, guidance, seed],
             [status, result, start, stop],
@@ -85,7 +85,7 @@ def make_page(offered: Sequence[Offered]) -> gr.Blocks:
             concurrency_limit=1,
             show_progress="hidden",
         )
-        stop.click(answers.stopped, None, [status, start, stop], cancels=[drawing], **quick)
+        stop.click(answers.stop, None, None, **quick)
     return page
 
 

@@ -37,7 +37,7 @@ def build_extractor(name: str, arguments: Mapping[str, Any] | None = None) -> Ex
         Exception: whatever a module of the user's own raises.
     """
     check_name(name)
-    with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
+    with torch.random.fork_rng(devices=[], device_type="cpu"), torch.inference_mode(False):
         if name in NAMES:
             module = importlib.import_module(f"lightning_nsd.extractors.{name}")
             try:
@@ -51,7 +51,7 @@ def build_score_extractor(arguments: Mapping[str, Any] | None = None) -> Extract
     """Inception's class scores and spatial features, for `metrics.inception_scores`; see `build_extractor`."""
     from lightning_nsd.extractors import inception
 
-    with torch.random.fork_rng(devices=[]), torch.inference_mode(False):
+    with torch.random.fork_rng(devices=[], device_type="cpu"), torch.inference_mode(False):
         return inception.build_scores(**(arguments or {}))
 
 

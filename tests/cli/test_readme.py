@@ -267,7 +267,7 @@ BENCHES = {
     "scripts/train_autoencoder.py": ["--data.image_size=8", "--steps=1", "--channels=8", "--levels=2"],
     "bench/latents.py": ["--data.image_size=16", "--config=small/glyphs.yaml", "--rounds=1"],
     "bench/sampling.py": ["--config=small/glyphs.yaml", "--images=1", "--rounds=1"],
-    "bench/train_step.py": ["--config=small/cifar100.yaml", "--episodes=1", "--rounds=1"],
+    "bench/train_step.py": ["--config=small/cifar100.yaml", "--episodes=1", "--rounds=1", "--mode=eager"],
     "bench/few_shot_accuracy.py": ["--steps=1", "--per_class=1", "--classifier_steps=4"],
     "bench/ilvr.py": [  # a model with an encoder is held to examples too
         "--unconditional=runs/glyphs/last.ckpt",
