@@ -60,10 +60,10 @@ class Findings:
         self.found: dict[str, Any] = {"about": about, "parity": {}, "peak": {}, "steps": {}, "training": {}}
         if self.path.exists():
             if not resume:
-                raise UserError(f"{self.path} is there already: give --resume to go on with it, or another --out.")
+                raise UserError(f"{self.path} is there already: give --resume to go on with it, or another --output.")
             self.found = json.loads(self.path.read_text(encoding="utf-8"))
             if (device := self.found["about"]["device"]) != about["device"]:
-                raise UserError(f"{self.path} is of {device}, and this is {about['device']}: give another --out.")
+                raise UserError(f"{self.path} is of {device}, and this is {about['device']}: give another --output.")
         out.mkdir(parents=True, exist_ok=True)
 
     def add(self, kind: str, name: str, found: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from card.plan import Findings, Plan
+from card.steps import combinations
 from card.training import losses, run_of
 from lightning_nsd.evaluation.files import CHART_FILE
 from lightning_nsd.files.whole_file import write_text
@@ -28,6 +29,8 @@ def write_report(plan: Plan, findings: Findings) -> Path:
     parts = [f"<h1>lightning_nsd on {html.escape(found['about']['device'])}</h1><p>{html.escape(about)}</p>"]
     parts += ["<h2>float32, beside the CPU</h2>", parity_table(found["parity"])]
     parts += ["<h2>A training step</h2>", peak_line(found["peak"]), steps_table(found["steps"])]
+    if missing := [name for each in combinations(plan) if (name := ", ".join(each)) not in found["steps"]]:
+        parts.append(f"<p>Not measured yet, --resume goes on: {html.escape('; '.join(missing))}.</p>")
     for config in plan.trained:
         parts += run_part(config, run_of(plan, config), found["training"].get(config, {}))
     head = "<!doctype html><meta charset=utf-8><meta name=viewport content='width=device-width'>"

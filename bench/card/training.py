@@ -113,7 +113,7 @@ def judge(plan: Plan, run: Path, ended: bool, limit: float) -> dict[str, Any]:
     try:
         done = subprocess.run(command, capture_output=True, text=True, timeout=limit)
     except subprocess.TimeoutExpired:
-        return {"distances": f"not done within {limit:.0f} s"}
+        return {"distances": f"not done within {limit:.0f} s; --resume tries again"}
     if done.returncode:
         return {"distances": (done.stderr.strip().splitlines() or ["no output"])[-1]}
     return {"distances": "done", "images_of_a_class": images}

@@ -61,4 +61,5 @@ def test_a_piece_without_time_still_leaves_a_report(bench, config, tmp_path, mon
     monkeypatch.setattr(bench.parity, "check", lambda *_: {})
     monkeypatch.setattr(bench.steps, "peak", lambda *_: 1e9)
     assert bench.main([f"--config={config}", "--device=cpu", f"--output={tmp_path}", "--minutes=0"]) == 0
-    assert "Nothing yet" in (tmp_path / "report.html").read_text()
+    page = (tmp_path / "report.html").read_text()
+    assert "Nothing yet" in page and "Not measured yet, --resume goes on" in page
