@@ -56,12 +56,12 @@ docs: $(TEST_STAMP) ## the site of docs/, notebooks/ and all docstrings, in site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict $(ARGS)
 
 test: lint ## style, types and all tests
-	$(BIN)/python -m pytest tests --numprocesses 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest tests --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 	$(BIN)/python -m pytest parity_tests --numprocesses 2 --dist loadfile $(ARGS)
 
 test-newest: | $(NEWEST)/bin/python ## all tests but those of XLA with the newest versions there are, in an environment of their own
 	$(NEWEST)/bin/python -m pip --disable-pip-version-check install -q --upgrade --upgrade-strategy eager -e '.[$(EXTRAS)]'
-	$(NEWEST)/bin/python -m pytest tests --numprocesses 2 --dist loadfile $(ARGS)
+	$(NEWEST)/bin/python -m pytest tests --numprocesses 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 	$(NEWEST)/bin/python -m pytest parity_tests --numprocesses 2 --dist loadfile $(ARGS)
 
 $(LOWEST)/.setup: pyproject.toml scripts/lowest_versions.py | $(LOWEST)/bin/python
