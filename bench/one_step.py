@@ -97,15 +97,12 @@ def count_flop(step: Callable[[], Tensor]) -> int:
 
 def seconds(work: Callable[[], object], device: torch.device = CPU) -> float:
     """How long one call takes until the device has done it."""
+    from lightning_nsd.accelerators.device import wait_for  # here: an earlier version makes steps without having it
 
-    def wait() -> None:  # the package's own is not asked: it is not in every version that this is held against
-        if device.type != "cpu":
-            torch.accelerator.synchronize(device)
-
-    wait()
+    wait_for(device)
     start = time.perf_counter()
     work()
-    wait()
+    wait_for(device)
     return time.perf_counter() - start
 
 

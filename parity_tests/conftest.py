@@ -7,14 +7,12 @@ from pathlib import Path
 import pytest
 import yaml
 
+from jax_reference.config import FROM_DATA
 from lightning_nsd.accelerators.xla.device import find_devices
 from parity_tests import backends, cases
 
 backends.exact()
 backends.compile_once(Path(__file__).parent.parent / ".pytest_cache" / "jax")
-
-
-FROM_DATA = ("image_size", "channels", "n_shot")
 
 
 def has_flax_models() -> bool:

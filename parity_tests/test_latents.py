@@ -10,12 +10,11 @@ import pytest
 import yaml
 from PIL import Image
 
-from jax_reference.config import read_config
+from jax_reference.config import FROM_DATA, read_config
 from jax_reference.train import fit
 from lightning_nsd.data.transforms import to_unit_range
 from lightning_nsd.rng import Stream
 from parity_tests import cases
-from parity_tests.conftest import FROM_DATA
 from parity_tests.pair import Pair
 from parity_tests.test_fit import losses
 from tests.backbones.make_vit import SIZES, VIT

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from jax_reference import command
-from jax_reference.config import read_config
+from jax_reference.config import FROM_DATA, read_config
 from jax_reference.experiment import build_model, optimizer_settings
 from lightning_nsd.checkpoints.loading import describe_model
 from lightning_nsd.cli import main
@@ -22,7 +22,6 @@ LAYERS = [
     ("glyphs_long.yaml", "bf16.yaml"),
     ("cifar100_unet.yaml", "gpu.yaml"),
 ]
-SHAPE = ("image_size", "channels", "n_shot")
 
 
 def printed(capsys: pytest.CaptureFixture[str], *arguments: str) -> dict[str, Any]:
@@ -52,7 +51,7 @@ def test_configs_that_are_laid_over_each_other_are_what_torch_makes_of_them(
     layers: tuple[str, ...], capsys: pytest.CaptureFixture[str]
 ) -> None:
     ours, theirs = printed(capsys, *(f"--config={name}" for name in layers)), read_config(*layers)
-    shape = {key: theirs.model[key] for key in SHAPE}
+    shape = {key: theirs.model[key] for key in FROM_DATA}
     of_ours, of_theirs = (describe_model(model, "") for model in ({**ours["model"], **shape}, theirs.model))
     assert of_ours.hyperparameters == of_theirs.hyperparameters
     assert optimizer_settings(ours["model"]) == optimizer_settings(theirs.model)

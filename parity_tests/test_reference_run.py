@@ -18,6 +18,7 @@ from lightning_nsd.cli import main
 from lightning_nsd.errors import UserError
 from lightning_nsd.files.orbax_folder import read_orbax
 from lightning_nsd.processes.stopping import StoppedError
+from lightning_nsd.runs.lock import locked
 
 
 @pytest.fixture
@@ -70,7 +71,6 @@ def test_a_signal_saves_the_steps_that_are_done(
 
     monkeypatch.setattr(train, "inputs_of", stopping)
     assert run(config, tmp_path) == status and step_of(tmp_path) == 3
-    monkeypatch.undo()
 
 
 @pytest.mark.usefixtures("moves")
@@ -131,8 +131,6 @@ def test_a_clip_of_0_is_none_as_in_lightning() -> None:
 def test_two_fits_in_one_folder_are_refused(
     config: Path, tmp_path: Path, moves: Any, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from lightning_nsd.runs.lock import locked
-
     with locked(tmp_path):
         assert run(config, tmp_path) == 2
     error = capsys.readouterr().err

@@ -50,14 +50,14 @@ def build_model(settings: Any, source: str, allow: Sequence[str] = ()) -> FewSho
         raise UserError(f"{source} does not describe a model of this version: {first_line(error)}") from error
 
 
-def describe_model(settings: Any, source: str) -> FewShotDiffusion:
+def describe_model(settings: Any, source: str, allow: Sequence[str] = ()) -> FewShotDiffusion:
     """The same without memory for its weights: what the settings describe, or what is wrong with them.
 
     Raises:
         UserError: see `build_model`.
     """
     with torch.device("meta"):
-        return build_model(settings, source)
+        return build_model(settings, source, allow)
 
 
 def build_model_of(
@@ -75,8 +75,8 @@ def build_model_of(
         UserError: see `build_model`, and settings of a model that is far larger than the weights.
     """
     settings = _without_first_weights(settings)
-    with torch.device("meta"), _at_most(weights):
-        build_model(settings, source, allow)
+    with _at_most(weights):
+        describe_model(settings, source, allow)
     return build_model(settings, source, allow)
 
 

@@ -22,15 +22,13 @@ DISTANCE_FOLDER = "distances"
 PREDICTION_FOLDER = "predictions"
 CHAIN_FOLDER = "chain"
 REPORT_FILE = "report.html"
+FOLDER_OPTION = "--trainer.default_root_dir"
 CONFIG_FILE = "config.yaml"
 TRACKER_FILE = ".run/trackers"
 OF_STEP = re.compile(r"(?:^|_)step=(\d+)(?=[._]|$)")
 """The step of weights, in the name of what was made with them."""
 TRACKER_RUNS = ("wandb/*run-*", "tensorboard/*")
 """Folders of trackers' runs, of which a run that begins has its own."""
-
-
-FOLDER_OPTION = "--trainer.default_root_dir"
 
 
 def check_writable(root: Path, option: str = FOLDER_OPTION) -> None:
