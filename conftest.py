@@ -37,7 +37,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         type=int,
         default=1,
         metavar="N",
-        help="N times as many random hostile inputs, and above 1 every combination of modules (a weekly run)",
+        help="N times as many random hostile inputs, and above 1 what is too slow for every run (weekly)",
     )
 
 

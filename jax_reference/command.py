@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with stoppable():
             written = run(given)
-    except (UserError, ValueError) as error:  # the reference's own errors are of Python's kind
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
     except (KeyboardInterrupt, StoppedError) as stop:

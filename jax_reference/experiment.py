@@ -14,6 +14,7 @@ from jax_reference.model.few_shot_denoiser import FewShotDenoiser
 from jax_reference.training.draws import TimestepSampling
 from jax_reference.training.lr_schedule import LRSchedule
 from jax_reference.written_out.adamw import OptimizerSettings
+from lightning_nsd.errors import UserError
 
 DETERMINISTIC = {"class_path": "DeterministicContext"}
 ADAMW = {"class_path": "AdamW"}
@@ -67,12 +68,12 @@ def find(classes: Iterable[type], description: Mapping[str, Any]) -> Any:
     """The class that a `class_path` names, by its last part, with its `init_args` bound.
 
     Raises:
-        ValueError: there is no such class.
+        UserError: there is no such class.
     """
     by_name = {of.__name__: of for of in classes}
     name = description["class_path"].rpartition(".")[2]
     if name not in by_name:
-        raise ValueError(f"{description['class_path']} has no counterpart here, where there are {', '.join(by_name)}.")
+        raise UserError(f"{description['class_path']} has no counterpart here, where there are {', '.join(by_name)}.")
     return partial(by_name[name], **init_args(description))
 
 
@@ -80,12 +81,12 @@ def optimizer_settings(settings: Mapping[str, Any]) -> OptimizerSettings:
     """The optimiser of a `model` section.
 
     Raises:
-        ValueError: one without a counterpart here, or with a setting without one.
+        UserError: one without a counterpart here, or with a setting without one.
     """
     optimizer = settings.get("optimizer") or ADAMW
     kind = optimizer["class_path"].rpartition(".")[2]
     if kind not in OPTIMIZERS:
-        raise ValueError(f"{optimizer['class_path']}: the reference has {' and '.join(OPTIMIZERS)} alone.")
+        raise UserError(f"{optimizer['class_path']}: the reference has {' and '.join(OPTIMIZERS)} alone.")
     own = ("encoder_lr", "denoiser_lr", "freeze_encoder_steps", "freeze_denoiser_steps")
     known = inspect.signature(OptimizerSettings).parameters
     of_optimizer: dict[str, Any] = {
@@ -94,7 +95,7 @@ def optimizer_settings(settings: Mapping[str, Any]) -> OptimizerSettings:
         if name in OPTIMIZERS[kind] or (value and name not in HOW_IT_COMPUTES)  # a run's own config names all, off too
     }
     if unknown := set(of_optimizer) - OPTIMIZERS[kind]:
-        raise ValueError(f"the reference's {kind} does not know {', '.join(sorted(unknown))}.")
+        raise UserError(f"the reference's {kind} does not know {', '.join(sorted(unknown))}.")
     if kind == "MuonWithAdamW":
         of_optimizer.setdefault("momentum", MUON_MOMENTUM)
     return OptimizerSettings(
@@ -153,7 +154,7 @@ def build_model(
         seen: of what its encoder sees, where this is not what it draws.
 
     Raises:
-        ValueError: settings without a counterpart here.
+        UserError: settings without a counterpart here.
     """
     diffusion = build_diffusion(settings)
     sampler = settings.get("sampler")

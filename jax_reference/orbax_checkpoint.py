@@ -10,7 +10,7 @@ import numpy as np
 
 from jax_reference.train_step import TrainState
 from lightning_nsd.checkpoints.same_model import check_same
-from lightning_nsd.checkpoints.settings import settings_from_json
+from lightning_nsd.checkpoints.settings import settings_from_bytes
 from lightning_nsd.errors import UserError
 from lightning_nsd.files.orbax_folder import read_orbax, write_orbax
 from lightning_nsd.files.whole_file import unfinished
@@ -69,17 +69,14 @@ def restore(path: Path, state: TrainState, described: FewShotDiffusion) -> Train
         described: the configuration's model.
 
     Raises:
-        ValueError: there is no checkpoint, or its arrays do not fit.
-        UserError: it is damaged, or of another model than the configuration's.
+        UserError: there is none; it is damaged, or of another model or optimiser than the configuration's.
     """
     found = find_folder(path)
     if not found.is_dir():
-        raise ValueError(f"there is no checkpoint {path}")
+        raise UserError(f"There is no checkpoint {path}: leave out --resume.")
     tree = read_orbax(found)
     if "settings" in tree:
-        check_same(
-            settings_from_json(np.asarray(tree["settings"]).tobytes().decode(errors="replace"), str(path)), described
-        )
+        check_same(settings_from_bytes(tree["settings"], str(path)), described)
     try:
         restored = state._replace(
             params=with_keys_of(tree["model"], state.params), ema_params=with_keys_of(tree["ema"], state.ema_params)
@@ -88,9 +85,9 @@ def restore(path: Path, state: TrainState, described: FewShotDiffusion) -> Train
             leaves = [tree["optimizer"][str(i)] for i in range(len(tree["optimizer"]))]
             opt_state = jax.tree.unflatten(jax.tree.structure(state.opt_state), leaves)
             restored = restored._replace(step=tree["step"], opt_state=opt_state)
-    except (KeyError, ValueError) as error:
-        raise ValueError(f"{path} is of another model or optimiser: {error}") from error
+    except (KeyError, ValueError, IndexError, TypeError) as error:  # the last two of an array in a dictionary's place
+        raise UserError(f"{path} is of another model or optimiser: {error}") from error
     shapes = jax.tree.map(np.shape, restored)
     if shapes != jax.tree.map(np.shape, state):
-        raise ValueError(f"{path} is of a model with other sizes")
+        raise UserError(f"{path} is of a model with other sizes.")
     return jax.tree.map(jax.numpy.asarray, restored)

@@ -22,6 +22,7 @@ from jax_reference.training.latents import sample_latents
 from jax_reference.written_out.adamw import adamw
 from lightning_nsd.checkpoints.loading import describe_model
 from lightning_nsd.data.transforms import to_unit_range
+from lightning_nsd.errors import UserError
 from lightning_nsd.files.whole_file import write_text
 from lightning_nsd.processes.stopping import StoppedError
 from lightning_nsd.rng import Stream, philox
@@ -92,9 +93,9 @@ def fit(config: Config, root: Path, max_steps: int, resume: bool = False, params
             noise are in their dtype.
 
     Raises:
-        ValueError: a loss that is not finite, or a checkpoint or parameters that do not fit.
-        UserError: data of another number of classes than a class embedding has; a checkpoint of another model; weights
-            that are not finite, which are not saved.
+        ValueError: `params` of another model.
+        UserError: a loss that is not finite; weights that are not, which are not saved; a checkpoint of another model;
+            data of another number of classes than a class embedding has.
         KeyboardInterrupt, StoppedError: a signal ended it; the last step that was done is saved.
     """
     space = config.space
@@ -131,7 +132,10 @@ def fit(config: Config, root: Path, max_steps: int, resume: bool = False, params
                 if (number + 1) % config.log_every == 0 or number == start:
                     means = {f"train/{name}": float(np.mean(value)) for name, value in terms.items()}
                     if not math.isfinite(means["train/loss"]):
-                        raise ValueError(f"the loss is {means['train/loss']} at step {number + 1}")
+                        raise UserError(
+                            f"The loss is {means['train/loss']} at step {number + 1}. A lower learning rate usually "
+                            f"helps, and so does trainer.gradient_clip_val 1.0; {CHECKPOINT} is of step {saved}."
+                        )
                     progress.set_postfix(loss=f"{means['train/loss']:.4f}")
                     write_metrics(root / METRICS, {"step": number, **means})
                 if (number + 1) % config.save_every == 0 or number + 1 == max_steps:

@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     try:
         return run(given)
-    except (UserError, ValueError) as error:  # the reference's own errors are of Python's kind
+    except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 

@@ -16,6 +16,7 @@ from jax_reference.training.draws import Draws
 from lightning_nsd.accelerators.device import run_recorded
 from lightning_nsd.checkpoints import loading as torch_loading
 from lightning_nsd.checkpoints.contents import check_weights
+from lightning_nsd.errors import UserError
 from lightning_nsd.rng import philox
 from parity_tests import weights
 from parity_tests.backends import torch_device
@@ -146,7 +147,7 @@ class Pair:
         parameters = dict(self.ours.model.named_parameters())
         missing = [key for key, p in parameters.items() if p.requires_grad and p.grad is None]
         if missing:
-            raise ValueError(f"the loss has no gradient by {', '.join(missing)}")
+            raise UserError(f"The loss has no gradient by {', '.join(missing)}: freeze them, or let it use them.")
         gradients = {key: to_numpy(torch.zeros_like(p) if p.grad is None else p.grad) for key, p in parameters.items()}
         return {name: to_numpy(value) for name, value in terms.items()}, gradients
 

@@ -1,12 +1,19 @@
 """`python -m parity_tests` on a tiny config."""
 
+import copy
 import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import yaml
 
+from jax_reference.config import read_config
+from lightning_nsd.checkpoints.loading import build_model
+from lightning_nsd.checkpoints.settings import HYPERPARAMETERS
+from lightning_nsd.convert.weights import Weights, write
+from lightning_nsd.module import FewShotDiffusion
 from parity_tests import cases, command, ladder
 from parity_tests.check import Check
 from parity_tests.report import Report, conclusion
@@ -24,6 +31,11 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
+def saved(module: FewShotDiffusion) -> dict[str, Any]:
+    """A checkpoint of weights alone."""
+    return {"state_dict": module.state_dict(), "global_step": 1, HYPERPARAMETERS: module.hyperparameters}
+
+
 def run(config: Path, *more: str) -> tuple[int, dict]:
     status = command.main(["--config", str(config), "--output-dir", str(config.parent / "out"), *more])
     return status, json.loads((config.parent / "out" / "parity.json").read_text())
@@ -33,8 +45,10 @@ def run(config: Path, *more: str) -> tuple[int, dict]:
 def test_all_rungs_pass_and_the_report_is_written(
     config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(metric, "inceptions", lambda *_: (None, None))  # a minute, and a test of its own
+    monkeypatch.setattr(metric, "inceptions", lambda *_: (None, None))  # a minute, and tests of their own
     monkeypatch.setattr(metric, "features", lambda *_: Check("metric", "features", "float64", {"features": 0.0}))
+    monkeypatch.setattr(metric, "distances", lambda *_: iter(()))
+    monkeypatch.setattr(metric, "scores", lambda *_: iter(()))
     status, report = run(config)
     assert status == 0 and report["passed"]
     assert {check["rung"] for check in report["checks"]} == set(range(9))
@@ -56,6 +70,20 @@ def test_a_difference_is_a_failure_that_names_its_module(config: Path, monkeypat
     status, report = run(config, "--rungs", "3-4")
     assert status == 1 and not report["passed"]
     assert report["first_module"] == "denoiser.blocks.1.mlp.linear_2"
+
+
+def test_a_checkpoint_gives_its_weights_and_one_of_another_model_is_refused(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    paths, read = [config.parent / name for name in ("same.ckpt", "other.ckpt")], read_config(str(config))
+    modules = [build_model(copy.deepcopy(settings), "") for settings in (read.model, cases.SMALL_UNET)]
+    for module, path in zip(modules, paths, strict=True):
+        write(Weights(module, 1, saved(module)), path)
+    taken = ladder.Ladder(read, ladder.Options(ckpt=str(paths[0]))).pair.ours.model
+    for key, weight in modules[0].model.state_dict().items():
+        assert torch.equal(taken.state_dict()[key], weight.double()), key
+    assert command.main(["--config", str(config), "--rungs", "3", "--ckpt", str(paths[1])]) == 2
+    assert "--ckpt: " in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("rungs", ["9", "a", "1-10", ""])

@@ -117,7 +117,7 @@ def test_going_on_without_a_checkpoint_is_an_error(
 ) -> None:
     options = ["fit", "--config", str(config), "--output-dir", str(tmp_path / "none"), "--resume"]
     assert command.main(options) == 2
-    assert "there is no checkpoint" in capsys.readouterr().err
+    assert "There is no checkpoint" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(("kind", "sampling"), [("normal", "uniform"), ("uniform", "logit_normal")])
@@ -217,5 +217,5 @@ def test_the_torch_side_goes_on_from_a_checkpoint_of_the_reference(
 
 
 def test_a_class_without_a_counterpart_is_an_error_that_names_those_there_are() -> None:
-    with pytest.raises(ValueError, match="Euler has no counterpart here, where there are DDPM, DDIM, DPMSolverPP"):
+    with pytest.raises(UserError, match="Euler has no counterpart here, where there are DDPM, DDIM, DPMSolverPP"):
         find(SAMPLERS.values(), {"class_path": "Euler"})

@@ -219,5 +219,6 @@ def test_class_scores_and_spatial_features_are_the_networks_own(inceptions: Ince
     assert seen[0].shape == (2, 192, 17, 17)
 
 
+@pytest.mark.campaign
 def test_inceptions_features_agree_in_single_precision() -> None:
     metric.features(*metric.inceptions("float32"), metric.images(32), "float32").require()

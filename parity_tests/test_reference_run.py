@@ -19,18 +19,24 @@ from lightning_nsd.errors import UserError
 from lightning_nsd.files.orbax_folder import read_orbax
 from lightning_nsd.processes.stopping import StoppedError
 from lightning_nsd.runs.lock import locked
+from parity_tests import command as ladder
+from parity_tests.run import command as rung_9
 
 
 @pytest.fixture
 def moves(monkeypatch: pytest.MonkeyPatch) -> dict[int, float]:
-    """In the place of training: each step sets all weights to its number, or to what is asked for that step."""
+    """In the place of training: each step sets all weights to its number, or to what is asked for that step.
+
+    Its loss is the first weight before it.
+    """
     to: dict[int, float] = {}
 
     def make(*_: Any, **__: Any) -> Any:
         def step(state: TrainState, *_: Any) -> tuple[TrainState, dict[str, np.ndarray]]:
             number = int(state.step) + 1
             params = jax.tree.map(lambda leaf: np.full_like(leaf, to.get(number, number)), state.params)
-            return state._replace(step=state.step + 1, params=params), {"loss": np.ones(1)}
+            loss = np.asarray(jax.tree.leaves(state.params)[0]).flatten()[:1]
+            return state._replace(step=state.step + 1, params=params), {"loss": loss}
 
         return step
 
@@ -50,10 +56,30 @@ def test_weights_that_are_not_finite_are_not_saved(
     config: Path, tmp_path: Path, moves: dict[int, float], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run(config, tmp_path, "--max-steps=2") == 0
-    moves[4] = float("nan")  # its loss is that of the weights before
+    moves[4] = float("nan")
     assert run(config, tmp_path, "--resume") == 2
     assert "not finite after 4 steps" in capsys.readouterr().err
     assert step_of(tmp_path) == 2
+
+
+def test_a_loss_that_is_not_finite_ends_it_with_the_step_that_is_kept(
+    config: Path, tmp_path: Path, moves: dict[int, float], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(config, tmp_path, "--max-steps=2") == 0
+    moves[3] = float("nan")
+    assert run(config, tmp_path, "--resume") == 2
+    error = capsys.readouterr().err
+    assert "The loss is nan at step 4" in error and f"{CHECKPOINT} is of step 2" in error
+
+
+@pytest.mark.parametrize("of", [command, ladder, rung_9])
+def test_an_error_of_the_code_s_own_is_shown_whole(of: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Any) -> None:
+        raise ValueError("shapes")
+
+    monkeypatch.setattr(of, "run", fail)
+    with pytest.raises(ValueError, match="shapes"):
+        of.main(["fit", "--config=x"] if of is command else ["--config=x"])
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ WITH_A_MODEL = sorted(
 )
 
 
-LIKE_ANOTHER = ("cifar100_small.yaml", "folder_latent.yaml")
-"""Of the same modules as glyphs.yaml and cifar100.yaml, of other sizes."""
+LIKE_ANOTHER = ("cifar100_crossattn.yaml", "cifar100_small.yaml", "folder_latent.yaml")
+"""Of the same modules as glyphs.yaml and cifar100.yaml, of other sizes, or of those that `test_model.py` has small."""
 
 
 @pytest.mark.parametrize("name", in_campaign(WITH_A_MODEL, LIKE_ANOTHER))

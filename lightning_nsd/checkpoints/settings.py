@@ -11,6 +11,8 @@ import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import numpy as np
+
 from lightning_nsd.errors import UserError
 from lightning_nsd.model.set_vit import SetViT
 from lightning_nsd.model.vit import ViT
@@ -76,6 +78,17 @@ def plain(value: Any) -> Any:
     if isinstance(value, list | tuple):
         return [plain(item) for item in value]
     return value
+
+
+def settings_from_bytes(value: Any, source: str) -> Any:
+    """What a checkpoint of arrays says that keeps settings as the bytes of a text.
+
+    Raises:
+        UserError: it is no such text, or no JSON.
+    """
+    if getattr(value, "dtype", None) != np.uint8:
+        raise UserError(f"{source}: its settings are no text in bytes.")
+    return settings_from_json(np.asarray(value).tobytes().decode(errors="replace"), source)
 
 
 def settings_from_json(text: str, source: str) -> Any:

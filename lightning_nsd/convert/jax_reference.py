@@ -9,7 +9,7 @@ import numpy as np
 
 from lightning_nsd.checkpoints.contents import model_settings
 from lightning_nsd.checkpoints.loading import build_model_of
-from lightning_nsd.checkpoints.settings import HYPERPARAMETERS, settings_from_json
+from lightning_nsd.checkpoints.settings import HYPERPARAMETERS, settings_from_bytes
 from lightning_nsd.convert.jax_layout import from_jax, to_jax
 from lightning_nsd.errors import UserError
 from lightning_nsd.files.orbax_folder import flatten, read_orbax, unflatten, write_orbax
@@ -62,7 +62,4 @@ def _settings_of(tree: Mapping[str, Any], path: Path) -> dict[str, Any]:
     """The settings where a checkpoint has them; nothing where the tree has none."""
     if "settings" not in tree:
         return {}
-    text = flatten(tree["settings"]).get("")
-    if text is None or text.dtype != np.uint8:
-        raise UserError(f"{path}: its settings are no text in bytes.")
-    return {HYPERPARAMETERS: settings_from_json(text.tobytes().decode(errors="replace"), str(path))}
+    return {HYPERPARAMETERS: settings_from_bytes(tree["settings"], str(path))}

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     try:
         return run(given)
-    except (UserError, ArgumentError, ValueError) as error:  # the reference's own errors are of Python's kind
+    except (UserError, ArgumentError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
 

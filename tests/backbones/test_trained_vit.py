@@ -87,7 +87,7 @@ def test_muon_leaves_what_sees_pixels_to_adamw(weights):
 def test_it_has_no_counterpart_in_jax():
     described = {"class_path": "TrainedViT", "init_args": {"name": VIT}}
     settings = {"image_size": 8, "channels": 3, "n_shot": 2, "encoder": described, "denoiser": {"class_path": "DiT"}}
-    with pytest.raises(ValueError, match="TrainedViT has no counterpart here"):
+    with pytest.raises(UserError, match="TrainedViT has no counterpart here"):
         build_network(settings, None)
 
 

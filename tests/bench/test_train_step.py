@@ -34,6 +34,7 @@ def test_the_reference_trains_and_does_not_stand_still(config):
     assert float(first["loss"].mean()) != float(second["loss"].mean())
 
 
+@pytest.mark.campaign
 def test_another_checkouts_step_is_made_by_its_own_package(config, tmp_path):
     from step_process import start_step
 

@@ -5,11 +5,15 @@ import json
 import pytest
 from torch import distributed
 
-from tests.cli.conftest import TINY, start
+from lightning_nsd.cli import main
+from tests.cli.conftest import TINY
 from tests.evaluation.conftest import Means
+from tests.several import make_context, run_together
 
 RUN = [*TINY, "--data.eval_episodes=4", "--fid.num_samples=14", "--fid.classes=5", "--fid.batch_size=6",
        "--trainer.callbacks=[]", "--trainer.num_sanity_val_steps=0"]  # fmt: skip
+
+FAILS = "--fid.extractor=tests.callbacks.test_processes.FailsInOneProcess"
 
 
 class FailsInOneProcess(Means):
@@ -22,54 +26,55 @@ class FailsInOneProcess(Means):
 @pytest.fixture(scope="module")
 def checkpoint(tmp_path_factory):
     root = tmp_path_factory.mktemp("trained")
-    said, status = finish("fit", *RUN, "--trainer.max_steps=2", f"--trainer.default_root_dir={root}",
-                          "--trainer.limit_val_batches=0")  # fmt: skip
-    assert status == 0, said
+    assert main(["fit", *RUN, "--trainer.max_steps=2", f"--trainer.default_root_dir={root}",
+                 "--trainer.limit_val_batches=0"]) == 0  # fmt: skip
     return root / "last.ckpt"
 
 
-def finish(*arguments):
-    process = start(*arguments)
-    said, _ = process.communicate(timeout=300)
-    return said, process.returncode
+@pytest.fixture(scope="module")
+def context():
+    return make_context()
 
 
-def validate(root, checkpoint, devices, *options):
-    return finish(
-        "validate", *RUN, f"--ckpt_path={checkpoint}", f"--trainer.default_root_dir={root}", *options,
-        *([] if devices == 1 else [f"--trainer.devices={devices}", "--trainer.strategy=ddp"]),
-    )  # fmt: skip
+def arguments(root, checkpoint, *options):
+    return ["validate", *RUN, f"--ckpt_path={checkpoint}", f"--trainer.default_root_dir={root}", *options]
 
 
-def test_two_gloo_processes_give_the_value_of_one(checkpoint, tmp_path):
-    found = []
-    for devices in (1, 2):
-        root = tmp_path / str(devices)
-        of_bits = "--fid.bits_samples=8", "--fid.bits_timesteps=5"
-        said, status = validate(root, checkpoint, devices, "--fid.mixture_samples=20", *of_bits)
-        assert status == 0, said
+def in_two(context, root, checkpoint, *options):
+    two = "--trainer.devices=2", "--trainer.strategy=ddp"
+    return run_together(context, root, arguments(root, checkpoint, *options, *two))
+
+
+def results(root):
+    return json.loads(next(root.glob("distances/*/per_class.json")).read_text())
+
+
+def test_two_gloo_processes_give_the_value_of_one(checkpoint, context, tmp_path, capsys):
+    options = "--fid.mixture_samples=20", "--fid.bits_samples=8", "--fid.bits_timesteps=5"
+    assert main(arguments(tmp_path / "one", checkpoint, *options)) == 0
+    ended = in_two(context, tmp_path, checkpoint, *options)
+    assert ended.statuses == [0, 0], ended.all_said
+    for said in (capsys.readouterr().out, ended.all_said):
         assert said.count("fd_glyphnet of 5 classes (val) at step 2") == 1
-        found.append(json.loads(next(root.glob("distances/*/per_class.json")).read_text()))
-    assert found[0] == found[1]
-    assert found[0]["complete"]
-    assert len(found[0]["classes"]) == 5
-    assert len(found[0]["mixture"]) == 2
-    assert all(row["bits"] > 0 for row in found[0]["classes"])
+    found = results(tmp_path)
+    assert found == results(tmp_path / "one")
+    assert found["complete"]
+    assert len(found["classes"]) == 5
+    assert len(found["mixture"]) == 2
+    assert all(row["bits"] > 0 for row in found["classes"])
 
 
-def test_a_failure_in_one_process_is_counted_by_all(checkpoint, tmp_path):
+def test_a_failure_in_one_process_is_counted_by_all(checkpoint, context, tmp_path):
     """Five classes and two processes: the last class is compared by one process alone."""
-    said, status = validate(tmp_path, checkpoint, 2, "--fid.extractor=tests.callbacks.test_processes.FailsInOneProcess")
-    assert status == 0, said
-    found = json.loads(next(tmp_path.glob("distances/*/per_class.json")).read_text())
+    ended = in_two(context, tmp_path, checkpoint, FAILS)
+    assert ended.statuses == [0, 0], ended.all_said
+    found = results(tmp_path)
     failed = [row["class"] for row in found["classes"] if row["reason"] == "RuntimeError: rank 1"]
     assert found["summary"]["failed"] == len(failed) == 2
-    assert said.count("Traceback") >= 2
+    assert ended.all_said.count("Traceback") >= 2
 
 
-def test_strict_ends_all_processes(checkpoint, tmp_path):
-    said, status = validate(
-        tmp_path, checkpoint, 2, "--fid.extractor=tests.callbacks.test_processes.FailsInOneProcess", "--fid.strict=true"
-    )
-    assert status not in (0, None), said
-    assert "EvaluationError" in said
+def test_strict_ends_all_processes(checkpoint, context, tmp_path):
+    ended = in_two(context, tmp_path, checkpoint, FAILS, "--fid.strict=true")
+    assert not {0, None} & set(ended.statuses), ended.all_said
+    assert "EvaluationError" in ended.all_said

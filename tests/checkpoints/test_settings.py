@@ -10,7 +10,7 @@ import torch
 
 from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.checkpoints.same_model import check_same
-from lightning_nsd.checkpoints.settings import HYPERPARAMETERS, class_name
+from lightning_nsd.checkpoints.settings import HYPERPARAMETERS, class_name, settings_from_bytes
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
 from lightning_nsd.diffusion.sampler import DDIM, SAMPLERS, Sampler
 from lightning_nsd.errors import UserError
@@ -138,3 +138,11 @@ def test_each_resumes_from_the_checkpoint_of_the_other(sampler: Sampler | None, 
     for step, model in enumerate([*models, *models], start=1):
         run(tmp_path, step, model(), ckpt_path=last if step > 1 else None)
         assert read_checkpoint(last)["global_step"] == step
+
+
+def test_settings_that_are_kept_as_bytes_are_read_or_refused():
+    kept = np.frombuffer(b'{"n_shot": 5}', np.uint8)
+    assert settings_from_bytes(kept, "a") == {"n_shot": 5}
+    for wrong, said in ((kept.astype(float), "no text in bytes"), ({}, "no text in bytes"), (kept[:-1], "no JSON")):
+        with pytest.raises(UserError, match=f"^a: its settings .*{said}"):
+            settings_from_bytes(wrong, "a")

@@ -286,7 +286,18 @@ BENCHES = {
 }
 
 
-@pytest.mark.parametrize("command", in_parametrize([c for name in BENCHES for c in starting_with("python", name)]))
+IN_A_CAMPAIGN = ("bench/sampling.py", "bench/train_step.py", "bench/ilvr.py", "bench/quality.py")
+"""Those that take longest."""
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        pytest.param(command, id=str(command), marks=[pytest.mark.campaign] if name in IN_A_CAMPAIGN else [])
+        for name in BENCHES
+        for command in starting_with("python", name)
+    ],
+)
 @pytest.mark.usefixtures("checkpoint")
 def test_a_bench_runs(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
     script = command.words[1]

@@ -1,13 +1,10 @@
 """`fit` leaves a report, `report` makes one, and neither changes a run."""
 
-import signal
-
 import pytest
 
 from lightning_nsd.commands import run_report
 from lightning_nsd.runs.history import read_history
-from tests.cli.conftest import TINY, start
-from tests.cli.test_run import wait_for
+from tests.cli.conftest import TINY
 from tests.report.conftest import Parsed, make_run
 from tests.training.conftest import assert_same_end
 
@@ -18,19 +15,11 @@ def fit(nsd, root, *options, steps=2):
     return nsd(*RUN, f"--trainer.default_root_dir={root}", f"--trainer.max_steps={steps}", *options)
 
 
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A run with pictures and distances, and what it said."""
-    root = tmp_path_factory.mktemp("trained")
-    process = start("fit", *TINY, f"--trainer.default_root_dir={root}", "--trainer.max_steps=2",
-                    "--trainer.val_check_interval=2")  # fmt: skip
-    said, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, said
-    return root, said
-
-
-def test_a_run_ends_with_its_report_and_says_where(trained):
-    root, said = trained
+def test_a_run_ends_with_its_report_and_says_where(nsd, tmp_path):
+    root = tmp_path / "run"
+    status, said = nsd("fit", *TINY, f"--trainer.default_root_dir={root}", "--trainer.max_steps=2",
+                       "--trainer.val_check_interval=2")  # fmt: skip
+    assert status == 0, said
     assert f"{root / 'report.html'}" in said
     page = Parsed((root / "report.html").read_text(encoding="utf-8"))
     for text in ("--config=glyphs.yaml", "finished after 2 steps", "never", "The mean fd_glyphnet is"):
@@ -57,16 +46,6 @@ def test_an_earlier_run_takes_its_report_along(nsd, tmp_path):
         fit(nsd, tmp_path, steps=1)
     assert (tmp_path / "earlier-1/report.html").is_file()
     assert len(read_history(tmp_path / "earlier-1")[0]) == len(read_history(tmp_path)[0]) == 2
-
-
-def test_a_run_that_is_stopped_has_its_report(tmp_path):
-    process = start(*RUN, "--trainer.max_steps=100000", f"--trainer.default_root_dir={tmp_path}",
-                    "--checkpoint.every_n_train_steps=2")  # fmt: skip
-    wait_for(tmp_path / "last.ckpt", process)
-    process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=120)
-    assert process.returncode == 128 + signal.SIGTERM, said
-    assert "stopped by SIGTERM" in Parsed((tmp_path / "report.html").read_text(encoding="utf-8")).text
 
 
 def test_a_report_that_fails_is_one_warning_and_the_run_has_the_same_bits(nsd, tmp_path, monkeypatch):

@@ -15,6 +15,7 @@ from lightning_nsd import cli
 from lightning_nsd.checkpoints.io import read_checkpoint
 from lightning_nsd.commands.sample import read_support
 from tests.cli.conftest import TINY, start
+from tests.report.conftest import Parsed
 from tests.training.conftest import assert_same_end
 
 
@@ -179,7 +180,7 @@ def wait_for(path, process):
         time.sleep(0.002)
 
 
-def test_killed_and_resumed_a_run_ends_like_one_that_never_stopped(tmp_path):
+def test_killed_and_resumed_a_run_ends_like_one_that_never_stopped(tmp_path, nsd):
     whole, killed = tmp_path / "whole", tmp_path / "killed"
     process = start("fit", *RUN, "--trainer.max_steps=40", f"--trainer.default_root_dir={killed}")
     wait_for(killed / "checkpoints" / "step=00000010.ckpt", process)
@@ -188,22 +189,22 @@ def test_killed_and_resumed_a_run_ends_like_one_that_never_stopped(tmp_path):
     assert process.returncode == -signal.SIGKILL
     assert 5 <= read_checkpoint(killed / "last.ckpt")["global_step"] < 40  # killed maybe before the link was renamed
     for root, options in ((whole, []), (killed, ["--ckpt_path=last"])):
-        process = start("fit", *RUN, "--trainer.max_steps=40", f"--trainer.default_root_dir={root}", *options)
-        said, _ = process.communicate(timeout=300)
-        assert process.returncode == 0, said
+        status, said = nsd("fit", *RUN, "--trainer.max_steps=40", f"--trainer.default_root_dir={root}", *options)
+        assert status == 0, said
     assert_same_end(whole, killed)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_stopped_run_says_how_to_go_on(tmp_path, number):
+def test_a_stopped_run_says_how_to_go_on_and_has_its_report(tmp_path, number):
     process = start("fit", *RUN, "--trainer.max_steps=100000", f"--trainer.default_root_dir={tmp_path}")
     wait_for(tmp_path / "checkpoints" / "step=00000005.ckpt", process)
     process.send_signal(number)
     said, _ = process.communicate(timeout=120)
-    assert process.returncode not in (0, None)
+    assert process.returncode == 128 + number, said
     assert "--ckpt_path last" in said
     assert "Traceback" not in said
     assert read_checkpoint(tmp_path / "last.ckpt")["global_step"] >= 5
+    assert f"stopped by {number.name}" in Parsed((tmp_path / "report.html").read_text(encoding="utf-8")).text
 
 
 @pytest.mark.parametrize("status", [None, 143], ids=["as Lightning 2.6 has it", "as it is to be"])

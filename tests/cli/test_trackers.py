@@ -50,6 +50,7 @@ def test_several_trackers_at_once_have_figures_pictures_table_and_chart(nsd, tmp
     assert page.count("georgian/") == page.count("<img src=") == 2
 
 
+@pytest.mark.campaign
 def test_a_run_that_was_killed_twice_is_one_curve_without_a_gap(tmp_path, monkeypatch):
     """kill -9 of real processes, at moments of their own; W&B's file is then seconds behind."""
     monkeypatch.delenv("WANDB_SERVICE", raising=False)  # of an earlier test, which would outlive the run

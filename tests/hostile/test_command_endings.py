@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from parity_tests.campaign import in_campaign
 from tests.cli.conftest import TINY, start
 from tests.hostile.answer import PYTHON_TALK
 from tests.hostile.forking import Request, endings
@@ -54,16 +55,29 @@ CASES: dict[str, dict] = {
 }
 
 
+IN_A_CAMPAIGN = {
+    "fit --help | head", "convert | head", "help > full", "convert w.safetensors, a full disk", "fit --help in ascii",
+    "fit in ascii", "SIGINT, convert w.safetensors", "SIGTERM, sample",
+}  # fmt: skip
+"""Cases that are close to another."""
+
+
 @pytest.fixture(scope="module")
-def ended(run, tmp_path_factory):  # noqa: F811
+def ended(run, tmp_path_factory, campaign):  # noqa: F811
     """The ending of every case and the folder in which it ran."""
-    folders = {name: tmp_path_factory.mktemp("case") for name in CASES}
+    cases = {name: case for name, case in CASES.items() if campaign > 1 or name not in IN_A_CAMPAIGN}
+    folders = {name: tmp_path_factory.mktemp("case") for name in cases}
     requests = []
-    for name, case in CASES.items():
+    for name, case in cases.items():
         write_pictures(folders[name] / "support", 3)
         arguments = [argument.format(run=run) for argument in case["arguments"]]
         requests.append(Request(**{**case, "arguments": arguments, "folder": str(folders[name])}))
-    return dict(zip(CASES, zip(endings(requests), folders.values(), strict=True), strict=True))
+    return dict(zip(cases, zip(endings(requests), folders.values(), strict=True), strict=True))
+
+
+def those(word):
+    """The cases with this word, as a test's parameters."""
+    return in_campaign([name for name in CASES if word in name], IN_A_CAMPAIGN)
 
 
 def left(folder: Path) -> list[str]:
@@ -72,7 +86,7 @@ def left(folder: Path) -> list[str]:
                   and path.is_file())  # fmt: skip
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("name", in_campaign(CASES, IN_A_CAMPAIGN))
 def test_no_ending_is_a_traceback(name, ended):
     (status, said), folder = (ended[name][0].status, ended[name][0].said), ended[name][1]
     assert status >= 0, said
@@ -82,7 +96,7 @@ def test_no_ending_is_a_traceback(name, ended):
     assert not [path for path in left(folder) if ".tmp" in path]
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if "| head" in name])
+@pytest.mark.parametrize("name", those("| head"))
 def test_a_reader_that_leaves_ends_the_command_as_sigpipe_does(name, ended):
     ending, folder = ended[name]
     expected = 0 if "--help" in name else 128 + signal.SIGPIPE  # the parser does not mind that nobody reads its help
@@ -92,7 +106,7 @@ def test_a_reader_that_leaves_ends_the_command_as_sigpipe_does(name, ended):
         assert left(folder) == ["g.png", "g/000.png", "g/001.png"]
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if "> full" in name])
+@pytest.mark.parametrize("name", those("> full"))
 def test_an_output_that_takes_nothing_is_refused_before_any_work(name, ended):
     ending, folder = ended[name]
     assert ending.status == 2
@@ -100,7 +114,7 @@ def test_an_output_that_takes_nothing_is_refused_before_any_work(name, ended):
     assert left(folder) == []
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if "a full disk" in name])
+@pytest.mark.parametrize("name", those("a full disk"))
 def test_a_full_disk_is_one_sentence_that_names_the_file(name, ended):
     ending, folder = ended[name]
     assert ending.status == 2, ending.said
@@ -115,7 +129,7 @@ def test_a_full_disk_is_one_sentence_that_names_the_file(name, ended):
         assert left(folder) == []
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if "in ascii" in name])
+@pytest.mark.parametrize("name", those("in ascii"))
 def test_an_ascii_terminal_ends_nothing(name, ended):
     ending, folder = ended[name]
     assert ending.status == 0, ending.said
@@ -124,7 +138,7 @@ def test_an_ascii_terminal_ends_nothing(name, ended):
         assert "\\xfc\\xd7.png" in ending.said
 
 
-@pytest.mark.parametrize("name", [name for name in CASES if name.startswith("SIG")])
+@pytest.mark.parametrize("name", those("SIG"))
 def test_a_signal_ends_a_command_with_one_word_and_nothing_half_written(name, ended):
     ending, folder = ended[name]
     number = CASES[name]["number"]

@@ -19,15 +19,15 @@ WANDB = {
 }
 
 
-def test_wandb_without_what_it_needs_says_how_to_go_on(tmp_path):
+def test_wandb_without_what_it_needs_says_how_to_go_on(tmp_path, campaign):
     """Each in a process of its own: a session of W&B takes no notice of a later environment."""
-    requests = []
-    for name, (environment, _) in WANDB.items():
+    requests, cases = [], {name: case for name, case in WANDB.items() if campaign > 1 or name == "no key"}
+    for name, (environment, _) in cases.items():
         folder = tmp_path / name
         folder.mkdir()
         home = {"HOME": str(folder), "WANDB_API_KEY": "", **environment}  # where a key would be kept
         requests.append(Request(["fit", *SHORT, "--config=wandb.yaml"], str(folder), environment=home))
-    for request, (_, words), ending in zip(requests, WANDB.values(), endings(requests), strict=True):
+    for request, (_, words), ending in zip(requests, cases.values(), endings(requests), strict=True):
         assert_refused(Answer(ending.status, ending.said), "W&B", words)
         assert not (Path(request.folder) / "run" / "last.ckpt").exists()
 

@@ -11,7 +11,7 @@ import pytest
 from lightning_nsd.checkpoints.io import read_checkpoint
 from tests.cli.conftest import TINY, start
 from tests.hostile.answer import PYTHON_TALK, assert_refused
-from tests.hostile.several import Ended, make_context, run_together
+from tests.several import Ended, make_context, run_together
 
 STEPS = 6
 OPTIONS = [*TINY, f"--trainer.max_steps={STEPS}", f"--trainer.val_check_interval={STEPS}",

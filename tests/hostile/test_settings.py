@@ -17,6 +17,7 @@ from lightning.pytorch import Trainer
 
 from lightning_nsd.commands.training import FewShotCLI
 from lightning_nsd.settings.config_files import with_config_paths
+from parity_tests.campaign import in_campaign
 from tests.cli.conftest import TINY
 from tests.hostile.answer import Answer, assert_refused
 
@@ -141,9 +142,7 @@ def test_what_is_too_slow_is_left_out_of_an_ordinary_run(request, campaign):
     assert campaign > 1 or not any(item.get_closest_marker("campaign") for item in request.session.items)
 
 
-@pytest.mark.parametrize(
-    "parts", [pytest.param(name, marks=[pytest.mark.campaign] if name in IN_A_CAMPAIGN else []) for name in PARTS]
-)
+@pytest.mark.parametrize("parts", in_campaign(PARTS, IN_A_CAMPAIGN))
 def test_every_setting_is_refused_in_a_sentence_or_builds(parts, answer, tmp_path, monkeypatch, campaign):
     settings = settings_of(parts, monkeypatch)
     known = set() if parts == "unet" else set(leaves(settings_of("unet", monkeypatch)))

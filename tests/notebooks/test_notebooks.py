@@ -118,6 +118,7 @@ def test_five_minutes_in_seconds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     assert "fd_glyphnet of 2 classes (test) at step 30" in said(done)
 
 
+@pytest.mark.campaign
 def test_the_gpu_notebook_runs_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     make_cifar100(tmp_path / "cifar100")
     monkeypatch.setenv("NSD_QUICK", "1")
@@ -130,6 +131,7 @@ def test_the_gpu_notebook_runs_without_one(tmp_path: Path, monkeypatch: pytest.M
     assert "fd_efficientnet_lite0 of 2 classes (test) at step 20" in said(done)
 
 
+@pytest.mark.campaign
 @pytest.mark.skipif(not is_installed(), reason="torch-xla is not installed")
 def test_the_tpu_notebook_runs_on_the_xla_path_and_goes_on_from_a_checkpoint_of_the_jax_source(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch

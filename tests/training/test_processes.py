@@ -11,7 +11,9 @@ import pytest
 import torch
 
 from lightning_nsd.checkpoints.io import read_checkpoint
+from lightning_nsd.cli import main
 from tests.cli.conftest import TINY, start
+from tests.several import make_context, run_together
 
 OPTIONS = [*TINY, "--trainer.val_check_interval=6", "--trainer.num_sanity_val_steps=0",
            "--data.eval_episodes=5", "--data.episode_symmetries=true", "--trainer.precision=64-true",
@@ -29,18 +31,16 @@ DOUBLE = "--trainer.plugins=lightning.pytorch.plugins.DoublePrecision"  # Lightn
 def runs(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """One process with four episodes in a batch, and two with two each."""
     roots = tmp_path_factory.mktemp("one"), tmp_path_factory.mktemp("two")
-    train(roots[0], 6, "--data.batch_size=4")
-    train(roots[1], 6, *TWO, "--trainer.strategy=ddp")
+    assert main(arguments(roots[0], 6, "--data.batch_size=4")) == 0
+    process = start(*arguments(roots[1], 6, *TWO, "--trainer.strategy=ddp"))
+    said, _ = process.communicate(timeout=300)
+    assert process.returncode == 0, said
+    assert said.count("Checkpoint of step 6") == 1
     return roots
 
 
-def train(root: Path, steps: int, *options: str) -> None:
-    """In processes of its own."""
-    options = (f"--trainer.default_root_dir={root}", f"--trainer.max_steps={steps}", *options)
-    process = start("fit", *OPTIONS, *options)
-    said, _ = process.communicate(timeout=300)
-    assert process.returncode == 0, said
-    assert said.count(f"Checkpoint of step {steps}") == 1
+def arguments(root: Path, steps: int, *options: str) -> list[str]:
+    return ["fit", *OPTIONS, f"--trainer.default_root_dir={root}", f"--trainer.max_steps={steps}", *options]
 
 
 def assert_weights_of(root: Path, expected: Path, atol: float = 1e-12) -> None:
@@ -62,9 +62,12 @@ def test_two_processes_end_with_the_weights_of_one(runs):
 
 
 def test_a_run_goes_on_in_two_processes_with_their_parts_of_the_weights_and_in_one_again(runs, tmp_path):
-    train(tmp_path, 2, *TWO, "--trainer.strategy=ddp")
-    train(tmp_path, 4, *TWO, "--trainer.strategy=fsdp2", "--trainer.precision=null", DOUBLE, "--ckpt_path=last")
-    train(tmp_path, 6, "--data.batch_size=4", "--ckpt_path=last")
+    assert main(arguments(tmp_path, 2, "--data.batch_size=4")) == 0
+    in_two = [*TWO, "--trainer.strategy=fsdp2", "--trainer.precision=null", DOUBLE, "--ckpt_path=last"]
+    ended = run_together(make_context(), tmp_path, arguments(tmp_path, 4, *in_two))
+    assert ended.statuses == [0, 0], ended.all_said
+    assert ended.all_said.count("Checkpoint of step 4") == 1
+    assert main(arguments(tmp_path, 6, "--data.batch_size=4", "--ckpt_path=last")) == 0
     # Gradients near AdamW's epsilon, summed in another order: 1e-8 of a step.
     assert_weights_of(tmp_path, runs[0], atol=1e-10)
     assert last_row(tmp_path, "val/loss") == pytest.approx(last_row(runs[0], "val/loss"), rel=1e-9)

@@ -28,6 +28,7 @@ def single(tmp_path_factory):
     return trained("single", tmp_path_factory.mktemp("single"))
 
 
+@pytest.mark.campaign
 @pytest.mark.parametrize("kind", ["replicated", "sharded"])
 def test_four_devices_end_with_the_weights_of_one(kind, single, tmp_path):
     weights, seen = trained(kind, tmp_path)

@@ -15,7 +15,7 @@ import pytest
 from lightning.fabric.utilities.rank_zero import rank_zero_only
 
 from lightning_nsd.cli import main
-from tests.cli.conftest import ROOT
+from tests.cli.conftest import CACHE, ROOT
 
 PRELOADED = ["lightning_nsd.commands.training", "lightning_nsd.cli", "tests.hostile.faults", "tests.callbacks.conftest"]
 
@@ -38,6 +38,7 @@ def make_context() -> ForkServerContext:
     context.set_forkserver_preload(PRELOADED)
     with pytest.MonkeyPatch.context() as patched:
         patched.setenv("PYTHONPATH", str(ROOT))
+        patched.setenv("XDG_CACHE_HOME", str(CACHE))
         forkserver.ensure_running()
     return context
 
