@@ -9,6 +9,8 @@ EXTRAS := dev,jax,efficientnet,tensorboard,trackio,mlflow
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 RUN_STAMP := $(VENV)/.setup-run
 TEST_STAMP := $(VENV)/.setup-test
+# Where it is set, each of hundreds of processes compiles every module again.
+export PYTHONDONTWRITEBYTECODE :=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-locked lock hooks fit test test-newest test-lowest lint docs campaign mutants parity-run parity-outcome parity-examples bench clean
@@ -26,7 +28,7 @@ $(RUN_STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
 	touch $@
 
 $(TEST_STAMP): pyproject.toml constraints.txt | $(VENV)/bin/python
-	$(PIP) install -q --no-compile -e '.[$(EXTRAS),xla]' -c constraints.txt
+	$(PIP) install -q -e '.[$(EXTRAS),xla]' -c constraints.txt
 	touch $@ $(RUN_STAMP)
 
 setup: $(TEST_STAMP) ## set up everything, for running and for the tests
