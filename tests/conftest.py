@@ -5,7 +5,7 @@ import signal
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import pytest
@@ -14,6 +14,8 @@ from torch import Tensor
 
 from lightning_nsd.accelerators.device import answer_for_lightning
 from lightning_nsd.accelerators.xla.device import find_devices, is_installed
+from lightning_nsd.commands.training import FewShotCLI
+from lightning_nsd.data import glyphs
 from lightning_nsd.data.datamodule import EpisodeDataModule, Split
 from lightning_nsd.data.image_set import ImageSet
 from lightning_nsd.diffusion.gaussian import GaussianDiffusion
@@ -40,6 +42,25 @@ def pytest_sessionstart() -> None:
     compile_quickly()
     if is_installed():
         find_devices()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _made_once() -> Iterator[None]:
+    """Parsers of the command line and the shipped letters take longer than the smallest training: one of each."""
+    make_parsers, parsers = FewShotCLI.setup_parser, {}
+
+    def setup_parser(self: FewShotCLI, *args: Any, **kwargs: Any) -> None:
+        if type(self) not in parsers:
+            make_parsers(self, *args, **kwargs)
+            own = {name: value for name, value in vars(self).items() if "parser" in name or "subcommand" in name}
+            parsers[type(self)] = own
+        vars(self).update(parsers[type(self)])
+
+    read = cache(glyphs.read_scripts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FewShotCLI, "setup_parser", setup_parser)
+        patch.setattr(glyphs, "read_scripts", lambda scripts, size: dict(read(tuple(scripts), size)))
+        yield
 
 
 @pytest.fixture(autouse=True)

@@ -43,29 +43,15 @@ FEATURES = [*SET_VIT, "--model.encoder=FeatureEncoder", "--model.spatial_context
 PARTS = {"unet": [], "set_vit": SET_VIT, "vit": VIT, "features": FEATURES}
 
 
-@pytest.fixture(scope="module")
-def parsers() -> dict[str, Any]:
-    """The command line's parsers, made once."""
-    return {}
-
-
 @pytest.fixture(autouse=True)
-def _build_only(monkeypatch: pytest.MonkeyPatch, parsers: dict[str, Any]) -> None:
+def _build_only(monkeypatch: pytest.MonkeyPatch) -> None:
     """`fit` ends when the optimiser is made."""
-    make = FewShotCLI.setup_parser
-
-    def setup_parser(self: FewShotCLI, *args: Any, **kwargs: Any) -> None:
-        if not parsers:
-            make(self, *args, **kwargs)
-            parsers.update({name: value for name, value in vars(self).items() if "parser" in name or "subcom" in name})
-        vars(self).update(parsers)
 
     @functools.wraps(Trainer.fit)  # the command's own options are its arguments
     def fit(self: Trainer, model: Any, **_: Any) -> None:
         model.trainer = self
         model.configure_optimizers()
 
-    monkeypatch.setattr(FewShotCLI, "setup_parser", setup_parser)
     monkeypatch.setattr(FewShotCLI, "after_fit", lambda self: None)
     monkeypatch.setattr(Trainer, "fit", fit)
     monkeypatch.setattr(Trainer, "estimated_stepping_batches", 10)
