@@ -17,6 +17,9 @@ from lightning_nsd.files.whole_file import unfinished
 from lightning_nsd.files.whole_folder import find_folder
 from lightning_nsd.module import FewShotDiffusion
 
+WHAT_HELPS = "A lower learning rate usually helps, and so does trainer.gradient_clip_val 1.0."
+"""Against losses and weights that are not finite."""
+
 
 def as_tree(state: TrainState, settings: dict[str, Any]) -> dict[str, Any]:
     """What a checkpoint holds: `model`, `ema`, `optimizer`, `step`, and the model's `settings` as JSON in bytes.
@@ -52,8 +55,7 @@ def save(path: Path, state: TrainState, settings: dict[str, Any]) -> None:
     networks = jax.tree.leaves((state.params, state.ema_params))
     if not all(bool(jax.numpy.isfinite(leaf).all()) for leaf in networks):
         raise UserError(
-            f"The weights are not finite after {state.step} steps, and are not saved: {path} is as it was. A lower "
-            "learning rate usually helps, and so does trainer.gradient_clip_val 1.0."
+            f"The weights are not finite after {state.step} steps, and are not saved: {path} is as it was. {WHAT_HELPS}"
         )
     for left in unfinished(path.parent, path.name):
         shutil.rmtree(left)

@@ -133,8 +133,8 @@ def fit(config: Config, root: Path, max_steps: int, resume: bool = False, params
                     means = {f"train/{name}": float(np.mean(value)) for name, value in terms.items()}
                     if not math.isfinite(means["train/loss"]):
                         raise UserError(
-                            f"The loss is {means['train/loss']} at step {number + 1}. A lower learning rate usually "
-                            f"helps, and so does trainer.gradient_clip_val 1.0; {CHECKPOINT} is of step {saved}."
+                            f"The loss is {means['train/loss']} at step {number + 1}; {CHECKPOINT} is of step {saved}. "
+                            f"{orbax_checkpoint.WHAT_HELPS}"
                         )
                     progress.set_postfix(loss=f"{means['train/loss']:.4f}")
                     write_metrics(root / METRICS, {"step": number, **means})

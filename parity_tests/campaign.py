@@ -6,6 +6,6 @@ from typing import Any
 import pytest
 
 
-def in_campaign(names: Iterable[str], slow: Container[str]) -> list[Any]:
-    """Names as a test's parameters, of which the slow ones run in `make campaign` alone."""
-    return [pytest.param(name, marks=[pytest.mark.campaign] if name in slow else []) for name in names]
+def in_campaign(cases: Iterable[Any], slow: Container[Any]) -> list[Any]:
+    """Cases as a test's parameters, of which the slow ones run in `make campaign` alone."""
+    return [pytest.param(case, marks=[pytest.mark.campaign] if case in slow else []) for case in cases]

@@ -47,11 +47,13 @@ def test_all_rungs_pass_and_the_report_is_written(
 ) -> None:
     monkeypatch.setattr(metric, "inceptions", lambda *_: (None, None))  # a minute, and tests of their own
     monkeypatch.setattr(metric, "features", lambda *_: Check("metric", "features", "float64", {"features": 0.0}))
-    monkeypatch.setattr(metric, "distances", lambda *_: iter(()))
-    monkeypatch.setattr(metric, "scores", lambda *_: iter(()))
+    for name in ("distances", "scores"):
+        checks = [Check("metric", name, "float64", {name: 0.0})]
+        monkeypatch.setattr(metric, name, lambda *_, checks=checks: iter(checks))
     status, report = run(config)
     assert status == 0 and report["passed"]
     assert {check["rung"] for check in report["checks"]} == set(range(9))
+    assert {"features", "distances", "scores"} <= {check["what"] for check in report["checks"]}
     assert all(check["errors"] for check in report["checks"])
     page = (config.parent / "out" / "parity.html").read_text()
     assert "data:image/png;base64," in page and "src=http" not in page

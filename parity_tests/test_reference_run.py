@@ -52,24 +52,25 @@ def step_of(root: Path) -> int:
     return int(read_orbax(root / CHECKPOINT)["step"])
 
 
-def test_weights_that_are_not_finite_are_not_saved(
-    config: Path, tmp_path: Path, moves: dict[int, float], capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("step", "said"),
+    [(4, ["not finite after 4 steps"]), (3, ["The loss is nan at step 4", f"{CHECKPOINT} is of step 2"])],
+    ids=["weights", "loss"],
+)
+def test_what_is_not_finite_ends_it_with_the_step_that_is_kept(
+    step: int,
+    said: list[str],
+    config: Path,
+    tmp_path: Path,
+    moves: dict[int, float],
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     assert run(config, tmp_path, "--max-steps=2") == 0
-    moves[4] = float("nan")
-    assert run(config, tmp_path, "--resume") == 2
-    assert "not finite after 4 steps" in capsys.readouterr().err
-    assert step_of(tmp_path) == 2
-
-
-def test_a_loss_that_is_not_finite_ends_it_with_the_step_that_is_kept(
-    config: Path, tmp_path: Path, moves: dict[int, float], capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert run(config, tmp_path, "--max-steps=2") == 0
-    moves[3] = float("nan")
+    moves[step] = float("nan")
     assert run(config, tmp_path, "--resume") == 2
     error = capsys.readouterr().err
-    assert "The loss is nan at step 4" in error and f"{CHECKPOINT} is of step 2" in error
+    assert all(words in error for words in said), error
+    assert step_of(tmp_path) == 2
 
 
 @pytest.mark.parametrize("of", [command, ladder, rung_9])

@@ -23,6 +23,7 @@ from PIL import Image
 from torch import nn
 
 from lightning_nsd.settings.config_files import find_config
+from parity_tests.campaign import in_campaign
 from tests.cli.conftest import ROOT
 from tests.cli.pages import NOTEBOOK, OTHER_LANGUAGES, PAGES, SHELLS, Command, blocks, commands, named_files
 from tests.cli.test_configs import make_cifar100, make_omniglot
@@ -286,17 +287,12 @@ BENCHES = {
 }
 
 
-IN_A_CAMPAIGN = ("bench/sampling.py", "bench/train_step.py", "bench/ilvr.py", "bench/quality.py")
-"""Those that take longest."""
+BENCH_COMMANDS = [command for name in BENCHES for command in starting_with("python", name)]
+LONGEST = ("bench/sampling.py", "bench/train_step.py", "bench/ilvr.py", "bench/quality.py")
 
 
 @pytest.mark.parametrize(
-    "command",
-    [
-        pytest.param(command, id=str(command), marks=[pytest.mark.campaign] if name in IN_A_CAMPAIGN else [])
-        for name in BENCHES
-        for command in starting_with("python", name)
-    ],
+    "command", in_campaign(BENCH_COMMANDS, [c for c in BENCH_COMMANDS if c.words[1] in LONGEST]), ids=str
 )
 @pytest.mark.usefixtures("checkpoint")
 def test_a_bench_runs(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

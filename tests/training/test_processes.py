@@ -62,11 +62,14 @@ def test_two_processes_end_with_the_weights_of_one(runs):
 
 
 def test_a_run_goes_on_in_two_processes_with_their_parts_of_the_weights_and_in_one_again(runs, tmp_path):
-    assert main(arguments(tmp_path, 2, "--data.batch_size=4")) == 0
-    in_two = [*TWO, "--trainer.strategy=fsdp2", "--trainer.precision=null", DOUBLE, "--ckpt_path=last"]
-    ended = run_together(make_context(), tmp_path, arguments(tmp_path, 4, *in_two))
-    assert ended.statuses == [0, 0], ended.all_said
-    assert ended.all_said.count("Checkpoint of step 4") == 1
+    context, parts = (
+        make_context(),
+        ["--trainer.strategy=fsdp2", "--trainer.precision=null", DOUBLE, "--ckpt_path=last"],
+    )
+    for steps, options in ((2, ["--trainer.strategy=ddp"]), (4, parts)):
+        ended = run_together(context, tmp_path, arguments(tmp_path, steps, *TWO, *options))
+        assert ended.statuses == [0, 0], ended.all_said
+        assert ended.all_said.count(f"Checkpoint of step {steps}") == 1
     assert main(arguments(tmp_path, 6, "--data.batch_size=4", "--ckpt_path=last")) == 0
     # Gradients near AdamW's epsilon, summed in another order: 1e-8 of a step.
     assert_weights_of(tmp_path, runs[0], atol=1e-10)
